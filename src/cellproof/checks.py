@@ -1,0 +1,59 @@
+"""Input checks that say what came, what was wanted and what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """The caller's data or options cannot be used; the message is one line meant for a person."""
+
+
+def check_same_shape(**arrays: np.ndarray) -> None:
+    """Refuse arrays of different shapes, naming each.
+
+    Raises:
+        InputError: ``shapes differ: prediction (512, 512), reference (520, 520)``.
+    """
+    if len({array.shape for array in arrays.values()}) > 1:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise InputError(f"shapes differ: {shapes}")
+
+
+def check_ndim(ndim: int, **arrays: np.ndarray) -> None:
+    """Refuse arrays that do not have ``ndim`` axes, naming the first.
+
+    Raises:
+        InputError: ``labels has shape (3, 4, 5), wanted 2 axes``.
+    """
+    for name, array in arrays.items():
+        if array.ndim != ndim:
+            raise InputError(f"{name} has shape {array.shape}, wanted {ndim} axes")
+
+
+def check_labels(**arrays: np.ndarray) -> None:
+    """Refuse label images that are not non-negative whole numbers.
+
+    Raises:
+        InputError: naming the array, its dtype or its smallest value.
+    """
+    for name, array in arrays.items():
+        if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
+            raise InputError(f"{name} has dtype {array.dtype}, wanted whole numbers (0 background, 1…n objects)")
+        if array.size and array.min() < 0:
+            raise InputError(f"{name} contains {array.min()}, wanted 0 (background) and positive ids")
+
+
+def check_finite(**arrays: np.ndarray) -> None:
+    """Refuse NaN and infinity, saying how many there are.
+
+    Raises:
+        InputError: ``image contains 3 NaN or infinite values of 4096; …``.
+    """
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.inexact):
+            bad = int(array.size - np.isfinite(array).sum())
+            if bad:
+                raise InputError(
+                    f"{name} contains {bad} NaN or infinite values of {array.size}; replace them before segmenting"
+                )
