@@ -1,0 +1,217 @@
+"""Recipes: everything that decides a training, as frozen structs read from TOML.
+
+Unknown keys are refused with their path. A recipe ends at the wiring: rooms get plain arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import tomli_w
+
+from .checks import InputError
+from .types import InstanceOptions, Normalisation
+
+
+class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is learned from.
+
+    Attributes:
+        in_channels: Channels of the network's input.
+        scale: Pixels of the network's grid per pixel of an image.
+        validation: Share held out where the data have no val split.
+        balance: Attribute whose values are drawn more evenly than they occur; "" for none.
+        balance_power: Values are drawn in proportion to (their number of images) ** this; 1 as
+            they occur, 0 all alike.
+        area_power: An image is drawn in proportion to its area ** this.
+        normalisation: How intensities are scaled.
+    """
+
+    in_channels: int = 1
+    scale: float = 1.0
+    validation: float = 0.15
+    balance: str = ""
+    balance_power: float = 0.5
+    area_power: float = 0.5
+    normalisation: Normalisation = Normalisation()
+
+
+class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which network.
+
+    Attributes:
+        architecture: A name in `models`, or ``package.module:function``.
+        options: Keyword arguments of its ``build``, besides the channels.
+        init: Model whose weights are the start, "" for random ones.
+    """
+
+    architecture: str = "unet"
+    options: Mapping[str, int | float | bool | str] = {}
+    init: str = ""
+
+
+class HeadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which outputs besides the classes; see `types.Heads`."""
+
+    boundary: bool = False
+    distance: bool = False
+    flows: bool = False
+
+
+class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights of the loss's terms.
+
+    Attributes:
+        cross_entropy: Of the classes.
+        dice: Soft Dice of the classes.
+        boundary: Binary cross-entropy of the boundary.
+        distance: Regression of the height.
+        flows: Regression of the flow.
+        balance_classes: Cross-entropy weights are (share of the class) ** -this; 0 for none.
+    """
+
+    cross_entropy: float = 1.0
+    dice: float = 1.0
+    boundary: float = 1.0
+    distance: float = 1.0
+    flows: float = 1.0
+    balance_classes: float = 0.0
+
+
+class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ranges and probabilities of the augmentation; see `augment`."""
+
+    flip: bool = True
+    rotate: Literal["none", "quarter", "any"] = "any"
+    scale: tuple[float, float] = (0.8, 1.25)
+    shear: float = 0.0
+    anisotropy: float = 0.1
+    elastic_px: float = 0.0
+    elastic_sigma_px: float = 16.0
+    foreground_bias: float = 0.5
+    gamma: float = 0.3
+    contrast: float = 0.2
+    brightness: float = 0.1
+    noise: float = 0.05
+    blur_px: float = 1.0
+    colour: float = 0.0
+    greyscale: float = 0.0
+    invert: float = 0.0
+    illumination: float = 0.0
+    probability: float = 0.3
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The loop; see `training.loop.LoopOptions`, plus the patch and the batch."""
+
+    patch_px: int = 256
+    batch: int = 4
+    steps: int = 5000
+    validate_every: int = 500
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup: float = 0.02
+    drop_every: float = 0.2
+    drop: float = 0.5
+    clip_norm: float = 1.0
+    average_decay: float = 0.998
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    patience: int | None = None
+    validation_pixels: int = 16_000_000
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training, complete; the data and the seed make the rest."""
+
+    name: str
+    description: str = ""
+    folds: int = 1
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    heads: HeadsConfig = HeadsConfig()
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    training: TrainingConfig = TrainingConfig()
+    instance: InstanceOptions = InstanceOptions()
+
+
+def recipe_names() -> list[str]:
+    """Recipes that come with the package."""
+    folder = files("cellproof") / "recipes"
+    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+
+
+def read_recipe(name_or_file: str) -> Recipe:
+    """A recipe of the package by name, or any TOML file.
+
+    Raises:
+        InputError: There is none, or it holds unknown keys or wrong values, which are named.
+    """
+    if name_or_file in recipe_names():
+        text = (files("cellproof") / "recipes" / f"{name_or_file}.toml").read_text(encoding="utf-8")
+    else:
+        try:
+            text = Path(name_or_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
+            ) from error
+    return parse_recipe(text, source=name_or_file)
+
+
+def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
+    """A recipe from TOML text; see `read_recipe` for errors."""
+    try:
+        return msgspec.toml.decode(text, type=Recipe)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def format_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML; `parse_recipe` of it gives the recipe back."""
+    return tomli_w.dumps(_without_none(msgspec.to_builtins(recipe)))
+
+
+def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """The recipe with ``section.key=value`` assignments applied, values written as in TOML.
+
+    Raises:
+        InputError: An assignment has no ``=``, names no key, or has a value of the wrong type.
+    """
+    values = _without_none(msgspec.to_builtins(recipe))
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
+        *sections, key = path.strip().split(".")
+        place = values
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise InputError(f"--set {assignment}: {section} is a value, not a section")
+        place[key] = _value(text.strip())
+    try:
+        return msgspec.convert(values, Recipe)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"--set {' '.join(assignments)}: {error}") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.toml.decode(f"value = {text}")["value"]
+    except msgspec.MsgspecError:
+        # A bare word, as in model.architecture=unet: quotes are a nuisance in a shell.
+        return text
+
+
+def _without_none(values: Any) -> Any:
+    # TOML has no null; a missing key means the default, which is None wherever None is allowed.
+    if isinstance(values, dict):
+        return {key: _without_none(value) for key, value in values.items() if value is not None}
+    return values

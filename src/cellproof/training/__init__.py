@@ -1,0 +1,1 @@
+"""One readable loop, its schedule, its stopping rule and its checkpoint."""
