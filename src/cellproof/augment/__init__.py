@@ -1,0 +1,1 @@
+"""Sample → sample: chance is drawn first, then acted out, so that every augmentation can be replayed."""
