@@ -1,0 +1,1 @@
+"""Seeded pictures with exact truth, one kind of specimen a file."""
