@@ -1,0 +1,1 @@
+"""How far probabilities, pixels, objects and images can be trusted."""

@@ -1,0 +1,130 @@
+"""Whether probabilities mean what they say, and the temperature that makes them.
+
+References:
+    Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML.
+    arXiv:1706.04599 (temperature scaling; expected calibration error, eq. 3 and 5).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import InputError, check_finite, check_ndim, check_same_shape
+
+LOWEST_TEMPERATURE = 0.05
+HIGHEST_TEMPERATURE = 20.0
+"""Bounds of the search; logits that are always right want 0, such that say nothing want infinity."""
+
+BISECTIONS = 40
+"""Halvings of the interval of log T: from 6 to 5e-12."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against accuracy in bins of equal width over [0, 1], lowest first.
+
+    Attributes:
+        confidence: (bins,) mean confidence; NaN in an empty bin.
+        accuracy: (bins,) share of correct pixels; NaN in an empty bin.
+        count: (bins,) number of pixels.
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+
+
+def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
+    """Temperature T that makes softmax(logits / T) most likely for the true classes.
+
+    The negative log-likelihood is convex in 1/T, so its slope changes sign once: bisection finds
+    that point. The likeliest class of a pixel never changes.
+
+    Args:
+        logits: (K, n) of n sampled pixels.
+        classes: (n,) their true classes, 0…K-1.
+
+    Returns:
+        T in [`LOWEST_TEMPERATURE`, `HIGHEST_TEMPERATURE`]; a bound where the best T lies beyond, and
+        1 where all logits of each pixel are equal, as no T makes a difference then.
+
+    Raises:
+        InputError: there is no pixel, shapes do not fit or a class is not in 0…K-1.
+    """
+    check_ndim(2, logits=logits)
+    check_finite(logits=logits)
+    if classes.shape != logits.shape[1:] or classes.size == 0:
+        raise InputError(f"logits {logits.shape} and classes {classes.shape}, wanted (K, n) and (n,), n at least 1")
+    if classes.min() < 0 or classes.max() >= len(logits):
+        raise InputError(f"classes reach from {classes.min()} to {classes.max()}, wanted 0…{len(logits) - 1}")
+    relative = logits.astype(np.float64) - logits.max(axis=0)
+    if not relative.any():
+        return 1.0
+    true = relative[classes, np.arange(classes.size)]
+    low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if _slope(relative, true, temperature=math.exp(middle)) > 0:
+            low = middle
+        else:
+            high = middle
+    return math.exp((low + high) / 2)
+
+
+def _slope(relative: np.ndarray, true: np.ndarray, *, temperature: float) -> float:
+    """Derivative of the mean negative log-likelihood by 1/T: mean logit expected minus mean logit of the true class."""
+    weights = np.exp(relative / temperature)
+    expected = (weights * relative).sum(axis=0) / weights.sum(axis=0)
+    return float((expected - true).mean())
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> Reliability:
+    """Mean confidence and accuracy of pixels grouped by confidence.
+
+    Args:
+        confidence: Probabilities of the predicted classes, in [0, 1], any shape.
+        correct: Whether the predicted class is right, bool, same shape.
+        bins: Number of bins of equal width; a bin contains its upper bound, the first also 0.
+
+    Raises:
+        InputError: shapes differ, a confidence is outside [0, 1], or ``bins`` is below 1.
+    """
+    check_same_shape(confidence=confidence, correct=correct)
+    if bins < 1:
+        raise InputError(f"bins is {bins}, wanted at least 1")
+    values = confidence.ravel().astype(np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise InputError("confidence has values outside [0, 1] or NaN, wanted probabilities")
+    which = np.clip(np.ceil(values * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(which, minlength=bins)
+    filled = np.where(count > 0, count, np.nan)
+    return Reliability(
+        confidence=np.bincount(which, values, bins) / filled,
+        accuracy=np.bincount(which, correct.ravel(), bins) / filled,
+        count=count,
+    )
+
+
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy over the bins, weighted by their pixels.
+
+    Args:
+        confidence: Probabilities of the predicted classes, in [0, 1], any shape.
+        correct: Whether the predicted class is right, bool, same shape.
+        bins: Number of bins of equal width.
+
+    Returns:
+        A value in [0, 1], 0 for probabilities that mean what they say; NaN without pixels.
+
+    Raises:
+        InputError: as `reliability`.
+    """
+    if confidence.size == 0:
+        return math.nan
+    curve = reliability(confidence, correct, bins=bins)
+    filled = curve.count > 0
+    gap = np.abs(curve.confidence - curve.accuracy)[filled]
+    return float(gap @ curve.count[filled] / curve.count.sum())

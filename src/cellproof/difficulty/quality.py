@@ -1,0 +1,132 @@
+"""Quality of objects and images without a reference: what calibrated probabilities promise.
+
+The thresholds are conventions, not measurements: they are set so that a reviewer looks at a picture
+whose promised Dice is clearly below what careful annotators reach among themselves (about 0.9).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from ..checks import check_labels, check_same_shape
+from ..types import Quality
+from .confidence import confidence as confidence_map
+
+ACCEPT_DICE = 0.8
+"""Expected Dice below which a person should look."""
+
+REJECT_DICE = 0.6
+"""Expected Dice below which the result should not be used."""
+
+DOUBTFUL_CONFIDENCE = 0.75
+"""An object whose mean confidence is below this is doubtful."""
+
+MOST_DOUBTFUL = 0.2
+"""Share of doubtful objects above which a person should look."""
+
+NEARLY_FOREGROUND = 0.25
+"""Foreground probability from which on a pixel counts as nearly found."""
+
+
+def expected_dice(foreground_probability: np.ndarray, mask: np.ndarray) -> float:
+    """Foreground Dice that the probabilities promise: 2 Σ_mask p / (Σ mask + Σ p).
+
+    It replaces the unknown truth in 2|P ∩ R| / (|P| + |R|) by its expectation, numerator and
+    denominator apart; with calibrated probabilities this is the Dice of large images.
+
+    Args:
+        foreground_probability: (H, W) in [0, 1].
+        mask: (H, W) bool, the predicted foreground.
+
+    Returns:
+        A value in [0, 1]. Where nothing is foreground: 0 if some pixel reaches `NEARLY_FOREGROUND`,
+        otherwise NaN, as the image is probably empty and Dice says nothing of empty images.
+
+    Raises:
+        InputError: shapes differ.
+    """
+    check_same_shape(foreground_probability=foreground_probability, mask=mask)
+    area = int(np.count_nonzero(mask))
+    if area == 0:
+        nearly = foreground_probability.max(initial=0) >= NEARLY_FOREGROUND
+        return 0.0 if nearly else math.nan
+    inside = float(foreground_probability.sum(where=mask, dtype=np.float64))
+    return 2 * inside / (area + float(foreground_probability.sum(dtype=np.float64)))
+
+
+def object_confidence(labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Mean confidence of each object's pixels.
+
+    Args:
+        labels: (H, W) object ids, 0 background.
+        confidence: (H, W).
+
+    Returns:
+        (n,) float64, entry i for object i + 1, n the largest id; NaN for an id without pixels.
+
+    Raises:
+        InputError: shapes differ or ``labels`` is no label image.
+    """
+    check_same_shape(labels=labels, confidence=confidence)
+    check_labels(labels=labels)
+    pixels = np.flatnonzero(labels)
+    owner = labels.ravel()[pixels]
+    count = int(labels.max(initial=0)) + 1
+    area = np.bincount(owner, minlength=count)[1:]
+    total = np.bincount(owner, confidence.ravel()[pixels], count)[1:]
+    mean: np.ndarray = np.divide(total, area, out=np.full(area.shape, np.nan), where=area > 0)
+    return mean
+
+
+def assess(probabilities: np.ndarray, labels: np.ndarray, *, drift: Sequence[str] = ()) -> Quality:
+    """Say whether an image's result can be accepted, wants a look, or should be rejected.
+
+    Rejected: expected Dice below `REJECT_DICE`. To review: expected Dice below `ACCEPT_DICE`, more
+    than `MOST_DOUBTFUL` of the objects below `DOUBTFUL_CONFIDENCE`, nothing found, or drift.
+
+    Args:
+        probabilities: (K, H, W), summing to 1 over classes; class 0 is background.
+        labels: (H, W) objects, 1…n without gaps, 0 background.
+        drift: Sentences on how the image differs from the training images, see `drift_notes`.
+
+    Returns:
+        The verdict with every reason that led to it.
+
+    Raises:
+        InputError: the values are no probabilities or shapes do not fit.
+    """
+    sure = confidence_map(probabilities)
+    objects = object_confidence(labels, sure)
+    promised = expected_dice(1 - probabilities[0], labels > 0)
+    reasons = [*_dice_reasons(promised), *_object_reasons(objects), *drift]
+    verdict: Literal["accept", "review", "reject"] = "review" if reasons else "accept"
+    if promised < REJECT_DICE:
+        verdict = "reject"
+    return Quality(
+        count=objects.size,
+        mean_confidence=float(sure.mean(dtype=np.float64)),
+        expected_dice=promised,
+        verdict=verdict,
+        why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful objects",
+    )
+
+
+def _dice_reasons(promised: float) -> list[str]:
+    if math.isnan(promised):
+        return ["nothing found and no pixel came near it: check that the image is really empty"]
+    if promised == 0:
+        return [f"nothing found, though some pixels reach a foreground probability of {NEARLY_FOREGROUND}"]
+    if promised < ACCEPT_DICE:
+        return [f"expected Dice {promised:.2f} is below {REJECT_DICE if promised < REJECT_DICE else ACCEPT_DICE}"]
+    return []
+
+
+def _object_reasons(objects: np.ndarray) -> list[str]:
+    doubtful = int((objects < DOUBTFUL_CONFIDENCE).sum())
+    if doubtful > MOST_DOUBTFUL * objects.size:
+        return [f"{doubtful} of {objects.size} objects have a confidence below {DOUBTFUL_CONFIDENCE}"]
+    return []

@@ -1,0 +1,1 @@
+"""Dense maps to label images, and label images to tables."""

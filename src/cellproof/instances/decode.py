@@ -1,0 +1,109 @@
+"""From the maps of a network to separate objects, by the method that the model names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import InputError, check_finite, check_labels, check_ndim
+from ..types import InstanceOptions
+from .clean import clean_labels
+from .components import label_components
+from .flows import follow_flows
+from .watershed import watershed_objects
+
+
+def decode(
+    probabilities: np.ndarray,
+    *,
+    options: InstanceOptions,
+    boundary: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
+    flows: np.ndarray | None = None,
+) -> np.ndarray:
+    """Separate the objects in a network's maps.
+
+    Args:
+        probabilities: (K, H, W) class probabilities; class 0 is background.
+        options: Method and thresholds.
+        boundary: (H, W) probability of an object's edge; "watershed" uses it where given.
+        distance: (H, W) Poisson height, 0 at the edge, 1 at the summit; "watershed" needs it.
+        flows: (2, H, W) vectors (row, column) towards the summit; "flows" needs it.
+
+    Returns:
+        (H, W) int32 labels, 0 background, 1…n in raster order, each object one 4-connected piece.
+
+    Raises:
+        InputError: a map that the method needs is missing, has another shape or is not finite.
+    """
+    foreground = foreground_mask(probabilities, threshold=options.foreground_threshold)
+    if options.method == "flows":
+        labels = follow_flows(_needed("flows", flows, options), foreground)
+    elif options.method == "watershed":
+        labels = watershed_objects(
+            _needed("distance", distance, options),
+            foreground,
+            boundary=boundary,
+            boundary_weight=options.boundary_weight,
+            seed_threshold=options.seed_threshold,
+        )
+    else:
+        labels = label_components(foreground)
+    return clean_labels(labels, smallest_area_px=options.smallest_area_px, fill_holes=options.fill_holes)
+
+
+def foreground_mask(probabilities: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Pixels that belong to objects: 1 - P(background) reaches the threshold.
+
+    Args:
+        probabilities: (K, H, W), K at least 2; class 0 is background.
+        threshold: Smallest foreground probability.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        InputError: there are fewer than two classes or values are not finite.
+    """
+    check_ndim(3, probabilities=probabilities)
+    if len(probabilities) < 2:
+        raise InputError(f"probabilities has {len(probabilities)} class, wanted background and at least one more")
+    background = probabilities[0]
+    check_finite(probabilities=background)
+    foreground: np.ndarray = 1 - background >= threshold
+    return foreground
+
+
+def object_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Class of each object: the one with the largest mean probability, never the background.
+
+    Args:
+        labels: (H, W) object ids, 0 background.
+        probabilities: (K, H, W), K at least 2; class 0 is background.
+
+    Returns:
+        (n,) uint8 in 1…K-1, entry i for object i + 1, n the largest id; the lower class at a tie;
+        0 for an id without pixels.
+
+    Raises:
+        InputError: shapes do not fit.
+    """
+    check_ndim(3, probabilities=probabilities)
+    check_labels(labels=labels)
+    if labels.shape != probabilities.shape[1:]:
+        raise InputError(f"shapes differ: labels {labels.shape}, probabilities {probabilities.shape}")
+    pixels = np.flatnonzero(labels)
+    owner = labels.ravel()[pixels]
+    area = np.bincount(owner, minlength=int(labels.max(initial=0)) + 1)[1:]
+    if len(probabilities) == 2:
+        return (area > 0).astype(np.uint8)
+    weights = [np.bincount(owner, plane.ravel()[pixels], area.size + 1)[1:] for plane in probabilities[1:]]
+    return np.where(area > 0, np.argmax(weights, axis=0) + 1, 0).astype(np.uint8)
+
+
+def _needed(name: str, dense_map: np.ndarray | None, options: InstanceOptions) -> np.ndarray:
+    if dense_map is None:
+        raise InputError(
+            f"method {options.method!r} needs the map {name!r}, which this model does not give; "
+            "choose another method in its instance options"
+        )
+    return dense_map
