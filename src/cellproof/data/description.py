@@ -73,7 +73,7 @@ def read_description(folder: Path) -> Description | None:
     return description
 
 
-def write_description(description: Description) -> str:
+def description_to_toml(description: Description) -> str:
     """Text of a ``dataset.toml`` that `read_description` reads as the same value."""
     return tomli_w.dumps(msgspec.to_builtins(description))
 

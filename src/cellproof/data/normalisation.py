@@ -39,6 +39,8 @@ def normalise(pixels: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     low_percentile, high_percentile = normalisation.low_percentile, normalisation.high_percentile
     if not 0 <= low_percentile < high_percentile <= 100:
         raise InputError(f"percentiles are {low_percentile:g} and {high_percentile:g}, wanted 0 ≤ low < high ≤ 100")
+    if pixels.dtype == bool:
+        pixels = pixels.astype(np.uint8)
     step = math.ceil(math.sqrt(pixels.shape[1] * pixels.shape[2] / MOST_PIXELS))
     seen = pixels[:, ::step, ::step]
     channels = seen.reshape(len(seen), -1) if normalisation.per_channel else seen.reshape(1, -1)
