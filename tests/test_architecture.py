@@ -1,0 +1,353 @@
+"""The import contract of docs/architecture.md, read from the source without running it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import cellproof
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGE = REPOSITORY / "src" / "cellproof"
+
+PUBLIC = {"__version__"}
+"""Names that users may rely on; a change here is a change of the interface."""
+
+VOCABULARY = {"types", "checks"}
+DOORS = {"cli", "__main__"}
+BANNED_WORDS = {"utils", "util", "common", "misc", "helpers", "helper", "tools"}
+
+HOMES = {
+    "torch": ("models/", "losses/", "training/", "inference/", "analysis/", "cli/", "wiring"),
+    "openvino": ("inference/openvino_engine.py",),
+    "tifffile": ("io/",),
+    "imagecodecs": ("io/",),
+    "PIL": ("io/", "report/"),
+    "matplotlib": ("report/",),
+    "jinja2": ("report/",),
+    "typer": ("cli/",),
+    "rich": ("cli/",),
+}
+"""Where each library with a home may be imported; all others may be imported anywhere."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, as a dotted name, and whether it is imported as soon as the file is."""
+
+    module: str
+    line: int
+    at_once: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the package; ``path`` is relative to it, with forward slashes."""
+
+    path: str
+    tree: ast.Module
+
+    @property
+    def part(self) -> str:
+        """The room, or the name of a file at the top."""
+        return self.path.split("/")[0].removesuffix(".py")
+
+    @property
+    def is_room(self) -> bool:
+        return "/" in self.path and self.part not in DOORS
+
+    @property
+    def is_wiring(self) -> bool:
+        """Any other file at the top puts rooms together."""
+        return "/" not in self.path and self.part not in VOCABULARY | DOORS | {"config", "__init__"}
+
+    @property
+    def module(self) -> str:
+        name = "cellproof." + self.path.removesuffix(".py").replace("/", ".")
+        return name.removesuffix(".__init__")
+
+
+def parse(path: str, text: str) -> Source:
+    return Source(path, ast.parse(text, filename=path))
+
+
+def sources() -> list[Source]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return [parse(file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")) for file in files]
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """All imports of a file; ``from . import a`` counts as the module it stands in and as ``a`` in it."""
+    lazy = {
+        id(node)
+        for function in ast.walk(source.tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for node in ast.walk(function)
+    }
+    lazy |= {
+        id(node)
+        for branch in ast.walk(source.tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.unparse(branch.test)
+        for node in ast.walk(branch)
+    }
+    package = source.module if source.path.endswith("__init__.py") else source.module.rpartition(".")[0]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
+            base = ".".join(filter(None, (base, node.module)))
+            modules = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (Import(module, node.lineno, at_once=id(node) not in lazy) for module in modules)
+
+
+def own_part(module: str) -> str | None:
+    """The part of the package that a dotted name belongs to; None for other packages and for the version."""
+    names = module.split(".")
+    if names[0] != "cellproof" or module == "cellproof.__version__":
+        return None
+    return names[1] if len(names) > 1 else "__init__"
+
+
+def contract_violations(source: Source, parts: set[str], rooms: set[str]) -> list[str]:
+    """Imports of other parts of the package that the table in docs/architecture.md does not allow."""
+    wiring = parts - rooms - VOCABULARY - DOORS - {"config", "__init__"}
+    if source.part in VOCABULARY:
+        allowed = set()
+    elif source.is_room:
+        allowed = VOCABULARY | {source.part}
+    elif source.part == "config":
+        allowed = VOCABULARY
+    elif source.part == "__init__":
+        allowed = VOCABULARY | wiring
+    elif source.is_wiring:
+        allowed = VOCABULARY | rooms | wiring | {"config"}
+    else:
+        allowed = VOCABULARY | rooms | wiring | {"config", source.part} | DOORS
+    return [
+        f"{source.path}:{found.line} imports {found.module}; allowed parts of cellproof: {', '.join(sorted(allowed))}"
+        for found in imports(source)
+        if (part := own_part(found.module)) and part not in allowed
+    ] + [
+        f"{source.path}:{found.line} imports {found.module} at once; wiring is imported inside functions there"
+        for found in imports(source)
+        if source.part == "__init__" and own_part(found.module) in wiring and found.at_once
+    ]
+
+
+def library_violations(source: Source) -> list[str]:
+    """Libraries imported away from home, and torch imported by the command line before it is needed."""
+    violations = []
+    for found in imports(source):
+        library = found.module.split(".")[0]
+        homes = HOMES.get(library, ("",))
+        at_home = source.path.startswith(tuple(homes)) or ("wiring" in homes and source.is_wiring)
+        if not at_home:
+            violations.append(f"{source.path}:{found.line} imports {library}; allowed in {', '.join(homes)}")
+        elif library == "torch" and source.part in DOORS and found.at_once:
+            violations.append(f"{source.path}:{found.line} imports torch at once; import it inside the function")
+    return violations
+
+
+def manner_violations(source: Source) -> list[str]:
+    """Star imports, printing libraries, absolute imports of the package's own parts, houses for everything."""
+    violations = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            violations.append(f"{source.path}:{node.lineno} imports everything from {node.module}; name what you need")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and source.part not in DOORS:
+            violations.append(f"{source.path}:{node.lineno} prints; only the command line does, others log")
+        absolute = isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("cellproof")
+        if absolute or (isinstance(node, ast.Import) and any(a.name.startswith("cellproof") for a in node.names)):
+            violations.append(f"{source.path}:{node.lineno} imports cellproof by name; use a relative import")
+    words = {word.strip("_") for word in source.path.removesuffix(".py").split("/")}
+    violations += [f"{source.path} is called {word!r}; name it for its purpose" for word in words & BANNED_WORDS]
+    return violations
+
+
+def rings(files: list[Source]) -> list[str]:
+    """Files that import each other in a ring as soon as one is imported."""
+    modules = {source.module for source in files}
+    graph: dict[str, set[str]] = {}
+    for source in files:
+        reached = {found.module for found in imports(source) if found.at_once}
+        targets = {module if module in modules else module.rpartition(".")[0] for module in reached}
+        graph[source.module] = targets & modules - {source.module}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" ← ".join(error.args[1])]
+    return []
+
+
+def looks_at_something(test: ast.FunctionDef) -> bool:
+    """Whether a test has an assertion, expects an error or warning, or calls a check by that name."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            last = called.rpartition(".")[2].lstrip("_")
+            if called in {"pytest.raises", "pytest.warns", "pytest.fail"} or last.startswith(("assert", "check")):
+                return True
+    return False
+
+
+def blind_tests(path: str, text: str) -> list[str]:
+    return [
+        f"{path}:{node.lineno} {node.name} asserts nothing"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test") and not looks_at_something(node)
+    ]
+
+
+def parts_and_rooms(files: list[Source]) -> tuple[set[str], set[str]]:
+    return {source.part for source in files}, {source.part for source in files if source.is_room}
+
+
+def report(violations: list[str]) -> str:
+    return "\n" + "\n".join(violations)
+
+
+def test_parts_import_only_what_the_contract_allows():
+    files = sources()
+    parts, rooms = parts_and_rooms(files)
+    violations = [line for source in files for line in contract_violations(source, parts, rooms)]
+    assert not violations, report(violations)
+
+
+def test_libraries_are_imported_at_home_only():
+    violations = [line for source in sources() for line in library_violations(source)]
+    assert not violations, report(violations)
+
+
+def test_nobody_prints_imports_everything_or_keeps_a_house_for_everything():
+    violations = [line for source in sources() for line in manner_violations(source)]
+    assert not violations, report(violations)
+
+
+def test_no_files_import_each_other_in_a_ring():
+    violations = rings(sources())
+    assert not violations, report(violations)
+
+
+def test_every_room_is_described_in_the_architecture():
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    _, rooms = parts_and_rooms(sources())
+    assert [room for room in sorted(rooms) if f"\n### {room}" not in text] == []
+
+
+def test_every_test_looks_at_something():
+    files = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+    blind = [
+        line
+        for file in files
+        for line in blind_tests(file.relative_to(REPOSITORY).as_posix(), file.read_text(encoding="utf-8"))
+    ]
+    assert not blind, report(blind)
+
+
+def test_the_public_names_are_the_agreed_ones():
+    assert set(getattr(cellproof, "__all__", ["__version__"])) == PUBLIC
+    assert [name for name in PUBLIC if not hasattr(cellproof, name)] == []
+
+
+@pytest.mark.parametrize("module", ["cellproof", "cellproof.cli"])
+def test_importing_loads_no_heavy_library(module):
+    if not (PACKAGE / module.removeprefix("cellproof").strip(".") / "__init__.py").exists():
+        pytest.skip(f"{module} does not exist")
+    code = f"import sys, {module}; print(*({{'torch', 'openvino', 'matplotlib', 'skimage'}} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
+
+
+PARTS, ROOMS = {"__init__", "types", "checks", "config", "pipeline", "cli", "io", "models"}, {"io", "models"}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("types.py", "from .checks import InputError"),
+        ("io/images.py", "from ..models import load"),
+        ("io/images.py", "from .. import models"),
+        ("io/images.py", "import cellproof.models.unet"),
+        ("io/images.py", "from ..config import Recipe"),
+        ("io/images.py", "def f():\n    from ..pipeline import segment"),
+        ("models/__init__.py", "from ..io import read_image"),
+        ("config.py", "from .models import names"),
+        ("pipeline.py", "from .cli import main"),
+        ("__init__.py", "from .pipeline import segment"),
+        ("__init__.py", "def __getattr__(name):\n    from .models import load"),
+    ],
+)
+def test_the_contract_notices_a_forbidden_import(path, text):
+    assert contract_violations(parse(path, text), PARTS, ROOMS) != []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("io/images.py", "from ..types import Image\nfrom ..checks import InputError\nfrom .atomic import atomic_path"),
+        ("models/__init__.py", "from .unet import build\nfrom . import unet\nfrom ..checks import InputError"),
+        ("pipeline.py", "from . import __version__\nfrom .models import load\nfrom .config import Recipe"),
+        ("__init__.py", "def __getattr__(name):\n    from .pipeline import segment"),
+        ("cli/__init__.py", "from ..pipeline import segment\nfrom .options import Options"),
+    ],
+)
+def test_the_contract_lets_an_allowed_import_pass(path, text):
+    assert contract_violations(parse(path, text), PARTS, ROOMS) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "complaints"),
+    [
+        ("io/images.py", "import torch", 1),
+        ("config.py", "from torch import nn", 1),
+        ("cli/__init__.py", "import torch", 1),
+        ("cli/__init__.py", "def run():\n    import torch", 0),
+        ("pipeline.py", "import torch", 0),
+        ("inference/torch_engine.py", "import openvino", 1),
+        ("inference/openvino_engine.py", "import openvino", 0),
+        ("data/index.py", "from PIL import Image", 1),
+        ("metrics/pixel.py", "import matplotlib.pyplot as plt", 1),
+        ("report/curves.py", "import matplotlib.pyplot as plt\nfrom PIL import Image", 0),
+    ],
+)
+def test_a_library_away_from_home_is_noticed(path, text, complaints):
+    assert len(library_violations(parse(path, text))) == complaints
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "complaints"),
+    [
+        ("io/images.py", "from numpy import *", 1),
+        ("io/images.py", "print(3)", 1),
+        ("cli/__init__.py", "print(3)", 0),
+        ("io/_utils.py", "", 1),
+        ("common/images.py", "", 1),
+        ("io/images.py", "from cellproof.checks import InputError", 1),
+    ],
+)
+def test_bad_manners_are_noticed(path, text, complaints):
+    assert len(manner_violations(parse(path, text))) == complaints
+
+
+def test_a_ring_is_noticed_unless_it_is_closed_inside_a_function():
+    there, back = parse("io/a.py", "from .b import f"), "from .a import g"
+    assert rings([there, parse("io/b.py", back)]) != []
+    assert rings([there, parse("io/b.py", f"def f():\n    {back}")]) == []
+
+
+def test_a_test_without_an_assertion_is_noticed():
+    text = "def test_nothing():\n    predict()\n\ndef test_equal():\n    np.testing.assert_allclose(1, 1)\n"
+    assert blind_tests("tests/test_x.py", text) == ["tests/test_x.py:1 test_nothing asserts nothing"]
