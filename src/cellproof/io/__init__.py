@@ -1,0 +1,32 @@
+"""Bytes ⇄ arrays: images, label images, tables and model files, whole or refused in one line."""
+
+from __future__ import annotations
+
+from .atomic import atomic_path, make_folder, remove_leftovers, write_bytes, write_text
+from .images import IMAGE_SUFFIXES, find_images, read_image, read_labels
+from .labels import write_classes, write_difficulty, write_labels
+from .model_file import model_hash, read_header, read_model, write_model
+from .tables import read_csv, read_json, write_csv, write_json
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "atomic_path",
+    "find_images",
+    "make_folder",
+    "model_hash",
+    "read_csv",
+    "read_header",
+    "read_image",
+    "read_json",
+    "read_labels",
+    "read_model",
+    "remove_leftovers",
+    "write_bytes",
+    "write_classes",
+    "write_csv",
+    "write_difficulty",
+    "write_json",
+    "write_labels",
+    "write_model",
+    "write_text",
+]

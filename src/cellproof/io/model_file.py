@@ -1,0 +1,129 @@
+"""Model files: safetensors with a header of our own. Nothing in them is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ..checks import InputError
+from ..types import ModelHeader
+from ._decoding import read_start, refusal
+from ._json import encode
+from .atomic import write_bytes
+
+_FORMAT_VERSION = 1
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def write_model(path: str | Path, header: ModelHeader, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write one model atomically; the same content gives the same bytes.
+
+    Metrics that are not-a-number are left out: they say nothing, and JSON cannot hold them.
+
+    Args:
+        path: Where to, ending in ``.safetensors``.
+        header: Everything besides the weights.
+        tensors: Weights, name → array of float16, float32 or integers.
+
+    Raises:
+        InputError: for a header that would not come back as it is, or a file that cannot be written.
+    """
+    metrics = {name: value for name, value in header.metrics.items() if not math.isnan(value)}
+    header = msgspec.structs.replace(header, metrics=metrics)
+    encoded = encode(header, order="deterministic")
+    try:
+        unchanged = msgspec.json.decode(encoded, type=ModelHeader) == header
+    except msgspec.ValidationError as error:
+        raise refusal(Path(path), f"the model header has a value that JSON cannot hold ({error}); mend it") from error
+    if not unchanged:
+        raise refusal(Path(path), "the model header holds values of wrong types; wanted those of ModelHeader")
+    metadata = {"cellproof": encoded.decode(), "format_version": str(_FORMAT_VERSION)}
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    write_bytes(path, _in_fixed_order(save(contiguous, metadata=metadata)))
+
+
+def read_header(path: str | Path) -> ModelHeader:
+    """Read what a model file says besides its weights.
+
+    Raises:
+        InputError: one line that begins with the path, for a file that is no model of ours.
+    """
+    return _read(Path(path), with_tensors=False)[0]
+
+
+def read_model(path: str | Path) -> tuple[ModelHeader, dict[str, np.ndarray]]:
+    """Read a model file.
+
+    Returns:
+        The header, and the weights by name as writable arrays.
+
+    Raises:
+        InputError: one line that begins with the path, for a file that is no model of ours.
+    """
+    return _read(Path(path), with_tensors=True)
+
+
+def model_hash(path: str | Path) -> str:
+    """SHA-256 of a model file in hexadecimal.
+
+    Raises:
+        InputError: where the file cannot be read.
+    """
+    path = Path(path)
+    read_start(path, 1)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path, *, with_tensors: bool) -> tuple[ModelHeader, dict[str, np.ndarray]]:
+    if read_start(path, 4).startswith(_PICKLE_STARTS):
+        raise refusal(
+            path,
+            "a pickled or zipped model, which is never opened because it can run code; "
+            "wanted a .safetensors written by cellproof train",
+        )
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            header = _header(path, file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}  # noqa: SIM118
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise refusal(
+            path, f"no complete safetensors file ({str(error)[:160]}); copy it again or give another model"
+        ) from error
+    return header, tensors
+
+
+def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
+    if "cellproof" not in metadata:
+        raise refusal(path, "a safetensors file without CellProof's header; wanted a model written by cellproof train")
+    version = metadata.get("format_version", "")
+    if not version.isdecimal() or int(version) > _FORMAT_VERSION:
+        raise refusal(
+            path, f"model format {version or 'unknown'}, this version reads up to {_FORMAT_VERSION}; update CellProof"
+        )
+    try:
+        return msgspec.json.decode(metadata["cellproof"], type=ModelHeader)
+    except msgspec.DecodeError as error:
+        raise refusal(
+            path, f"the model's header cannot be used ({error}); update CellProof or train the model anew"
+        ) from error
+
+
+def _in_fixed_order(data: bytes) -> bytes:
+    """The same file with the metadata in alphabetical order; the library's order differs from run to run."""
+    length = int.from_bytes(data[:8], "little")
+    names = json.loads(data[8 : 8 + length])
+    names["__metadata__"] = dict(sorted(names["__metadata__"].items()))
+    text = json.dumps(names, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
