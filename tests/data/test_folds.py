@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cellproof.checks import InputError
+from cellproof.data.folds import Fold, draw_folds, folds_from_json, folds_to_json, hold_out
+from cellproof.data.index import Record
+
+
+def record(name: str, group: str | None = None, stain: str = "blue") -> Record:
+    return Record(name, "", Path(name), Path(name), group or name, {"stain": stain})
+
+
+@st.composite
+def record_lists(draw, groups: int = 12) -> list[Record]:
+    count = draw(st.integers(2, 40))
+    return [
+        record(f"n{number}", f"g{draw(st.integers(0, groups))}", draw(st.sampled_from(["red", "green", "blue"])))
+        for number in range(count)
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(records=record_lists(), folds=st.integers(2, 5), seed=st.integers(0, 99))
+def test_folds_partition_the_records_and_keep_groups_whole(records, folds, seed):
+    assume(len({item.group for item in records}) >= folds)
+    drawn = draw_folds(records, folds=folds, seed=seed, stratify_by="stain")
+    names = sorted(item.name for item in records)
+    assert sorted(name for fold in drawn for name in fold.val) == names
+    group = {item.name: item.group for item in records}
+    for fold in drawn:
+        assert fold.val
+        assert sorted(fold.train + fold.val) == names
+        assert not {group[name] for name in fold.train} & {group[name] for name in fold.val}
+
+
+@settings(max_examples=30, deadline=None)
+@given(records=record_lists(), seed=st.integers(0, 99), data=st.data())
+def test_the_seed_alone_decides_not_the_order_of_records(records, seed, data):
+    assume(len({item.group for item in records}) >= 2)
+    shuffled = data.draw(st.permutations(records))
+    assert draw_folds(records, folds=2, seed=seed) == draw_folds(shuffled, folds=2, seed=seed)
+    assert hold_out(records, share=0.2, seed=seed) == hold_out(shuffled, share=0.2, seed=seed)
+
+
+def test_another_seed_draws_other_folds():
+    records = [record(f"n{number}") for number in range(30)]
+    assert draw_folds(records, folds=3, seed=0) != draw_folds(records, folds=3, seed=1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    stains=st.lists(st.sampled_from("aaabc"), min_size=6, max_size=60), folds=st.integers(2, 5), seed=st.integers(0, 9)
+)
+def test_single_images_are_stratified_to_within_one(stains, folds, seed):
+    records = [record(f"n{number}", stain=stain) for number, stain in enumerate(stains)]
+    stain = {item.name: item.attributes["stain"] for item in records}
+    counts = [
+        Counter(stain[name] for name in fold.val)
+        for fold in draw_folds(records, folds=folds, seed=seed, stratify_by="stain")
+    ]
+    for value in set(stains):
+        held = [count[value] for count in counts]
+        assert max(held) - min(held) <= 1
+
+
+@pytest.mark.parametrize(("count", "kept"), [(2, 1), (3, 1), (5, 1), (12, 2), (20, 4), (100, 20)])
+def test_hold_out_keeps_its_share_and_at_least_one(count, kept):
+    fold = hold_out([record(f"n{number}") for number in range(count)], share=0.2, seed=0)
+    assert (len(fold.val), len(fold.train)) == (kept, count - kept)
+
+
+def test_hold_out_takes_its_share_of_rare_kinds_too():
+    records = [record(f"b{number}") for number in range(80)] + [
+        record(f"r{number}", stain="red") for number in range(10)
+    ]
+    fold = hold_out(records, share=0.2, seed=5, stratify_by="stain")
+    assert Counter(name[0] for name in fold.val) == {"b": 16, "r": 2}
+
+
+def test_what_is_written_is_read_back():
+    folds = [Fold(("a", "ü"), ("c",)), Fold(("c",), ("a", "ü"))]
+    assert folds_from_json(folds_to_json(folds)) == folds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the folds cannot be read"),
+        ('[{"train": ["a"]}]', "missing required field `val`"),
+        ('[{"train": ["a"], "val": ["a"]}]', "fold 1 has 1 names in train and val: a"),
+    ],
+)
+def test_a_wrong_folds_file_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        folds_from_json(text)
+
+
+def test_what_cannot_be_divided_is_refused():
+    pair = [record("a", "g"), record("b", "g")]
+    with pytest.raises(InputError, match="2 folds of 2 images in 1 groups"):
+        draw_folds(pair, folds=2, seed=0)
+    with pytest.raises(InputError, match="2 images in 1 groups; wanted at least 2 groups"):
+        hold_out(pair, share=0.5, seed=0)
+    with pytest.raises(InputError, match="share is 1"):
+        hold_out(pair, share=1, seed=0)
+    with pytest.raises(InputError, match="1 names are there twice: a"):
+        draw_folds([record("a"), record("a")], folds=2, seed=0)
+    with pytest.raises(InputError, match="a has no attribute 'age' to stratify by; its attributes: stain"):
+        hold_out([record("a"), record("b")], share=0.5, seed=0, stratify_by="age")
