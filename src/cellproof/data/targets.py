@@ -15,7 +15,8 @@ LARGEST_RESIDUAL = 0.01
 """The solver stops when Δu is everywhere within this of -1: an error of at most 1 % of an object's summit."""
 
 MOST_ITERATIONS = 80
-"""Or after this many steps a grid: enough for the 1 % in objects up to about 80 pixels across, 5 % in larger ones."""
+"""Or after this many steps a grid. Windows of 256² pixels then keep to the 1 %; in pictures of 1024² with objects
+of 100 pixels and more, the mean error is below 0.5 % and single pixels may be 8 % off."""
 
 COARSEST_SIDE_PX = 24
 
