@@ -49,6 +49,7 @@ def instance_loss(
     *,
     heads: Heads,
     weights: InstanceWeights | None = None,
+    class_weights: Tensor | None = None,
 ) -> Tensor:
     """Weighted sum of the losses of all heads; of the classes alone where the heads have no instances.
 
@@ -59,6 +60,7 @@ def instance_loss(
             those that are asked for; F = 0 without any.
         heads: What the channels mean; at least two classes.
         weights: How much each part counts; None for the defaults.
+        class_weights: (classes,) weights of the cross-entropy, for rare classes; None for all alike.
 
     Returns:
         Scalar >= 0; 0 with zero gradient where no pixel is annotated.
@@ -75,7 +77,7 @@ def instance_loss(
     logits = outputs[:, heads.class_slice]
     total = logits.new_zeros((), dtype=torch.promote_types(outputs.dtype, torch.float32))
     if weights.cross_entropy:
-        total = total + weights.cross_entropy * cross_entropy(logits, class_map)
+        total = total + weights.cross_entropy * cross_entropy(logits, class_map, class_weights=class_weights)
     if weights.dice:
         total = total + weights.dice * soft_dice(logits, class_map)
     valid = class_map != IGNORE
