@@ -1,0 +1,322 @@
+"""`evaluate`: from files on disk to rows, tables, JSON and exit codes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cellproof.checks import InputError
+from cellproof.cli.evaluate import Protocol, evaluate_command
+from cellproof.evaluation import evaluate_folders
+from cellproof.io import read_json, write_classes, write_labels
+from cellproof.metrics.protocols import PROTOCOLS
+from cellproof.metrics.rows import Row
+
+OBJECTS = {"one": 4, "three": 3, "two": 5}
+MODALITIES = {"one": "bright", "three": "dark", "two": "dark"}
+
+
+def squares(count: int) -> np.ndarray:
+    labels = np.zeros((30, 40), np.uint16)
+    for number, (row, column) in enumerate(list(np.ndindex(3, 4))[:count], start=1):
+        labels[row * 10 : row * 10 + 6, column * 10 : column * 10 + 6] = number
+    return labels
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A data set of three images of squares, with an attribute; returns its only split."""
+    data = tmp_path / "squares"
+    for name, count in OBJECTS.items():
+        for kind in ("images", "masks"):
+            (data / "val" / kind).mkdir(parents=True, exist_ok=True)
+            write_labels(data / "val" / kind / f"{name}.tif", squares(count))
+    (data / "dataset.toml").write_text(
+        'name = "squares"\nmasks = "instances"\nclasses = ["square"]\nattributes = "table.csv"\nignore = 900\n'
+    )
+    lines = [f"{name},{modality}" for name, modality in MODALITIES.items()]
+    (data / "table.csv").write_text("\n".join(["name,modality", *lines]) + "\n")
+    return data / "val"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Predictions as `segment` names them: right, but for the last object of image two."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name, count in OBJECTS.items():
+        write_labels(folder / f"{name}_labels.tif", squares(count - (name == "two")))
+        write_classes(folder / f"{name}_classes.tif", (squares(count) > 0).astype(np.uint8))
+    return folder
+
+
+def semantic_set(tmp_path: Path, *, classes: str = '["background", "cell"]') -> tuple[Path, Path]:
+    """Folders of predictions and of a data set with one class map, half right, with a row not annotated."""
+    predictions, reference = tmp_path / "out", tmp_path / "maps"
+    (reference / "masks").mkdir(parents=True)
+    predictions.mkdir()
+    write_labels(reference / "masks" / "a.tif", np.array([[0, 0, 1, 1], [255] * 4], np.uint16))
+    write_classes(predictions / "a_classes.tif", np.array([[0, 1, 1, 0], [1, 1, 1, 1]], np.uint8))
+    (reference / "dataset.toml").write_text(f'name = "m"\nmasks = "semantic"\nclasses = {classes}\nignore = 255\n')
+    return predictions, reference
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(evaluate_command)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+def pick(rows: list[Row], metric: str, of: str = "", *, averaging: str = "pooled", group: str = "") -> Row:
+    wanted = (metric, of, averaging, group)
+    found = [row for row in rows if (row.metric, row.class_or_threshold, row.averaging, row.group) == wanted]
+    assert found, f"no row {wanted}"
+    return found[0]
+
+
+def problems(rows: list[Row]) -> list[str]:
+    return [row.problem for row in rows if row.problem]
+
+
+def test_results_of_segment_are_scored_against_a_split(split: Path, results: Path) -> None:
+    rows = evaluate_folders(results, split)
+    ap = pick(rows, "AP (StarDist)", "0.5")
+    assert (ap.value, ap.n_images, ap.n_objects) == (11 / 12, 3, 12)
+    assert pick(rows, "AP (StarDist)", "0.95", averaging="mean over images").value == pytest.approx((1 + 1 + 0.8) / 3)
+    assert pick(rows, "misses").value == 1
+    assert not problems(rows)
+
+
+def test_the_command_prints_tables_and_writes_every_row(split: Path, results: Path, tmp_path: Path) -> None:
+    target = tmp_path / "scores.json"
+    code, output = run(results, split, "--json", target)
+    assert code == 0
+    for wanted in ("AP", "0.917", "misses 1", "3 images, 12 objects", "left out of the mean", "95 %"):
+        assert wanted in output
+    written = read_json(target)["rows"]
+    rows = evaluate_folders(results, split)
+    assert len(written) == len(rows)
+    assert [row["metric"] for row in written] == [row.metric for row in rows]
+    assert written[0]["value"] == rows[0].value
+    assert tuple(written[0]["interval"]) == rows[0].interval
+
+
+def test_a_missing_prediction_counts_as_all_missed_and_is_said(split: Path, results: Path, tmp_path: Path) -> None:
+    (results / "one_labels.tif").unlink()
+    target = tmp_path / "scores.json"
+    code, output = run(results, split, "--json", target)
+    assert code == 1
+    assert "one: no prediction of this name; counted as all missed" in output
+    rows = evaluate_folders(results, split)
+    assert pick(rows, "AP (StarDist)", "0.5").value == 7 / 12
+    assert pick(rows, "AP (StarDist)", "0.5", averaging="mean over images").value == pytest.approx((0 + 1 + 0.8) / 3)
+    error = read_json(target)["rows"][-1]
+    assert (error["metric"], error["value"], error["n_objects"]) == ("unusable prediction", None, 4)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda path: path.write_bytes(b""), "one: "),
+        (lambda path: path.write_bytes(path.read_bytes()[:40]), "one: "),
+        (lambda path: write_labels(path, squares(4)[:20]), "shapes differ: prediction (20, 40), reference (30, 40)"),
+        (lambda path: write_labels(path, np.stack([squares(4)] * 2), plane_axes="T", plane_shape=(2,)), "2 planes"),
+    ],
+    ids=["empty file", "cut file", "another size", "too many planes"],
+)
+def test_an_unusable_prediction_counts_as_all_missed(split: Path, results: Path, damage, sentence: str) -> None:
+    damage(results / "one_labels.tif")
+    rows = evaluate_folders(results, split)
+    assert len(problems(rows)) == 1
+    assert sentence in problems(rows)[0]
+    assert problems(rows)[0].endswith("counted as all missed")
+    assert pick(rows, "AP (StarDist)", "0.5").value == 7 / 12
+
+
+def test_an_unreadable_reference_is_left_out_and_said(split: Path, results: Path) -> None:
+    (split / "masks" / "one.tif").write_bytes(b"no image")
+    rows = evaluate_folders(results, split)
+    assert pick(rows, "AP (StarDist)", "0.5").value == 7 / 8
+    assert [row.metric for row in rows if row.problem] == ["unreadable reference"]
+    assert problems(rows)[0].startswith("one: ")
+    assert problems(rows)[0].endswith("not counted")
+
+
+def test_without_a_usable_reference_there_is_no_score(split: Path, results: Path) -> None:
+    for path in (split / "masks").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match="none of 3 references"):
+        evaluate_folders(results, split)
+
+
+def test_all_predictions_missing_scores_zero(split: Path, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    rows = evaluate_folders(tmp_path / "nothing", split)
+    assert pick(rows, "AP (StarDist)", "0.5").value == 0
+    assert len(problems(rows)) == 3
+
+
+def test_groups_score_as_their_images_alone_would(split: Path, results: Path) -> None:
+    rows = evaluate_folders(results, split, by="modality")
+    for name in ("three", "two"):
+        (split / "masks" / f"{name}.tif").unlink()
+    alone = evaluate_folders(results, split)
+    # By repr, since NaN is not equal to itself.
+    bright = [repr(replace(row, group="")) for row in rows if row.group == "bright"]
+    assert bright == [repr(row) for row in alone]
+    assert pick(rows, "AP (StarDist)", "0.5", group="dark").value == 7 / 8
+    assert pick(rows, "AP (StarDist)", "0.5").value == 11 / 12
+
+
+def test_the_command_shows_groups_in_one_table(split: Path, results: Path) -> None:
+    code, output = run(results, split, "--by", "modality")
+    assert code == 0
+    assert "dark: 2 images, 8 objects" in output
+
+
+def test_an_unknown_column_is_refused_with_those_there_are(split: Path, results: Path) -> None:
+    with pytest.raises(InputError, match="cannot group by 'colour'; the attributes' columns are modality"):
+        evaluate_folders(results, split, by="colour")
+
+
+def test_pixels_without_annotation_do_not_count_in_either_protocol(split: Path, results: Path) -> None:
+    mask = squares(4)
+    mask[:, 20:] = 900
+    write_labels(split / "masks" / "one.tif", mask)
+    rows = evaluate_folders(results, split)
+    # Two of the four squares lie in the ignored part, and so do their predictions.
+    assert pick(rows, "AP (StarDist)", "0.5").value == 9 / 10
+    by_pixel = evaluate_folders(results, split, protocol="pixel")
+    assert pick(by_pixel, "IoU", "square").value == 9 / 10
+    assert pick(by_pixel, "IoU", "square").n_objects == 10
+
+
+def test_class_maps_are_scored_by_class_and_pixel(tmp_path: Path) -> None:
+    rows = evaluate_folders(*semantic_set(tmp_path))
+    assert pick(rows, "IoU", "cell").value == 1 / 3
+    assert pick(rows, "accuracy").value == 0.5
+    assert pick(rows, "accuracy").n_objects is None
+
+
+def test_a_class_map_without_prediction_is_missed_in_every_class(tmp_path: Path) -> None:
+    predictions, reference = semantic_set(tmp_path)
+    (predictions / "a_classes.tif").unlink()
+    rows = evaluate_folders(predictions, reference)
+    assert pick(rows, "IoU", "cell").value == 0
+    assert pick(rows, "accuracy").value == 0
+    assert math.isnan(pick(rows, "precision", "cell").value)
+    assert len(problems(rows)) == 1
+
+
+def test_a_prediction_with_an_unknown_class_counts_as_missed(tmp_path: Path) -> None:
+    predictions, reference = semantic_set(tmp_path)
+    write_classes(predictions / "a_classes.tif", np.full((2, 4), 7, np.uint8))
+    rows = evaluate_folders(predictions, reference)
+    assert problems(rows) == [
+        "a: prediction contains class 7, wanted 0…1; check the list of classes and the value of "
+        "pixels without annotation; counted as all missed"
+    ]
+    assert pick(rows, "accuracy").value == 0
+
+
+def test_class_maps_are_refused_where_objects_are_wanted(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="class maps, and stardist compares objects; use pixel"):
+        evaluate_folders(*semantic_set(tmp_path), protocol="stardist")
+
+
+def test_an_unknown_protocol_is_refused_with_those_there_are(split: Path, results: Path) -> None:
+    with pytest.raises(InputError, match="protocol is 'kaggle'; there are stardist, pixel"):
+        evaluate_folders(results, split, protocol="kaggle")
+    assert [protocol.value for protocol in Protocol] == list(PROTOCOLS)
+
+
+def test_plain_folders_of_label_images_are_compared_by_name(split: Path, results: Path) -> None:
+    plain = results.parent / "plain"
+    plain.mkdir()
+    for name in OBJECTS:
+        (results / f"{name}_labels.tif").rename(plain / f"{name}.tif")
+    assert pick(evaluate_folders(plain, split), "AP (StarDist)", "0.5").value == 11 / 12
+    assert pick(evaluate_folders(plain, split / "masks"), "AP (StarDist)", "0.5").value == 11 / 12
+
+
+def test_the_whole_data_set_has_the_images_of_its_splits(split: Path, results: Path) -> None:
+    assert pick(evaluate_folders(results, split.parent), "AP (StarDist)", "0.5").n_images == 3
+
+
+def test_two_files_are_compared_whatever_their_names(split: Path, results: Path) -> None:
+    rows = evaluate_folders(results / "three_labels.tif", split / "masks" / "two.tif")
+    assert (pick(rows, "AP (StarDist)", "0.5").value, pick(rows, "recall", "0.5").value) == (3 / 5, 3 / 5)
+
+
+def test_one_file_is_compared_with_the_reference_of_its_name(split: Path, results: Path) -> None:
+    assert pick(evaluate_folders(results / "two_labels.tif", split), "AP (StarDist)", "0.5").value == 4 / 5
+    assert pick(evaluate_folders(results, split / "masks" / "two.tif"), "AP (StarDist)", "0.5").value == 4 / 5
+    (results / "two_labels.tif").rename(results / "nobody_labels.tif")
+    with pytest.raises(InputError, match=r"no reference is named like nobody_labels\.tif"):
+        evaluate_folders(results / "nobody_labels.tif", split)
+
+
+def test_a_prediction_without_reference_is_said_and_not_scored(split: Path, results: Path, caplog) -> None:
+    write_labels(results / "stray_labels.tif", squares(9))
+    assert pick(evaluate_folders(results, split), "AP (StarDist)", "0.5").value == 11 / 12
+    assert "1 predictions have no reference and are not scored: stray_labels.tif" in caplog.text
+
+
+def test_each_plane_of_a_stack_is_an_image(split: Path, results: Path) -> None:
+    write_labels(split / "masks" / "one.tif", np.stack([squares(4), squares(2)]), plane_axes="T", plane_shape=(2,))
+    write_labels(results / "one_labels.tif", np.stack([squares(4), squares(1)]), plane_axes="T", plane_shape=(2,))
+    ap = pick(evaluate_folders(results, split), "AP (StarDist)", "0.5", averaging="mean over images")
+    assert ap.n_images == 4
+    assert ap.value == pytest.approx((1 + 0.5 + 1 + 0.8) / 4)
+
+
+def test_bare_foreground_masks_are_taken_for_what_they_show_and_it_is_said(tmp_path: Path, caplog) -> None:
+    predictions, reference = tmp_path / "p", tmp_path / "r"
+    for folder, count in ((predictions, 3), (reference, 4)):
+        folder.mkdir()
+        write_labels(folder / "a.tif", (squares(count) > 0).astype(np.uint16) * 255)
+    rows = evaluate_folders(predictions, reference)
+    assert pick(rows, "IoU", "foreground").value == 3 / 4
+    assert "taken for background and foreground" in caplog.text
+    rows = evaluate_folders(predictions, reference, protocol="stardist")
+    assert pick(rows, "AP (StarDist)", "0.5").n_objects == 4
+    assert "separate pieces taken for objects" in caplog.text
+
+
+def test_bare_label_images_are_taken_for_objects(tmp_path: Path) -> None:
+    predictions, reference = tmp_path / "p", tmp_path / "r"
+    for folder, counts in ((predictions, (3, 4)), (reference, (4, 5))):
+        folder.mkdir()
+        for count in counts:
+            write_labels(folder / f"{count - counts[0]}.tif", squares(count))
+    assert pick(evaluate_folders(predictions, reference), "AP (StarDist)", "0.5").value == 7 / 9
+
+
+@pytest.mark.parametrize("empty", ["results", "split"])
+def test_a_path_that_is_not_there_is_wrong_use(split: Path, results: Path, empty: str) -> None:
+    paths = [results / "no" if empty == "results" else results, split / "no" if empty == "split" else split]
+    assert run(*paths)[0] == 2
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate_folders(*paths)
+
+
+def test_a_folder_without_masks_is_refused(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no masks"):
+        evaluate_folders(results, tmp_path / "empty", protocol="stardist")
+
+
+@pytest.mark.parametrize(("name", "metric"), [("kromp2020", "PQ"), ("isbi2012", "IoU")])
+def test_a_real_reference_agrees_with_itself(data_folder: Path, name: str, metric: str) -> None:
+    mask = sorted((data_folder / name / "train" / "masks").iterdir())[0]
+    rows = evaluate_folders(mask, mask)
+    values = [row.value for row in rows if row.metric == metric]
+    assert values == [1] * len(values)
+    assert not problems(rows)
