@@ -150,9 +150,17 @@ def _usual_protocol(description: Description) -> str:
 
 
 def _sample_masks(reference: Path) -> list[np.ndarray]:
+    """Some of the masks that can be read."""
     paths = list(_find_references(reference).values())
     step = -(-len(paths) // _MASKS_TO_GUESS_FROM)
-    return [plane for path in paths[::step] for plane in _planes(read_labels(path))]
+    masks: list[np.ndarray] = []
+    for path in paths[::step]:
+        try:
+            masks += _planes(read_labels(path))
+        except InputError:
+            # It gets a row of its own when it is to be counted.
+            continue
+    return masks
 
 
 def _find_references(reference: Path) -> dict[str, Path]:

@@ -299,6 +299,15 @@ def test_bare_label_images_are_taken_for_objects(tmp_path: Path) -> None:
     assert pick(evaluate_folders(predictions, reference), "AP (StarDist)", "0.5").value == 7 / 9
 
 
+def test_a_broken_mask_does_not_keep_the_others_from_being_understood(tmp_path: Path) -> None:
+    for name, count in (("b", 4), ("c", 5)):
+        write_labels(tmp_path / f"{name}.tif", squares(count))
+    (tmp_path / "a.tif").write_bytes(b"no image")
+    rows = evaluate_folders(tmp_path, tmp_path)
+    assert pick(rows, "AP (StarDist)", "0.5").value == 1
+    assert [row.metric for row in rows if row.problem] == ["unreadable reference"]
+
+
 @pytest.mark.parametrize("empty", ["results", "split"])
 def test_a_path_that_is_not_there_is_wrong_use(split: Path, results: Path, empty: str) -> None:
     paths = [results / "no" if empty == "results" else results, split / "no" if empty == "split" else split]
