@@ -1,0 +1,1 @@
+"""Network and image → dense maps: tiles, engines, views, activation."""

@@ -1,0 +1,88 @@
+"""Raw outputs of a network → the maps that its heads mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import InputError
+from ..types import Heads
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a network says about every pixel, all float32.
+
+    Attributes:
+        probabilities: (classes, H, W), summing to 1 over classes.
+        boundary: (H, W) probability of an object's edge, None without that head.
+        distance: (H, W) in [0, 1], None without that head.
+        flows: (2, H, W) row and column component, None without that head.
+    """
+
+    probabilities: np.ndarray
+    boundary: np.ndarray | None = None
+    distance: np.ndarray | None = None
+    flows: np.ndarray | None = None
+
+
+def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> Maps:
+    """Softmax of the class logits, sigmoid of the boundary, distance cut to [0, 1], flows as they are.
+
+    Works in place: ``outputs`` is overwritten and the maps are views of it.
+
+    Args:
+        outputs: (K, H, W) float32, K as ``heads`` has channels.
+        heads: Meaning of the channels.
+        temperature: Class logits are divided by this, above 0; 1 leaves them.
+
+    Raises:
+        InputError: When the channels are not those of ``heads``, or the temperature is not above 0.
+    """
+    if outputs.ndim != 3 or outputs.shape[0] != heads.channels:
+        raise InputError(
+            f"outputs have shape {outputs.shape}, but the heads have {heads.channels} channels; "
+            "use the heads that the network was built for"
+        )
+    if not temperature > 0:
+        raise InputError(f"temperature is {temperature}, wanted a number above 0; 1 leaves probabilities as they are")
+    _softmax(outputs[heads.class_slice], temperature)
+    _sigmoid(outputs[heads.boundary_slice])
+    distance = outputs[heads.distance_slice]
+    np.clip(distance, 0, 1, out=distance)
+    return split(outputs, heads=heads)
+
+
+def split(stack: np.ndarray, *, heads: Heads) -> Maps:
+    """Name the channels of a (K, H, W) stack of activated maps; the maps are views."""
+    return Maps(
+        probabilities=stack[heads.class_slice],
+        boundary=stack[heads.boundary_slice][0] if heads.boundary else None,
+        distance=stack[heads.distance_slice][0] if heads.distance else None,
+        flows=stack[heads.flow_slice] if heads.flows else None,
+    )
+
+
+def _softmax(logits: np.ndarray, temperature: float) -> None:
+    """Softmax over the first axis, in place."""
+    if temperature != 1:
+        logits *= np.float32(1 / temperature)
+    if len(logits) == 2:  # a sigmoid of the difference: half the work
+        second = logits[1]
+        second -= logits[0]
+        _sigmoid(second)
+        np.subtract(1, second, out=logits[0])
+        return
+    logits -= logits.max(axis=0)
+    np.exp(logits, out=logits)
+    logits /= logits.sum(axis=0)
+
+
+def _sigmoid(logits: np.ndarray) -> None:
+    """1 / (1 + exp(-logits)), in place."""
+    np.negative(logits, out=logits)
+    with np.errstate(over="ignore"):  # exp of a very negative logit is infinite, and its reciprocal the right 0
+        np.exp(logits, out=logits)
+    logits += 1
+    np.reciprocal(logits, out=logits)

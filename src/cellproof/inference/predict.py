@@ -1,0 +1,94 @@
+"""Image → maps: windows through engines, activated, averaged over networks and views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..checks import InputError, check_ndim
+from ..types import Heads
+from .activate import Maps, activate, split
+from .blend import cores, fades
+from .engine import Engine
+from .tiles import Tile, plan_tiles, round_up
+from .tta import AS_IS, EIGHT_VIEWS
+
+DEFAULT_MAX_PIXELS = 1_500_000
+"""A 2048 × 2048 image becomes four windows, a 1388 × 1040 one stays whole, and a window takes 0.7 GB in bf16."""
+
+
+def predict(
+    engines: Sequence[Engine],
+    image: np.ndarray,
+    *,
+    heads: Heads,
+    stride_px: int,
+    halo_px: int,
+    temperature: float = 1.0,
+    tta: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    blend: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Maps:
+    """Run a model over an image of any size.
+
+    The image is mirrored at its lower and right edges to a multiple of the stride. With ``halo_px`` at
+    least the networks' receptive field, the result does not depend on ``max_pixels``.
+
+    Args:
+        engines: One or more networks with the same heads; their activated maps are averaged.
+        image: (C, H, W) float32, normalised.
+        heads: Meaning of the networks' output channels.
+        stride_px: Networks take multiples of this.
+        halo_px: Radius of the networks' receptive field.
+        temperature: Class logits are divided by this.
+        tta: Whether to average over the eight flips and quarter turns too, at eight times the cost.
+        max_pixels: Largest window.
+        blend: Whether overlapping windows fade into each other; for networks that see further than the halo.
+        progress: Called with (runs done, runs in all) after each run of a network.
+
+    Returns:
+        Maps of the image's height and width.
+
+    Raises:
+        InputError: For an image without three axes or without pixels, no engine, or heads that do not fit.
+    """
+    check_ndim(3, image=image)
+    if image.size == 0 or not engines:
+        raise InputError(f"got {len(engines)} engines and an image of shape {image.shape}; wanted at least one of each")
+    plan = plan_tiles((image.shape[1], image.shape[2]), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
+    runs = [(engine, view) for engine in engines for view in (EIGHT_VIEWS if tta else (AS_IS,))]
+    stack = np.zeros((heads.channels, *plan.shape), np.float32)
+    done = 0
+    for share in fades(plan) if blend else cores(plan):
+        window = _read(image, share.tile, stride_px=stride_px)
+        for engine, view in runs:
+            outputs = view.inverse(engine(view.forward(window)[np.newaxis])[0], flow=heads.flow_slice)
+            maps = outputs[:, *share.in_window]
+            activate(maps, heads=heads, temperature=temperature)
+            if share.weights is not None:
+                maps *= share.weights
+            stack[:, share.rows, share.columns] += maps
+            done += 1
+            if progress is not None:
+                progress(done, len(plan) * len(runs))
+    if len(runs) > 1:
+        stack *= np.float32(1 / len(runs))
+    return split(stack, heads=heads)
+
+
+def _read(image: np.ndarray, tile: Tile, *, stride_px: int) -> np.ndarray:
+    """Cut a window out of (C, H, W), mirrored where it reaches past the lower or right edge."""
+    rows, columns = tile.row.read, tile.column.read
+    if rows.stop <= image.shape[1] and columns.stop <= image.shape[2]:
+        return image[:, rows, columns]
+    row_numbers = _mirrored(image.shape[1], stride_px)[rows]
+    column_numbers = _mirrored(image.shape[2], stride_px)[columns]
+    return image[:, row_numbers[:, np.newaxis], column_numbers]
+
+
+def _mirrored(length_px: int, stride_px: int) -> np.ndarray:
+    """Pixel numbers of an axis padded to a multiple of the stride, by its edge where too short for a mirror."""
+    missing_px = round_up(length_px, stride_px) - length_px
+    return np.pad(np.arange(length_px), (0, missing_px), mode="reflect" if missing_px < length_px else "edge")

@@ -1,0 +1,60 @@
+"""Activation against SciPy's formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special
+
+from cellproof.checks import InputError
+from cellproof.inference.activate import activate
+from cellproof.types import Heads
+
+ALL_HEADS = Heads(classes=3, boundary=True, distance=True, flows=True)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 5])
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.5])
+def test_probabilities_equal_scipys_softmax(rng: np.random.Generator, classes: int, temperature: float) -> None:
+    logits = rng.normal(0, 8, (classes, 6, 7)).astype(np.float32)
+    expected = special.softmax(logits.astype(float) / temperature, axis=0)
+    probabilities = activate(logits, heads=Heads(classes=classes), temperature=temperature).probabilities
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+def test_each_head_gets_its_own_activation(rng: np.random.Generator) -> None:
+    outputs = rng.normal(0, 2, (7, 5, 4)).astype(np.float32)
+    before = outputs.astype(float)
+    maps = activate(outputs, heads=ALL_HEADS)
+    assert maps.boundary is not None
+    assert maps.distance is not None
+    assert maps.flows is not None
+    np.testing.assert_allclose(maps.probabilities, special.softmax(before[:3], axis=0), atol=1e-6)
+    np.testing.assert_allclose(maps.boundary, special.expit(before[3]), atol=1e-6)
+    np.testing.assert_allclose(maps.distance, before[4].clip(0, 1), atol=1e-7)
+    np.testing.assert_array_equal(maps.flows, before[5:].astype(np.float32))
+    assert np.shares_memory(maps.boundary, outputs)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_extreme_logits_give_zero_and_one(classes: int) -> None:
+    logits = np.full((classes, 1, 2), -1e30, np.float32)
+    logits[0, 0, 0] = logits[1, 0, 1] = 1e30
+    probabilities = activate(logits, heads=Heads(classes=classes)).probabilities
+    np.testing.assert_array_equal(probabilities[:2, 0], np.eye(2))
+
+
+def test_a_head_that_is_not_there_is_none() -> None:
+    maps = activate(np.zeros((2, 1, 1), np.float32), heads=Heads(classes=2))
+    assert (maps.boundary, maps.distance, maps.flows) == (None, None, None)
+
+
+def test_outputs_of_another_model_are_refused() -> None:
+    with pytest.raises(InputError, match=r"shape \(2, 3, 3\), but the heads have 7 channels"):
+        activate(np.zeros((2, 3, 3), np.float32), heads=ALL_HEADS)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
+    with pytest.raises(InputError, match="temperature"):
+        activate(np.zeros((2, 3, 3), np.float32), heads=Heads(classes=2), temperature=temperature)
