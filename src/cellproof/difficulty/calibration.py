@@ -2,7 +2,7 @@
 
 References:
     Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML.
-    arXiv:1706.04599 (temperature scaling; expected calibration error, eq. 3 and 5).
+    arXiv:1706.04599 (temperature scaling, expected calibration error).
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, drift: Sequence[str
     sure = confidence_map(probabilities)
     objects = object_confidence(labels, sure)
     promised = expected_dice(1 - probabilities[0], labels > 0)
-    reasons = [*_dice_reasons(promised), *_object_reasons(objects), *drift]
+    reasons = [*_dice_reasons(promised, found=objects.size > 0), *_object_reasons(objects), *drift]
     verdict: Literal["accept", "review", "reject"] = "review" if reasons else "accept"
     if promised < REJECT_DICE:
         verdict = "reject"
@@ -115,10 +115,10 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, drift: Sequence[str
     )
 
 
-def _dice_reasons(promised: float) -> list[str]:
+def _dice_reasons(promised: float, *, found: bool) -> list[str]:
     if math.isnan(promised):
         return ["nothing found and no pixel came near it: check that the image is really empty"]
-    if promised == 0:
+    if not found:
         return [f"nothing found, though some pixels reach a foreground probability of {NEARLY_FOREGROUND}"]
     if promised < ACCEPT_DICE:
         return [f"expected Dice {promised:.2f} is below {REJECT_DICE if promised < REJECT_DICE else ACCEPT_DICE}"]

@@ -37,7 +37,7 @@ def decode(
     """
     foreground = foreground_mask(probabilities, threshold=options.foreground_threshold)
     if options.method == "flows":
-        labels = follow_flows(_needed("flows", flows, options), foreground)
+        labels = follow_flows(_needed("flows", flows, options), foreground, smallest_sink_px=options.smallest_area_px)
     elif options.method == "watershed":
         labels = watershed_objects(
             _needed("distance", distance, options),

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ..checks import InputError, check_finite, check_ndim
 from .contacts import contacts
@@ -26,17 +23,14 @@ DOUBLINGS = 9
 SETTLING_HOPS = 3
 """Hops of one pixel at the end, which pull pixels that overshot the summit to within a pixel of it."""
 
-JOIN_PX = 3.0
-"""End points at most this far apart belong to one summit."""
-
 
 def follow_flows(flows: np.ndarray, foreground: np.ndarray, *, smallest_sink_px: int = 10) -> np.ndarray:
     """Label each foreground pixel by the summit that its flow leads to.
 
     Every pixel points to the pixel one hop along its flow; pointers are doubled until they have
-    reached a summit, where they circle within a hop. End points close together are one sink and one
-    object. Pixels of a sink that collects fewer than ``smallest_sink_px`` pixels are fragments: they
-    join the object with which they share the longest edge.
+    reached a summit, where they circle within a hop. End points within about 3 px of each other are
+    one sink and one object. Pixels of a sink that collects fewer than ``smallest_sink_px`` pixels are
+    fragments: they join the object with which they share the longest edge.
 
     Args:
         flows: (2, H, W) vectors (row, column) towards the summit; only their direction counts, a
@@ -57,8 +51,9 @@ def follow_flows(flows: np.ndarray, foreground: np.ndarray, *, smallest_sink_px:
     pixels = np.flatnonzero(foreground)
     labels = np.zeros(foreground.size, np.int32)
     if pixels.size:
-        ends = _end_points(flows.reshape(2, -1)[:, pixels], foreground, pixels)
-        labels[pixels] = _label_sinks(ends, pixels, width=foreground.shape[1], smallest_sink_px=smallest_sink_px)
+        vectors = flows.reshape(2, -1)[:, pixels].astype(np.float32, copy=False)
+        ends = _end_points(vectors, foreground, pixels)
+        labels[pixels] = _label_sinks(pixels[ends], foreground.shape, smallest_sink_px=smallest_sink_px)
     return _join_fragments(labels.reshape(foreground.shape), foreground)
 
 
@@ -97,19 +92,23 @@ def _hops(
     return np.where(target < 0, otherwise, target)
 
 
-def _label_sinks(ends: np.ndarray, pixels: np.ndarray, *, width: int, smallest_sink_px: int) -> np.ndarray:
-    """Group end points into sinks and give each pixel its sink's number, 0 for sinks that collect too few."""
-    collected = np.bincount(ends, minlength=pixels.size)
-    places = np.flatnonzero(collected)
-    coordinates = np.stack(np.divmod(pixels[places], width), axis=1)
-    near = cKDTree(coordinates).query_pairs(JOIN_PX, output_type="ndarray")
-    graph = coo_array((np.ones(len(near), bool), (near[:, 0], near[:, 1])), shape=(places.size, places.size))
-    _, sink = connected_components(graph, directed=False)
-    strong = np.bincount(sink, weights=collected[places]) >= smallest_sink_px
+def _label_sinks(ends: np.ndarray, shape: tuple[int, ...], *, smallest_sink_px: int) -> np.ndarray:
+    """Group end points, (n,) flat indices, into sinks and give each its sink's number; 0 if that collects too few."""
+    is_end = np.zeros(shape, bool)
+    is_end.ravel()[ends] = True
+    # Crosses around two end points touch, corners included, when these are at most √10 px apart: what still
+    # circles a summit after settling lies closer, and summits of separate nuclei do not.
+    spread = is_end.copy()
+    spread[1:] |= is_end[:-1]
+    spread[:-1] |= is_end[1:]
+    spread[:, 1:] |= is_end[:, :-1]
+    spread[:, :-1] |= is_end[:, 1:]
+    sinks, count = ndimage.label(spread, np.ones((3, 3), bool))
+    sink = sinks.ravel()[ends]
+    strong = np.bincount(sink, minlength=count + 1) >= smallest_sink_px
+    strong[0] = False
     number = np.cumsum(strong, dtype=np.int32) * strong
-    label_at_end = np.zeros(pixels.size, np.int32)
-    label_at_end[places] = number[sink]
-    labels: np.ndarray = label_at_end[ends]
+    labels: np.ndarray = number[sink]
     return labels
 
 

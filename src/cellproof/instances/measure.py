@@ -168,7 +168,7 @@ def _orientation(rows: np.ndarray, columns: np.ndarray, mixed: np.ndarray) -> np
 def _perimeter(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """Length of each object's border; steps between border pixels count 1, √2 or the mean of both.
 
-    Benkrid, Crookes (2000). Design and FPGA implementation of a perimeter estimator. Queen's
+    Benkrid, Crookes. Design and FPGA implementation of a perimeter estimator. Queen's
     University of Belfast; the table is scikit-image's.
     """
     width = labels.shape[1] + 2

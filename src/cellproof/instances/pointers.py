@@ -19,8 +19,8 @@ def follow_pointers(pointers: np.ndarray, *, doublings: int) -> np.ndarray:
         (n,) array of the same dtype. An element caught in a cycle stands somewhere in that cycle.
 
     References:
-        Wyllie (1979). The complexity of parallel computations. Cornell University (pointer jumping).
-        hdl:1813/7502
+        Wyllie (1979). The complexity of parallel computations. Cornell University,
+        technical report 79-387 (pointer jumping).
     """
     for _ in range(doublings):
         further = pointers[pointers]

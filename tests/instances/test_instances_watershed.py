@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from skimage.draw import disk
+from skimage.morphology import h_maxima
+
+from cellproof.checks import InputError
+from cellproof.instances import watershed
+from cellproof.instances.watershed import watershed_objects
+
+
+def cone(centre, radius, shape=(60, 90)):
+    rows, columns = np.indices(shape)
+    return np.clip(1 - np.hypot(rows - centre[0], columns - centre[1]) / radius, 0, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), threshold=st.sampled_from([0.05, 0.1, 0.3]))
+def test_the_number_of_objects_is_the_number_of_h_maxima(seed, threshold):
+    rng = np.random.default_rng(seed)
+    height = ndimage.gaussian_filter(rng.random((24, 31)), 1.5).astype(np.float32)
+    height = (height - height.min()) / np.ptp(height)
+    foreground = ndimage.gaussian_filter(rng.random((24, 31)), 2) > 0.48
+    labels = watershed_objects(height, foreground, seed_threshold=threshold)
+    surface = ndimage.gaussian_filter(height, watershed.SMOOTHING_PX, truncate=2, mode="nearest")
+    # Background lies lower than any pixel by more than the threshold, so that each region keeps its highest summit.
+    maxima = h_maxima(np.where(foreground, surface, -2).astype(np.float64), threshold)
+    expected = ndimage.label(maxima * foreground, np.ones((3, 3)))[1]
+    assert labels.max() == expected
+
+
+def test_two_overlapping_cones_are_parted_at_the_valley():
+    left, right = cone((30, 25), 25), cone((30, 60), 25)
+    labels = watershed_objects(np.maximum(left, right), np.maximum(left, right) > 0)
+    assert labels.max() == 2
+    column = np.indices(labels.shape)[1]
+    assert (labels[(column < 41) & (labels > 0)] == labels[30, 25]).all()
+    assert (labels[(column > 44) & (labels > 0)] == labels[30, 60]).all()
+
+
+def test_a_summit_below_the_threshold_joins_the_higher_one():
+    height = np.maximum(cone((30, 25), 25), cone((30, 45), 25))
+    smoothed = ndimage.gaussian_filter(height.astype(np.float32), 1)
+    prominence = smoothed[30, 25] - smoothed[30, 35]
+    assert watershed_objects(height, height > 0, seed_threshold=prominence - 0.05).max() == 2
+    assert watershed_objects(height, height > 0, seed_threshold=prominence + 0.05).max() == 1
+
+
+def test_a_boundary_parts_what_the_height_does_not():
+    foreground = np.zeros((40, 60), bool)
+    foreground[10:30, 10:50] = True
+    boundary = np.zeros((40, 60), np.float32)
+    boundary[:, 29:31] = 1
+    height = np.full((40, 60), 0.5, np.float32)
+    assert watershed_objects(height, foreground, boundary=boundary, boundary_weight=0).max() == 1
+    labels = watershed_objects(height, foreground, boundary=boundary, boundary_weight=0.5)
+    assert labels.max() == 2
+    assert labels[20, 12] != labels[20, 47]
+
+
+def test_a_flat_height_gives_one_object_for_each_region():
+    foreground = np.zeros((50, 50), bool)
+    foreground[disk((12, 12), 9)] = True
+    foreground[disk((35, 35), 11)] = True
+    labels = watershed_objects(np.ones((50, 50)), foreground)
+    np.testing.assert_array_equal(labels > 0, foreground)
+    assert labels.max() == 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_every_foreground_pixel_gets_one_of_the_labels_without_gaps_and_objects_are_connected(seed):
+    rng = np.random.default_rng(seed)
+    height, foreground = rng.random((17, 13)), rng.random((17, 13)) > 0.3
+    labels = watershed_objects(height, foreground)
+    np.testing.assert_array_equal(labels > 0, foreground)
+    np.testing.assert_array_equal(np.unique(labels[foreground]), np.arange(1, labels.max() + 1))
+    assert all(ndimage.label(labels == own, np.ones((3, 3)))[1] == 1 for own in range(1, labels.max() + 1))
+
+
+@pytest.mark.parametrize(("foreground", "objects"), [(np.zeros((5, 6), bool), 0), (np.ones((5, 6), bool), 1)])
+def test_degenerate_foregrounds(foreground, objects):
+    assert watershed_objects(np.zeros((5, 6)), foreground).max() == objects
+
+
+def test_an_image_of_one_pixel():
+    assert watershed_objects(np.zeros((1, 1)), np.ones((1, 1), bool)).tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"height": np.zeros((4, 5))}, "shapes differ"),
+        ({"boundary": np.zeros((4, 5))}, "shapes differ"),
+        ({"height": np.full((4, 4), np.nan)}, "height contains 16 NaN"),
+        ({"seed_threshold": 0.0}, "seed_threshold is 0.0"),
+    ],
+)
+def test_wrong_input_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        watershed_objects(**({"height": np.zeros((4, 4)), "foreground": np.ones((4, 4), bool)} | arguments))
