@@ -1,0 +1,1 @@
+"""Pictures, curves and pages for a person."""

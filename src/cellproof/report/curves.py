@@ -1,0 +1,139 @@
+"""Curves and histograms as inline SVG that follows the page's colours."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe & Ito (2008), Color Universal Design. The page replaces them in dark mode through the variables.
+_SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES: Final = ("-", "--", ":", "-.")
+_INK: Final = "#010203"
+_NOT_PLOTTED: Final = frozenset({"step", "seconds", "learning_rate", "score"})
+_FEWEST_BINS, _MOST_BINS = 10, 50
+
+
+def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | None = None) -> str:
+    """Losses in one panel and validation metrics in another, against the optimiser's steps.
+
+    Args:
+        history: Column name → one value a row; ``step`` is the common axis, columns whose name contains ``loss`` are
+            losses, and ``seconds``, ``learning_rate`` and ``score`` are left out. NaN where a row has no value.
+        best_step: Where the kept weights come from; marked by a vertical line.
+
+    Returns:
+        An ``<svg>`` element; an empty string where there is nothing to draw yet.
+    """
+    drawn = {name: np.asarray(column, float) for name, column in history.items() if name not in _NOT_PLOTTED}
+    drawn = {name: column for name, column in drawn.items() if np.isfinite(column).any()}
+    losses = {name: column for name, column in drawn.items() if "loss" in name}
+    metrics = {name: column for name, column in drawn.items() if "loss" not in name}
+    panels = [(title, lines) for title, lines in (("Loss", losses), ("Validation", metrics)) if lines]
+    if not panels:
+        return ""
+    with _style():
+        figure = _figure(width=4.6 * len(panels), height=3.1)
+        for place, (title, lines) in enumerate(panels, start=1):
+            axes = figure.add_subplot(1, len(panels), place)
+            _draw_lines(axes, np.asarray(history["step"], float), lines)
+            axes.set(xlabel="Optimiser step", ylabel=title)
+            if best_step is not None:
+                axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{place}")
+        return _svg(figure, description="Training curves: " + ", ".join(drawn))
+
+
+def histogram(values: np.ndarray, *, label: str, limits: tuple[float, float] | None = None) -> str:
+    """How many objects have which value, with the median marked.
+
+    Args:
+        values: (n,); NaN are left out.
+        label: What is counted, with its unit, under the axis.
+        limits: Ends of the axis; None takes the values' own.
+
+    Returns:
+        An ``<svg>`` element; an empty string without values.
+    """
+    finite = np.asarray(values, float)
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return ""
+    bins = int(np.clip(np.sqrt(finite.size), _FEWEST_BINS, _MOST_BINS))
+    median = float(np.median(finite))
+    from matplotlib.ticker import MaxNLocator
+
+    with _style():
+        figure = _figure(width=4.6, height=2.7)
+        axes = figure.add_subplot()
+        axes.hist(finite, bins=bins, range=limits, color=_SERIES[0], edgecolor="none", rwidth=0.92)
+        axes.axvline(median, color=_SERIES[1], linewidth=1.5, linestyle="--", label=f"median {median:.3g}")
+        axes.set(xlabel=label, ylabel="Objects")
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
+        axes.legend(loc="best")
+        return _svg(figure, description=f"Histogram of {label}: {finite.size} objects, median {median:.3g}")
+
+
+def _draw_lines(axes: Any, steps: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:
+    for number, (name, column) in enumerate(lines.items()):
+        known = np.isfinite(column)
+        axes.plot(
+            steps[known],
+            column[known],
+            color=_SERIES[number % len(_SERIES)],
+            linestyle=_DASHES[number // len(_SERIES) % len(_DASHES)],
+            marker="o" if known.sum() < 30 else "",
+            markersize=3,
+            linewidth=1.6,
+            label=name.replace("_", " "),
+        )
+    axes.legend(loc="best")
+
+
+def _style() -> Any:
+    """Matplotlib settings of all our figures, for the length of a ``with``."""
+    import matplotlib  # half a second that only pages need
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "cellproof",
+        "text.parse_math": False,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.alpha": 0.15,
+        "legend.frameon": False,
+    }
+    inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color", "grid.color")
+    return matplotlib.rc_context({**settings, **dict.fromkeys(inks, _INK)})
+
+
+def _figure(*, width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasSVG(figure)
+    return figure
+
+
+def _svg(figure: Figure, *, description: str) -> str:
+    """The figure as one element without prologue, metadata or fixed ink, for pages of any colour."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
+    text = text.replace(_INK, "currentColor")
+    for number, colour in enumerate(_SERIES, start=1):
+        text = text.replace(colour, f"var(--series-{number}, {colour})")
+    escaped = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+    return text.replace("<svg", f'<svg role="img" aria-label="{escaped}"', 1).strip()

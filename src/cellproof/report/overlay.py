@@ -1,0 +1,227 @@
+"""Results drawn on the picture they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..checks import InputError, check_labels, check_ndim, check_same_shape
+from ..types import IGNORE
+from ._display import displayed
+from ._outlines import colour_numbers, outline_mask, touching_pairs
+from ._png import png_bytes
+
+# Six light colours for dark pictures and six strong ones for bright pictures, after Okabe & Ito (2008), Color
+# Universal Design; neither holds the warning colour.
+_LIGHT = np.array(
+    [[255, 225, 40], [60, 190, 255], [60, 230, 120], [255, 120, 200], [245, 245, 245], [165, 140, 255]], np.uint8
+)
+_STRONG = np.array([[0, 150, 255], [0, 190, 80], [255, 170, 0], [255, 80, 200], [150, 210, 0], [235, 225, 0]], np.uint8)
+_WARNING = np.array([255, 60, 10], np.uint8)
+_NOT_ANNOTATED = np.array([128, 128, 128], np.uint8)
+_CLASS_SHARE = 0.35
+_TINT_FROM, _TINT_SHARE = 0.5, 0.6
+_WIDER_FROM_PX = 1200
+_BRIGHT_FROM = 128
+
+
+def overlay(
+    image: np.ndarray,
+    labels: np.ndarray,
+    *,
+    doubtful: np.ndarray | None = None,
+    difficulty: np.ndarray | None = None,
+    max_px: int | None = None,
+) -> np.ndarray:
+    """Draw each object's outline on the picture.
+
+    Outlines run inside the objects, 1 px wide, 2 px from 1200 px up; touching objects differ in colour. Doubtful
+    objects have a wider, orange-red outline, which is no other object's.
+
+    Args:
+        image: (C, H, W) as read, any dtype.
+        labels: (H, W), 0 background, 1…n objects.
+        doubtful: Labels of the objects to mark.
+        difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
+        max_px: Shrink picture and labels to at most this height and width before drawing, so that outlines
+            stay visible in a thumbnail.
+
+    Returns:
+        (H, W, 3) uint8. Without objects, the picture alone.
+
+    Raises:
+        InputError: When the shapes do not fit.
+    """
+    _check(image, labels=labels)
+    if difficulty is not None:
+        _check(image, difficulty=difficulty)
+    step = _step(labels, max_px)
+    image, labels = _block_means(image, step), _centres(labels, step)
+    rgb = displayed(image)
+    if difficulty is not None:
+        _tint(rgb, _block_means(difficulty[None], step)[0])
+    largest = int(labels.max(initial=0))
+    if not largest:
+        return rgb
+    width_px = _width_px(labels)
+    edge = np.flatnonzero(outline_mask(labels, width_px=width_px))
+    owner = labels.ravel()[edge]
+    colours = colour_numbers(touching_pairs(labels), largest_label=largest)
+    pixels = rgb.reshape(-1, 3)
+    palette = _STRONG if pixels[:: max(1, len(pixels) // 4096)].mean() > _BRIGHT_FROM else _LIGHT
+    pixels[edge] = palette[colours[owner]]
+    if doubtful is not None and len(doubtful):
+        _warn(rgb, labels, doubtful=doubtful, width_px=width_px + 1)
+    return rgb
+
+
+def class_overlay(
+    image: np.ndarray,
+    classes: np.ndarray,
+    *,
+    colours: Sequence[str] = (),
+    difficulty: np.ndarray | None = None,
+    max_px: int | None = None,
+) -> np.ndarray:
+    """Lay translucent class colours with solid edges on the picture.
+
+    Args:
+        image: (C, H, W) as read, any dtype.
+        classes: (H, W) class ids; class 0 is left clear, `IGNORE` is grey.
+        colours: ``#rrggbb`` of each class; classes beyond take colours of our own.
+        difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
+        max_px: As in `overlay`.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        InputError: When the shapes do not fit, or a colour is not ``#rrggbb``.
+    """
+    _check(image, classes=classes)
+    if difficulty is not None:
+        _check(image, difficulty=difficulty)
+    step = _step(classes, max_px)
+    image, classes = _block_means(image, step), _centres(classes, step)
+    rgb = displayed(image)
+    table = _class_table(colours)
+    painted = np.flatnonzero(classes > 0)
+    pixels = rgb.reshape(-1, 3)
+    paint = table[classes.ravel()[painted]]
+    pixels[painted] = (pixels[painted] * (1 - _CLASS_SHARE) + paint * _CLASS_SHARE).astype(np.uint8)
+    edge = np.flatnonzero(outline_mask(np.where(classes == IGNORE, 0, classes), width_px=_width_px(classes)))
+    pixels[edge] = table[classes.ravel()[edge]]
+    if difficulty is not None:
+        _tint(rgb, _block_means(difficulty[None], step)[0])
+    return rgb
+
+
+def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
+    """Heat map of the difficulty, black sure to pale yellow hardest, over a faint picture, bright pictures inverted.
+
+    Args:
+        image: (C, H, W) as read, any dtype.
+        difficulty: (H, W) in [0, 1].
+        max_px: As in `overlay`.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        InputError: When the shapes do not fit.
+    """
+    _check(image, difficulty=difficulty)
+    step = _step(difficulty, max_px)
+    image, difficulty = _block_means(image, step), _block_means(difficulty[None], step)[0]
+    steps = np.clip(np.nan_to_num(difficulty) * 255, 0, 255).astype(np.uint8)
+    faint = displayed(image).max(axis=2) // 4
+    if faint.mean() > _BRIGHT_FROM // 4:
+        faint = 255 // 4 - faint
+    return np.asarray(np.maximum(_heat_table()[steps], faint[..., None]))
+
+
+def thumbnail(rgb: np.ndarray, *, max_px: int) -> np.ndarray:
+    """Shrink a picture until neither side exceeds ``max_px``; a smaller one stays as it is."""
+    if max(rgb.shape[:2]) <= max_px:
+        return rgb
+    small = Image.fromarray(rgb)
+    small.thumbnail((max_px, max_px), Image.Resampling.BOX)
+    return np.asarray(small)
+
+
+def write_overlay(path: Path, rgb: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 as PNG to exactly this path, fast rather than small."""
+    path.write_bytes(png_bytes(rgb))
+
+
+def _check(image: np.ndarray, **maps: np.ndarray) -> None:
+    check_ndim(3, image=image)
+    check_ndim(2, **maps)
+    check_same_shape(image=image[0], **maps)
+    check_labels(**{name: array for name, array in maps.items() if name != "difficulty"})
+
+
+def _width_px(labels: np.ndarray) -> int:
+    return 2 if max(labels.shape) >= _WIDER_FROM_PX else 1
+
+
+def _step(labels: np.ndarray, max_px: int | None) -> int:
+    """Edge of the blocks that become one pixel, for a picture of at most ``max_px``; never beyond its short side."""
+    return 1 if max_px is None else max(1, min(-(-max(labels.shape) // max_px), min(labels.shape)))
+
+
+def _block_means(image: np.ndarray, step: int) -> np.ndarray:
+    """(C, H // step, W // step) means of square blocks, in the image's own dtype."""
+    if step == 1:
+        return image
+    rows, columns = (size // step for size in image.shape[1:])
+    blocks = image[:, : rows * step, : columns * step].reshape(len(image), rows, step, columns, step)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32), image.dtype)
+
+
+def _centres(labels: np.ndarray, step: int) -> np.ndarray:
+    """(H // step, W // step) middle pixels of the same blocks."""
+    rows, columns = (size // step for size in labels.shape)
+    return np.ascontiguousarray(labels[step // 2 :: step, step // 2 :: step][:rows, :columns])
+
+
+def _tint(rgb: np.ndarray, difficulty: np.ndarray) -> None:
+    """Blend the warning colour into hard places; changes rgb."""
+    hard = np.flatnonzero(difficulty > _TINT_FROM)
+    share = (difficulty.ravel()[hard, None] - _TINT_FROM) / (1 - _TINT_FROM) * _TINT_SHARE
+    pixels = rgb.reshape(-1, 3)
+    pixels[hard] = (pixels[hard] * (1 - share) + _WARNING * share).astype(np.uint8)
+
+
+def _warn(rgb: np.ndarray, labels: np.ndarray, *, doubtful: np.ndarray, width_px: int) -> None:
+    """Draw the wide outline of doubtful objects; changes rgb."""
+    chosen = np.zeros(1 + max(int(labels.max()), int(np.max(doubtful))), bool)
+    chosen[doubtful] = True
+    kept = np.where(chosen[labels], labels, 0)
+    rgb[outline_mask(kept, width_px=width_px)] = _WARNING
+
+
+def _class_table(colours: Sequence[str]) -> np.ndarray:
+    """(256, 3) uint8: colour of every class id."""
+    table = _LIGHT[np.arange(256) % len(_LIGHT)]
+    for number, colour in enumerate(colours):
+        try:
+            table[number] = tuple(bytes.fromhex(colour.removeprefix("#")))
+        except ValueError:
+            raise InputError(f"colour {colour!r} of class {number} is not of the form #rrggbb") from None
+    table[IGNORE] = _NOT_ANNOTATED
+    return table
+
+
+@cache
+def _heat_table() -> np.ndarray:
+    """(256, 3) uint8 of the perceptually uniform map *inferno*."""
+    from matplotlib import colormaps  # half a second that only heat maps need
+
+    table: np.ndarray = colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
+    table.flags.writeable = False
+    return table

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis.strategies import floats, lists
+
+from cellproof.report.curves import histogram, training_curves
+
+HISTORY = {
+    "step": [100, 200, 300, 400],
+    "seconds": [1.0, 2.0, 3.0, 4.0],
+    "learning_rate": [1e-3] * 4,
+    "loss": [1.0, 0.5, 0.25, 0.125],
+    "score": [0.1, 0.2, 0.3, 0.4],
+    "dice": [math.nan, 0.5, math.nan, 0.9],
+}
+
+
+def _line(svg, colour):
+    """Points of the first curve of this colour."""
+    for match in re.finditer(r'<path d="([^"]*)"[^>]*style="([^"]*)"', svg):
+        if f"stroke: {colour}" in match[2] and "stroke-width: 1.6" in match[2]:
+            return np.array([[float(n) for n in pair] for pair in re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", match[1])])
+    raise AssertionError(f"no curve in {colour}")
+
+
+def test_a_curve_passes_through_the_history():
+    points = _line(training_curves({"step": HISTORY["step"], "loss": HISTORY["loss"]}), "var(--series-1, #0072b2)")
+    assert len(points) == 4
+    np.testing.assert_allclose(np.diff(points[:, 0]), np.diff(points[:, 0])[0], rtol=1e-3)
+    drops = np.diff(points[:, 1])
+    np.testing.assert_allclose(drops[:-1] / drops[1:], 2, rtol=1e-3)
+
+
+def test_losses_and_metrics_are_named_and_other_columns_left_out():
+    svg = training_curves(HISTORY, best_step=400)
+    words = re.findall(r">([^<>]+)</text>", svg)
+    assert {"Loss", "Validation", "loss", "dice", "Optimiser step"} <= set(words)
+    assert not {"seconds", "learning rate", "score"} & set(words)
+    assert svg.count('id="best-') == 2
+
+
+def test_rows_without_a_value_are_skipped():
+    svg = training_curves({"step": [1, 2, 3], "loss": [1.0, math.nan, 2.0]})
+    assert len(_line(svg, "var(--series-1, #0072b2)")) == 2
+
+
+def test_nothing_to_draw_is_an_empty_text():
+    assert training_curves({}) == training_curves({"step": [], "loss": []}) == ""
+    assert training_curves({"step": [1], "loss": [math.nan]}) == histogram(np.zeros(0), label="x") == ""
+
+
+def test_a_histogram_says_its_unit_its_median_and_its_numbers():
+    svg = histogram(np.array([10.0, 20, 20, 30, np.nan]), label="Object area (px²)")
+    assert "Object area (px²)" in svg
+    assert ">median 20</text>" in svg
+    assert "4 objects, median 20" in svg
+
+
+@settings(max_examples=8, deadline=None)
+@given(lists(floats(-1e6, 1e6), min_size=1, max_size=20))
+def test_any_values_make_one_element_that_loads_nothing(values):
+    svg = histogram(np.array(values), label="value")
+    assert svg.startswith("<svg")
+    assert svg.endswith("</svg>")
+    assert "http" not in svg
+
+
+def test_the_same_history_gives_the_same_text():
+    assert training_curves(HISTORY) == training_curves(HISTORY)
+
+
+def test_names_are_shown_as_they_are():
+    svg = training_curves({"step": [1, 2], "loss": [1, 2], "<b>&$x": [0.1, 0.2]})
+    assert "&lt;b&gt;&amp;$x" in svg
+    assert "<b>" not in svg

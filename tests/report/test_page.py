@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from cellproof.report.page import (
+    Example,
+    FailedInput,
+    ImageRow,
+    Provenance,
+    SegmentReport,
+    TrainReport,
+    segment_report,
+    train_report,
+)
+from cellproof.report.pictures import inline_picture
+from cellproof.types import Quality
+
+VOID = {"meta", "img", "br", "input", "link", "hr"}
+PICTURE = inline_picture(np.zeros((6, 8, 3), np.uint8))
+MADE = Provenance("nuclei", "abc123", "torch f32 on CPU", "the only one here", "0.1.0", "2025-01-01", (("tta", "no"),))
+
+
+class _Page(HTMLParser):
+    """Balanced elements, attributes and text of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.attributes, self.text = [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.text.append(data)
+
+    def values(self, tag, name):
+        return [value for element, key, value in self.attributes if (element, key) == (tag, name)]
+
+
+def _row(name, verdict="accept", expected_dice=0.9, **changes):
+    quality = Quality(3, 0.95, expected_dice, verdict, f"because {verdict}")
+    return ImageRow(name, (6, 8), quality, overlay=PICTURE, difficulty=PICTURE, **changes)
+
+
+def _report(*rows, **changes):
+    return SegmentReport(title="Cells & <co>", images=rows, provenance=MADE, **changes)
+
+
+def _named(html):
+    """File names of the table, from above."""
+    return re.findall(r'<td class="wide" data-value="([^"]*\.png)">', html)
+
+
+def test_names_and_reasons_from_files_are_escaped():
+    evil = "<b>x</b>.png"
+    html = segment_report(_report(_row(evil, notes=("<i>",)), failures=[FailedInput('"><script>1', "<u>cut</u>")]))
+    assert "<b>x" not in html
+    assert "<u>" not in html
+    assert "<script>1" not in html
+    text = _Page(html).text
+    assert {evil, "<i>", '"><script>1', "<u>cut</u>", "Cells & <co>"} <= set(text)
+
+
+def test_every_picture_is_inside_the_page_and_nothing_is_loaded_from_outside():
+    html = segment_report(
+        _report(_row("a.png", link="a_overlay.png"), areas=np.arange(5.0), confidences=np.linspace(0, 1, 5))
+    )
+    page = _Page(html)
+    assert [source[:23] for source in page.values("img", "src")] == ["data:image/jpeg;base64,"] * 2
+    assert not re.search(r"(https?:)?//\w", re.sub(r"data:image/jpeg;base64,[^\"]*", "", html))
+    assert not {"link", "iframe", "object"} & {element for element, _, _ in page.attributes}
+    assert any("default-src 'none'" in value for value in page.values("meta", "content"))
+
+
+def test_links_lead_to_files_beside_the_page_whatever_their_name():
+    page = _Page(segment_report(_report(_row("a", link="javascript:x #1?_overlay.png"))))
+    assert page.values("a", "href") == ["javascript%3Ax%20%231%3F_overlay.png"]
+
+
+def test_the_most_doubtful_image_comes_first():
+    rows = [
+        _row("sure.png"),
+        _row("empty.png", expected_dice=float("nan")),
+        _row("less.png", "review", 0.7),
+        _row("worse.png", "review", 0.6),
+        _row("bad.png", "reject", 0.8),
+    ]
+    assert _named(segment_report(_report(*rows))) == ["bad.png", "worse.png", "less.png", "sure.png", "empty.png"]
+
+
+def test_the_summary_counts_images_objects_verdicts_and_speed():
+    rows = [_row("a.png"), _row("b.png", "review"), _row("c.png", "review")]
+    html = segment_report(_report(*rows, seconds=4.0, megapixels=6.0))
+    tiles = re.findall(r'<div class="tile"><b>([^<]*)</b><span[^>]*>([^<]*)', html)
+    assert tiles == [
+        ("3", "images"),
+        ("9", "objects"),
+        ("0", "✗ reject"),
+        ("2", "? review"),
+        ("1", "✓ accept"),
+        ("1.50", "megapixels a second"),
+        ("4.0 s", "in all"),
+    ]
+
+
+@pytest.mark.parametrize(("images", "pictured"), [(200, 200), (201, 100)])
+def test_of_more_than_two_hundred_images_the_hundred_most_doubtful_have_pictures(images, pictured):
+    rows = [_row(f"{number}.png", expected_dice=number / images, link="o.png") for number in range(images)]
+    html = segment_report(_report(*rows))
+    assert len(_Page(html).values("img", "src")) == 2 * pictured
+    assert _named(html)[0] == "0.png"
+    assert ("100 most doubtful of 201" in html) == (images > 200)
+
+
+def test_scores_engine_and_parameters_are_told():
+    text = _Page(segment_report(_report(_row("a.png"), scores=[("AP@0.5", "0.97")]))).text
+    assert {"AP@0.5", "0.97", "abc123", "torch f32 on CPU", "the only one here", "tta", "no"} <= set(text)
+
+
+def test_semantic_results_speak_of_regions_and_name_their_classes():
+    html = segment_report(_report(_row("a.png"), classes=[("cell", "#000000"), ("membrane", "#ff4040")]))
+    assert "<span>regions</span>" in html
+    assert 'style="background: #ff4040"></span>membrane' in html
+    assert "touching objects differ" not in html
+
+
+def test_a_run_without_any_image_still_makes_a_page():
+    html = segment_report(_report(failures=[FailedInput("a.tif", "is empty")]))
+    assert "No image was segmented." in html
+    assert "1 input failed" in html
+    assert _Page(html).text
+
+
+def test_the_same_report_gives_the_same_page():
+    report = _report(_row("a.png"), areas=np.arange(9.0), confidences=np.linspace(0, 1, 9))
+    assert segment_report(report) == segment_report(report)
+
+
+def _training(**changes):
+    example = Example("<i>1</i>", PICTURE, PICTURE, PICTURE, PICTURE, "AP 0.8")
+    report = TrainReport(
+        title="Training on cells",
+        running=True,
+        status="Step 20 of 40.",
+        plan=("Objects, because the masks hold <ids>.",),
+        history={"step": [10, 20], "loss": [1.0, 0.5], "dice": [0.4, 0.8]},
+        best_step=20,
+        metrics=(("Dice", "0.80"),),
+        examples=(example,),
+        parameters=(("batch", "4"),),
+    )
+    return replace(report, **changes)
+
+
+def test_the_page_of_a_training_tells_plan_curves_metrics_and_examples():
+    html = train_report(_training())
+    page = _Page(html)
+    assert {"Objects, because the masks hold <ids>.", "Dice", "0.80", "<i>1</i>", "Step 20 of 40."} <= {
+        text.strip() for text in page.text
+    }
+    assert len(page.values("img", "src")) == 4
+    assert html.count("<svg") == 1
+    assert not re.search(r"(https?:)?//\w", re.sub(r"data:image/jpeg;base64,[^\"]*", "", html))
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_page_loads_itself_anew_only_while_the_training_runs(running):
+    assert ("refresh" in _Page(train_report(_training(running=running))).values("meta", "http-equiv")) == running
+
+
+def test_a_training_that_has_just_begun_has_a_page_too():
+    html = train_report(TrainReport(title="Training", running=True, status="Planning."))
+    assert "Nothing was validated yet." in html
+    assert "<svg" not in html
