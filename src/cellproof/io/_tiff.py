@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,11 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
 _JPEG_COMPRESSIONS = (6, 7, 33007, 34892)
 _ALPHA = (1, 2)
 
-# tifffile only logs when the chain of pages breaks off, and reads what it found so far.
-_LOST_PAGES = ("invalid page offset", "corrupted tag list", "invalid offset to page", "circular reference")
+# tifffile only logs when the chain of pages or the description breaks off, and goes on with what it found so far.
+_BROKEN_OFF = re.compile(
+    "invalid page offset|corrupted tag list|invalid offset to page|circular reference"
+    "|TiffTag 270 .*invalid value offset"
+)
 
 
 def read_tiff(path: Path, *, as_stored: bool) -> Stored:
@@ -41,14 +45,19 @@ def read_tiff(path: Path, *, as_stored: bool) -> Stored:
     with decoding(path, "TIFF"), _listen() as messages, tifffile.TiffFile(path, _multifile=False) as tif:
         series = _first_series(path, tif)
         _check_complete(path, series)
-        array, axes = drop_unit_axes(series.asarray(), series.axes.upper())
+        pixels = series.asarray()
+        if pixels.shape != tuple(series.shape):
+            raise refusal(
+                path, f"the file declares {tuple(series.shape)} values and holds {pixels.shape}; export it again"
+            )
+        array, axes = drop_unit_axes(pixels, series.axes.upper())
         stored = Stored(
             array, axes, pixel_size_um=pixel_size_um(tif), channel_names=channel_names(tif), notes=_notes(tif)
         )
         stored = _as_shown(path, stored, page=series.keyframe, as_stored=as_stored)
     for message in messages:
-        if any(sign in message for sign in _LOST_PAGES):
-            raise refusal(path, "the file breaks off between its images; it is incomplete, export or copy it again")
+        if _BROKEN_OFF.search(message):
+            raise refusal(path, "the file breaks off after its first image or metadata; export or copy it again")
         stored = stored.with_note(f"the TIFF metadata are faulty ({message[:200]})")
     return stored
 
@@ -140,7 +149,8 @@ def _as_shown(path: Path, stored: Stored, *, page: Any, as_stored: bool) -> Stor
         return stored
     if photometric == _PALETTE and page.colormap is not None:
         return _through_colour_table(stored, page)
-    if photometric == _WHITE_IS_ZERO and stored.array.dtype.kind in "ub":
+    # Bilevel files say white-is-zero as a habit and store masks with 1 for True all the same.
+    if photometric == _WHITE_IS_ZERO and stored.array.dtype.kind == "u":
         largest = np.array(2 ** int(page.bitspersample) - 1, stored.array.dtype)
         return replace(stored, array=largest ^ stored.array).with_note(
             "the file stores white as 0; it was inverted, as viewers show it"

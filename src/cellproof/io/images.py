@@ -22,6 +22,7 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".n
 
 _MAKERS_SUFFIXES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oif", ".vsi", ".svs", ".ndpi", ".mrxs", ".ims", ".dv")
 _ANTIALIASED_SHARE = 0.5
+_FEWEST_EDGE_PIXELS = 16
 
 
 def read_image(path: str | Path, *, channels: tuple[int, ...] | None = None, axes: str | None = None) -> Image:
@@ -239,9 +240,9 @@ def _is_antialiased(labels: np.ndarray) -> bool:
     In a label image nearly every pixel has a neighbour with the same id; at a smoothed edge few have.
     """
     between = (labels != 0) & (labels != 255)
-    if labels.dtype != np.uint8 or not between.any() or between.mean() > 0.5 or 255 not in labels:
+    if labels.dtype != np.uint8 or between.sum() < _FEWEST_EDGE_PIXELS or between.mean() > 0.5:
         return False
-    if len(np.unique(labels[between])) < 3:
+    if not {0, 255} < set(np.unique(labels)) or len(np.unique(labels[between])) < 3:
         return False
     same = np.zeros(labels.shape, bool)
     for axis in (-2, -1):

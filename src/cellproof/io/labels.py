@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -129,7 +131,9 @@ def _unflatten(path: Path, array: np.ndarray, plane_axes: str, plane_shape: tupl
 def _write(
     path: Path, stack: np.ndarray, *, plane_axes: str, pixel_size_um: float | None, description: Mapping[str, object]
 ) -> None:
-    metadata: dict[str, object] = {"axes": plane_axes + "YX"}
+    # A random identity, tifffile's default, would make equal results differ.
+    content = hashlib.sha256(stack.tobytes() + repr((stack.shape, plane_axes, pixel_size_um)).encode()).hexdigest()
+    metadata: dict[str, object] = {"axes": plane_axes + "YX", "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, content))}
     if description:
         metadata["Description"] = msgspec.json.encode(description).decode()
     if pixel_size_um is not None:

@@ -84,12 +84,7 @@ def model_hash(path: str | Path) -> str:
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[ModelHeader, dict[str, np.ndarray]]:
-    if read_start(path, 4).startswith(_PICKLE_STARTS):
-        raise refusal(
-            path,
-            "a pickled or zipped model, which is never opened because it can run code; "
-            "wanted a .safetensors written by cellproof train",
-        )
+    start = read_start(path, 4)
     try:
         with safe_open(str(path), framework="numpy") as file:
             header = _header(path, file.metadata() or {})
@@ -97,6 +92,13 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[ModelHeader, dict[str, np.
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
+        # Asked only now: the length that a safetensors file begins with may look like a pickle.
+        if start.startswith(_PICKLE_STARTS):
+            raise refusal(
+                path,
+                "a pickled or zipped model, which is never opened because it can run code; "
+                "wanted a .safetensors written by cellproof train",
+            ) from error
         raise refusal(
             path, f"no complete safetensors file ({str(error)[:160]}); copy it again or give another model"
         ) from error

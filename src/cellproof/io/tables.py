@@ -31,9 +31,11 @@ def write_csv(path: str | Path, columns: Mapping[str, Sequence[object] | np.ndar
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise InputError(f"{path}: columns of different lengths ({listed}); wanted one value a row in each")
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+    for row in (tuple(columns), *zip(*columns.values(), strict=True)):
+        cells = ["" if value is None else str(value) for value in row]
+        # The csv module quotes line feeds by itself, but not a carriage return that ends no line here.
+        quoting = csv.QUOTE_ALL if any("\r" in cell for cell in cells) else csv.QUOTE_MINIMAL
+        csv.writer(text, lineterminator="\n", quoting=quoting).writerow(cells)
     write_text(path, text.getvalue())
 
 
@@ -85,7 +87,3 @@ def read_json(path: str | Path) -> Any:
         return msgspec.json.decode(read_file(path))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise refusal(path, f"no valid JSON ({error}); write it anew") from error
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value)

@@ -1,0 +1,198 @@
+"""A model file comes back as it was written, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import subprocess
+import sys
+import zipfile
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from safetensors.numpy import load_file, save_file
+
+from cellproof.checks import InputError
+from cellproof.io import model_hash, read_header, read_model, write_model
+from cellproof.types import Heads, IntensityStatistics, ModelHeader, TrainingRecord
+
+HEADER = ModelHeader(
+    name="nuclei",
+    architecture="unet",
+    heads=Heads(classes=2, flows=True),
+    classes=("background", "µ-nucleus"),
+    in_channels=3,
+    stride_px=16,
+    receptive_field_px=92,
+    options={"width": 32, "norm": "batch", "dropout": 0.1, "deep": True},
+    pixel_size_um=0.325,
+    training=TrainingRecord(data="dsb2018", licence="CC0-1.0", recipe='a = "b"\n', seed=3),
+    statistics=IntensityStatistics(mean=(0.1, 0.2)),
+    metrics={"ap50": 0.9},
+)
+TENSORS = {"b.weight": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.array(2.5, np.float32)}
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_model(path, HEADER, TENSORS)
+    return path
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    weights=st.dictionaries(
+        st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(lambda name: name != "__metadata__"),
+        st.sampled_from([np.float16, np.float32, np.int64, np.uint8]).flatmap(
+            lambda dtype: arrays.arrays(dtype, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3))
+        ),
+        max_size=3,
+    ),
+    options=st.dictionaries(st.text(max_size=5), st.integers(-9, 9) | st.booleans() | st.text(max_size=5), max_size=3),
+    temperature=st.floats(0.1, 10),
+)
+def test_header_and_weights_come_back(tmp_path_factory, weights, options, temperature):
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    header = msgspec.structs.replace(HEADER, options=options, temperature=temperature)
+    write_model(path, header, weights)
+    assert read_header(path) == header
+    read, tensors = read_model(path)
+    assert read == header
+    assert tensors.keys() == weights.keys()
+    for name, tensor in tensors.items():
+        assert tensor.dtype == weights[name].dtype
+        assert tensor.flags.writeable
+        np.testing.assert_array_equal(tensor, weights[name])
+    oracle = load_file(path)
+    assert all(oracle[name].tobytes() == weights[name].tobytes() for name in weights)
+
+
+def test_transposed_weights_keep_their_values(tmp_path):
+    weight = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    write_model(tmp_path / "m.safetensors", HEADER, {"w": weight})
+    np.testing.assert_array_equal(read_model(tmp_path / "m.safetensors")[1]["w"], weight)
+
+
+def test_the_same_content_gives_the_same_bytes_in_another_process(model, tmp_path):
+    program = (
+        "import sys, numpy as np\n"
+        "from cellproof.io import read_model, write_model\n"
+        "header, tensors = read_model(sys.argv[1])\n"
+        "write_model(sys.argv[2], header, dict(reversed(tensors.items())))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(model), str(tmp_path / "b.safetensors")], check=True)
+    assert (tmp_path / "b.safetensors").read_bytes() == model.read_bytes()
+    assert model_hash(model) == hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def test_a_metric_that_is_not_a_number_is_left_out(tmp_path):
+    header = msgspec.structs.replace(HEADER, metrics={"ap50": np.float64(0.5), "dice": np.nan})
+    write_model(tmp_path / "m.safetensors", header, {})
+    assert read_header(tmp_path / "m.safetensors").metrics == {"ap50": 0.5}
+
+
+@pytest.mark.parametrize("change", [{"temperature": np.nan}, {"classes": ["a", "b"]}, {"options": {"a": np.inf}}])
+def test_a_header_that_would_not_come_back_is_refused(tmp_path, change):
+    with pytest.raises(InputError, match="model header"):
+        write_model(tmp_path / "m.safetensors", msgspec.structs.replace(HEADER, **change), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def _foreign(kind: str) -> bytes:
+    if kind == "pickle":
+        return pickle.dumps({"weight": 1})
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"weight": 1}))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty"),
+        (_foreign("pickle"), "never opened because it can run code"),
+        (_foreign("torch"), "never opened because it can run code"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "no complete safetensors"),
+        (b"\xff" * 50, "no complete safetensors"),
+        (b"abc", "no complete safetensors"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_header, read_model])
+def test_what_is_no_safetensors_file_is_refused(tmp_path, content, reason, read):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    _refused(path, reason, read)
+
+
+def test_a_missing_model_and_a_folder_are_refused(tmp_path):
+    for read in (read_header, read_model, model_hash):
+        _refused(tmp_path / "absent.safetensors", "no such file", read)
+        _refused(tmp_path, "this is a folder", read)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        (None, "without CellProof's header"),
+        ({"format": "pt"}, "without CellProof's header"),
+        ({"format_version": "2"}, "model format 2, this version reads up to 1; update CellProof"),
+        ({"format_version": "x"}, "model format x"),
+        ({"cellproof": "{"}, "header cannot be used"),
+        ({"cellproof": '{"name": "a", "colour": 1}'}, "unknown field `colour`|missing required field"),
+    ],
+)
+def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason):
+    path = tmp_path / "model.safetensors"
+    if metadata is not None and "format" not in metadata:
+        metadata = {"cellproof": msgspec.json.encode(HEADER).decode(), "format_version": "1"} | metadata
+    save_file({"a": np.zeros(2, np.float32)}, path, metadata=metadata)
+    for read in (read_header, read_model):
+        _refused(path, reason, read)
+
+
+def test_an_unknown_key_is_named(tmp_path):
+    header = msgspec.json.encode(HEADER).decode()[:-1] + ',"colour_map":"x"}'
+    path = tmp_path / "model.safetensors"
+    save_file({}, path, metadata={"cellproof": header, "format_version": "1"})
+    _refused(path, "unknown field `colour_map`", read_header)
+
+
+def test_a_model_cut_anywhere_is_refused(model):
+    data = model.read_bytes()
+    for length in range(1, len(data), 37):
+        model.write_bytes(data[:length])
+        _refused(model, "no complete safetensors", read_model)
+
+
+def test_a_model_with_flipped_bytes_is_read_or_refused(model):
+    data, rng = model.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        changed = bytearray(data)
+        changed[rng.integers(len(data))] ^= int(rng.integers(1, 256))
+        model.write_bytes(changed)
+        message = _refusal_of(model)
+        assert message is None or message.startswith(f"{model}: ")
+        assert "\n" not in (message or "")
+
+
+def _refusal_of(path) -> str | None:
+    try:
+        read_model(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _refused(path, reason, read):
+    with pytest.raises(InputError, match=reason) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
