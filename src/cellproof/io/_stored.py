@@ -71,8 +71,8 @@ def rename_axes(path: Path, stored: Stored, axes: str) -> Stored:
 def settle_axes(path: Path, stored: Stored) -> Stored:
     """Decide what the unknown axes (Q, I) are: a safe guess with a note, or a refusal.
 
-    One unknown axis before rows and columns is taken for planes; so is the first of three unknown axes,
-    and the last for channels, where their lengths leave no doubt.
+    One unknown axis besides rows and columns is taken for planes. An array without any names is a picture,
+    planes of pictures, or a picture with at most four channels last, where its lengths leave no doubt.
 
     Raises:
         InputError: listing what the array may be.

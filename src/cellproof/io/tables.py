@@ -31,11 +31,13 @@ def write_csv(path: str | Path, columns: Mapping[str, Sequence[object] | np.ndar
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise InputError(f"{path}: columns of different lengths ({listed}); wanted one value a row in each")
     text = io.StringIO()
+    plain = csv.writer(text, lineterminator="\n")
+    # The csv module quotes line feeds by itself, but not a carriage return that ends no line here.
+    quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for row in (tuple(columns), *zip(*columns.values(), strict=True)):
         cells = ["" if value is None else str(value) for value in row]
-        # The csv module quotes line feeds by itself, but not a carriage return that ends no line here.
-        quoting = csv.QUOTE_ALL if any("\r" in cell for cell in cells) else csv.QUOTE_MINIMAL
-        csv.writer(text, lineterminator="\n", quoting=quoting).writerow(cells)
+        writer = quoted if any("\r" in cell for cell in cells) else plain
+        writer.writerow(cells)
     write_text(path, text.getvalue())
 
 
