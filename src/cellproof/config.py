@@ -63,35 +63,60 @@ class HeadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of the loss's terms.
+    """Weights of the loss's terms; see `losses.instance_loss`.
 
     Attributes:
         cross_entropy: Of the classes.
         dice: Soft Dice of the classes.
         boundary: Binary cross-entropy of the boundary.
+        boundary_dice: Soft Dice of the boundary.
         distance: Regression of the height.
-        flows: Regression of the flow.
+        flow: Regression of the flow.
         balance_classes: Cross-entropy weights are (share of the class) ** -this; 0 for none.
     """
 
     cross_entropy: float = 1.0
     dice: float = 1.0
     boundary: float = 1.0
-    distance: float = 1.0
-    flows: float = 1.0
+    boundary_dice: float = 0.5
+    distance: float = 2.0
+    flow: float = 5.0
     balance_classes: float = 0.0
 
 
 class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ranges and probabilities of the augmentation; see `augment`."""
+    """Ranges and probabilities of the augmentation; see `augment`.
 
+    Attributes:
+        exact: Share of patches that are only flipped and turned by quarters, so that no pixel is resampled.
+        flip: Whether to mirror.
+        rotate: Angles of the other patches.
+        scale: Their smallest and largest magnification.
+        shear: Their largest shear.
+        anisotropy: Their largest stretch of one axis, less 1.
+        elastic_px: Standard deviation of their displacement.
+        elastic_sigma_px: Distance of its control points.
+        foreground_bias: Share of patches centred on a class other than the first.
+        gamma: Largest exponent, less 1.
+        contrast: Largest gain, less 1.
+        brightness: Largest shift.
+        noise: Largest standard deviation.
+        blur_px: Largest standard deviation of a blur.
+        colour: Largest gain of one colour channel, less 1; hue and saturation in proportion.
+        greyscale: Probability of removing colour.
+        invert: Probability of swapping dark and bright.
+        illumination: Strength of uneven light.
+        probability: Of each of the intensity changes.
+    """
+
+    exact: float = 0.3
     flip: bool = True
     rotate: Literal["none", "quarter", "any"] = "any"
     scale: tuple[float, float] = (0.8, 1.25)
     shear: float = 0.0
     anisotropy: float = 0.1
     elastic_px: float = 0.0
-    elastic_sigma_px: float = 16.0
+    elastic_sigma_px: float = 64.0
     foreground_bias: float = 0.5
     gamma: float = 0.3
     contrast: float = 0.2

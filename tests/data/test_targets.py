@@ -135,12 +135,13 @@ def test_boundary_is_where_objects_meet_anything_else_but_not_the_picture_edge()
     expected = np.array([[0, 0, 1, 1, 0], [0, 0, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 0, 0]], bool)
     np.testing.assert_array_equal(boundary_map(labels), expected)
     assert not boundary_map(np.ones((4, 4), int)).any()
-    np.testing.assert_array_equal(boundary_map(labels, 2)[0], [False, True, True, True, True])
 
 
-def test_boundary_of_no_width_is_refused():
-    with pytest.raises(InputError, match="width_px is 0, wanted at least 1"):
-        boundary_map(np.zeros((3, 3), int), 0)
+def test_edge_of_pixels_without_annotation_is_no_boundary():
+    labels = np.array([[1, 1, 1, 0], [1, 1, 1, 0]])
+    ignored = np.array([[1, 0, 0, 0], [1, 0, 0, 0]], bool)
+    expected = np.array([[0, 0, 1, 0], [0, 0, 1, 0]], bool)
+    np.testing.assert_array_equal(boundary_map(np.where(ignored, 0, labels), ignored=ignored), expected)
 
 
 def test_fields_come_in_the_order_of_the_heads():

@@ -49,10 +49,11 @@ def make_targets(sample: Sample, heads: Heads) -> Targets:
             "the masks are semantic, but the boundary, distance or flow output needs object ids; "
             'use heads with classes only, or masks = "instances"'
         )
-    instances = np.where(sample.class_map == IGNORE, 0, sample.instances)
+    ignored = sample.class_map == IGNORE
+    instances = np.where(ignored, 0, sample.instances)
     fields = []
     if heads.boundary:
-        fields.append(boundary_map(instances)[np.newaxis].astype(np.float32))
+        fields.append(boundary_map(instances, ignored=ignored)[np.newaxis].astype(np.float32))
     if heads.distance or heads.flows:
         height = poisson_height(instances)
         if heads.distance:
@@ -62,25 +63,25 @@ def make_targets(sample: Sample, heads: Heads) -> Targets:
     return Targets(sample.class_map, np.concatenate(fields))
 
 
-def boundary_map(instances: np.ndarray, width_px: int = 1) -> np.ndarray:
-    """Pixels of an object within ``width_px`` (8-neighbourhood steps) of another object or the background.
+def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) -> np.ndarray:
+    """Pixels of an object that have another object or the background among their eight neighbours.
 
-    The picture's own edge is no boundary: an object that it cuts goes on behind it.
+    The picture's own edge is no boundary, nor is that of pixels without annotation: an object that it
+    cuts goes on behind it.
 
     Args:
         instances: (H, W) object ids, 0 background.
-        width_px: At least 1.
+        ignored: (H, W) bool, pixels without annotation; None for none.
 
     Returns:
         (H, W) bool; all False where there is no object, or one that fills the picture.
     """
     check_ndim(2, instances=instances)
     check_labels(instances=instances)
-    if width_px < 1:
-        raise InputError(f"width_px is {width_px}, wanted at least 1")
-    size = 2 * width_px + 1
-    highest = maximum_filter(instances, size=size, mode="nearest")
-    lowest = minimum_filter(instances, size=size, mode="nearest")
+    # An ignored pixel must be neither the highest nor the lowest of its neighbours.
+    for_lowest = instances if ignored is None else np.where(ignored, np.iinfo(instances.dtype).max, instances)
+    highest = maximum_filter(instances, size=3, mode="nearest")
+    lowest = minimum_filter(for_lowest, size=3, mode="nearest")
     boundary: np.ndarray = (instances > 0) & (highest != lowest)
     return boundary
 
