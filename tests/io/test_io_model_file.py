@@ -129,13 +129,13 @@ def _foreign(kind: str) -> bytes:
 def test_what_is_no_safetensors_file_is_refused(tmp_path, content, reason, read):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    _refused(path, reason, read)
+    _assert_refused(path, reason, read)
 
 
 def test_a_missing_model_and_a_folder_are_refused(tmp_path):
     for read in (read_header, read_model, model_hash):
-        _refused(tmp_path / "absent.safetensors", "no such file", read)
-        _refused(tmp_path, "this is a folder", read)
+        _assert_refused(tmp_path / "absent.safetensors", "no such file", read)
+        _assert_refused(tmp_path, "this is a folder", read)
 
 
 @pytest.mark.parametrize(
@@ -155,21 +155,21 @@ def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason
         metadata = {"cellproof": msgspec.json.encode(HEADER).decode(), "format_version": "1"} | metadata
     save_file({"a": np.zeros(2, np.float32)}, path, metadata=metadata)
     for read in (read_header, read_model):
-        _refused(path, reason, read)
+        _assert_refused(path, reason, read)
 
 
 def test_an_unknown_key_is_named(tmp_path):
     header = msgspec.json.encode(HEADER).decode()[:-1] + ',"colour_map":"x"}'
     path = tmp_path / "model.safetensors"
     save_file({}, path, metadata={"cellproof": header, "format_version": "1"})
-    _refused(path, "unknown field `colour_map`", read_header)
+    _assert_refused(path, "unknown field `colour_map`", read_header)
 
 
 def test_a_model_cut_anywhere_is_refused(model):
     data = model.read_bytes()
     for length in range(1, len(data), 37):
         model.write_bytes(data[:length])
-        _refused(model, "no complete safetensors", read_model)
+        _assert_refused(model, "no complete safetensors", read_model)
 
 
 def test_a_model_with_flipped_bytes_is_read_or_refused(model):
@@ -191,7 +191,7 @@ def _refusal_of(path) -> str | None:
     return None
 
 
-def _refused(path, reason, read):
+def _assert_refused(path, reason, read):
     with pytest.raises(InputError, match=reason) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}: ")
