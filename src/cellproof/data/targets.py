@@ -78,8 +78,8 @@ def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) ->
     """
     check_ndim(2, instances=instances)
     check_labels(instances=instances)
-    # An ignored pixel must be neither the highest nor the lowest of its neighbours.
-    for_lowest = instances if ignored is None else np.where(ignored, np.iinfo(instances.dtype).max, instances)
+    # Ignored pixels are 0, never the highest; and with the largest id they are never the lowest.
+    for_lowest = instances if ignored is None else np.where(ignored, instances.max(initial=0), instances)
     highest = maximum_filter(instances, size=3, mode="nearest")
     lowest = minimum_filter(for_lowest, size=3, mode="nearest")
     boundary: np.ndarray = (instances > 0) & (highest != lowest)
