@@ -127,22 +127,58 @@ def build_members(path: Path) -> list[nn.Module]:
     """
     import torch
 
-    from .models import load
-
     header, tensors = read_model(path)
     members = []
     for number in range(header.members):
-        module = load(
-            header.architecture, in_channels=header.in_channels, out_channels=header.heads.channels, **header.options
-        )
         prefix = f"member{number}."
-        state = {name.removeprefix(prefix): torch.from_numpy(a) for name, a in tensors.items() if name.startswith(prefix)}
-        try:
-            module.load_state_dict(state)
-        except RuntimeError as error:
-            raise InputError(f"{path}: the weights do not fit {header.architecture}; {str(error).splitlines()[-1]}") from error
+        state = {
+            name.removeprefix(prefix): torch.from_numpy(tensor)
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        module = _build(path, header, {name: tuple(tensor.shape) for name, tensor in state.items()})
+        module.load_state_dict(state)
         members.append(module.eval())
     return members
+
+
+def _build(path: Path, header: ModelHeader, shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
+    """The architecture that a file names, after its weights were found to fit it.
+
+    The names and numbers come from a file that somebody may have been sent: only architectures of the package
+    are built, and only after one without memory had weights of the same shapes.
+    """
+    import torch
+
+    from .models import load, names
+
+    if header.architecture not in names():
+        raise InputError(
+            f"{path}: the architecture {header.architecture!r} is none of the package's ({', '.join(names())}), "
+            "and code that a model file names is never run; update CellProof or train the model anew"
+        )
+    channels = {"in_channels": header.in_channels, "out_channels": header.heads.channels}
+    try:
+        with torch.device("meta"):
+            skeleton = load(header.architecture, **channels, **header.options)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: {header.architecture} cannot be built as the file says ({reason}); train the model anew"
+        ) from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if wanted.get(name) != shapes.get(name):
+            raise InputError(
+                f"{path}: the weights do not fit {header.architecture}: {name} has shape {shapes.get(name, 'none')}, "
+                f"wanted {wanted.get(name, 'none')}; copy the file again or train the model anew"
+            )
+    if header.stride_px != skeleton.stride:
+        raise InputError(
+            f"{path}: stride_px is {header.stride_px}, {header.architecture} has {skeleton.stride}; "
+            "train the model anew"
+        )
+    return load(header.architecture, **channels, **header.options)
 
 
 def segment_plane(

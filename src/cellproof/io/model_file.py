@@ -20,6 +20,7 @@ from ._json import encode
 from .atomic import write_bytes
 
 _FORMAT_VERSION = 1
+_SCALES = (1 / 32, 32.0)
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
@@ -114,11 +115,37 @@ def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
             path, f"model format {version or 'unknown'}, this version reads up to {_FORMAT_VERSION}; update CellProof"
         )
     try:
-        return msgspec.json.decode(metadata["cellproof"], type=ModelHeader)
+        header = msgspec.json.decode(metadata["cellproof"], type=ModelHeader)
+        problem = _out_of_range(header)
     except msgspec.DecodeError as error:
-        raise refusal(
-            path, f"the model's header cannot be used ({error}); update CellProof or train the model anew"
-        ) from error
+        problem = str(error)
+    if problem:
+        raise refusal(path, f"the model's header cannot be used ({problem}); update CellProof or train the model anew")
+    return header
+
+
+def _out_of_range(header: ModelHeader) -> str:
+    """The first value that no model has, or nothing; what the weights tell is not looked at here."""
+    smallest, largest = _SCALES
+    low, high = header.normalisation.low_percentile, header.normalisation.high_percentile
+    statistics = header.statistics
+    wanted = {
+        f"in_channels {header.in_channels}, wanted at least 1": header.in_channels >= 1,
+        f"stride_px {header.stride_px}, wanted at least 1": header.stride_px >= 1,
+        f"receptive_field_px {header.receptive_field_px}, wanted at least 0": header.receptive_field_px >= 0,
+        f"members {header.members}, wanted at least 1": header.members >= 1,
+        f"{len(header.classes)} class names for {header.heads.classes} classes, wanted as many, and at least 2": (
+            len(header.classes) == header.heads.classes >= 2
+        ),
+        f"temperature {header.temperature}, wanted more than 0": 0 < header.temperature < math.inf,
+        f"scale {header.scale}, wanted {smallest} to {largest}": smallest <= header.scale <= largest,
+        "intensity statistics that are not one mean and sd a channel": (
+            len(statistics.mean) == len(statistics.sd) and len(statistics.mean) in (0, header.in_channels)
+        ),
+        "object diameters that are not three percentiles": len(statistics.object_diameter_px) in (0, 3),
+        f"percentiles {low} and {high}, wanted 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
+    }
+    return next((problem for problem, holds in wanted.items() if not holds), "")
 
 
 def _in_fixed_order(data: bytes) -> bytes:

@@ -25,6 +25,9 @@ from ._padding import pad_to_stride
 Norm = Literal["none", "batch", "batch_renorm", "group"]
 Upsample = Literal["interpolate", "transposed"]
 
+DEEPEST = 12
+"""Levels; the coarsest pixel then covers 2048 of the image's, more than any tile has."""
+
 
 def build(
     *,
@@ -65,6 +68,8 @@ def build(
     }.items():
         if value < 1:
             raise InputError(f"{name} is {value}, wanted at least 1")
+    if depth > DEEPEST:
+        raise InputError(f"depth is {depth}, wanted at most {DEEPEST}")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout is {dropout}, wanted a probability in [0, 1)")
     for name, word, known in (("norm", norm, get_args(Norm)), ("upsample", upsample, get_args(Upsample))):
