@@ -23,6 +23,8 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         in_channels: Channels of the network's input.
         scale: Pixels of the network's grid per pixel of an image.
+        fit_side_px: Cut-outs are scaled to this shorter side when they are segmented; 0 for never.
+        fit_objects: Whether pictures of much larger objects are shrunk when they are segmented.
         validation: Share held out where the data have no val split.
         balance: Attribute whose values are drawn more evenly than they occur; "" for none.
         balance_power: Values are drawn in proportion to (their number of images) ** this; 1 as
@@ -33,6 +35,8 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     in_channels: int = 1
     scale: float = 1.0
+    fit_side_px: int = 0
+    fit_objects: bool = False
     validation: float = 0.15
     balance: str = ""
     balance_power: float = 0.5

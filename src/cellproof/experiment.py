@@ -537,6 +537,8 @@ def _header(members: int, collection: Collection, state: RunState, tuned: Tuned)
         in_channels=recipe.data.in_channels,
         normalisation=recipe.data.normalisation,
         scale=recipe.data.scale,
+        fit_side_px=recipe.data.fit_side_px,
+        fit_objects=recipe.data.fit_objects,
         pixel_size_um=description.pixel_size_um,
         stride_px=int(module.stride),  # type: ignore[arg-type]
         receptive_field_px=int(module.receptive_field_px),  # type: ignore[arg-type]

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+LOOK_SCALE = 0.25
+LOOKED_AT_PX = 2048
+LARGER_BY = 1.3
+"""Objects up to this much above the 95th percentile of training are left at full scale."""
+
+
 @dataclass(frozen=True)
 class EngineChoice:
     """What the user asked of the machine."""
@@ -209,7 +215,8 @@ def segment_plane(
     started = time.perf_counter()
     header = model.header
     image = fit_channels(normalise(pixels, header.normalisation), header.in_channels)
-    scaled = rescale_image(image, scaled_shape(image.shape[1:], header.scale)) if header.scale != 1.0 else image
+    scale = working_scale(model, image)
+    scaled = rescale_image(image, scaled_shape(image.shape[1:], scale)) if scale != 1.0 else image
     ready = time.perf_counter()
     maps = predict(
         model.engines,
@@ -226,12 +233,63 @@ def segment_plane(
     maps = rescale_maps(maps, image.shape[1:])
     labels, classes = label_objects(maps, header)
     separated = time.perf_counter()
-    result = _describe(model, pixels, image, maps, labels, classes, pixel_size_um)
+    result = _describe(model, pixels, image, maps, labels, classes, scale=scale, pixel_size_um=pixel_size_um)
     timings.network_s += predicted - ready
     timings.instances_s += separated - predicted
     timings.rest_s += time.perf_counter() - separated + ready - started
     timings.pixels += labels.size
     return result
+
+
+def working_scale(model: Model, image: np.ndarray) -> float:
+    """Scale at which the network reads a picture: the model's own, or what its `fit_…` options ask for.
+
+    Args:
+        model: Its header names the scale.
+        image: (C, H, W) normalised.
+    """
+    header = model.header
+    side = min(image.shape[1:])
+    if header.fit_side_px and side / 4 <= header.fit_side_px <= 4 * side:
+        return header.fit_side_px / side
+    if not header.fit_objects or not header.statistics.object_diameter_px:
+        return header.scale
+    return header.scale * _shrinking(model, image)
+
+
+def _shrinking(model: Model, image: np.ndarray) -> float:
+    """Factor that brings much larger objects to the size that the network knows; 1 where they are not larger.
+
+    The size is measured at a quarter of the scale in the middle of the picture: there a network sees large
+    objects whole that it would break to pieces at full scale, and looking takes a sixteenth of the time.
+    """
+    header = model.header
+    known_px, largest_px = header.statistics.object_diameter_px[1:]
+    middle = image[:, *(_middle(length) for length in image.shape[1:])]
+    scale = header.scale * LOOK_SCALE
+    maps = predict(
+        model.engines,
+        rescale_image(middle, scaled_shape(middle.shape[1:], scale)),
+        heads=header.heads,
+        stride_px=header.stride_px,
+        halo_px=header.receptive_field_px,
+        temperature=header.temperature,
+    )
+    areas = np.bincount(label_objects(maps, header)[0].ravel())[1:].astype(float)
+    if not areas.size:
+        return 1.0
+    # Weighted by area, so that specks of noise do not outvote the objects.
+    order = np.argsort(areas)
+    median = areas[order][np.searchsorted(np.cumsum(areas[order]), areas.sum() / 2)]
+    diameter_px = np.sqrt(4 * median / np.pi) / LOOK_SCALE
+    if diameter_px <= LARGER_BY * largest_px:
+        return 1.0
+    return float(np.clip(np.sqrt(known_px * largest_px) / diameter_px, 0.1, 1.0))
+
+
+def _middle(length: int) -> slice:
+    start = max(0, (length - LOOKED_AT_PX) // 2)
+    return slice(start, start + LOOKED_AT_PX)
 
 
 def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:
@@ -280,6 +338,8 @@ def _describe(
     maps: Maps,
     labels: np.ndarray,
     classes: np.ndarray,
+    *,
+    scale: float,
     pixel_size_um: float | None,
 ) -> Segmentation:
     """Difficulty, table and verdict of a labelled plane."""
@@ -290,7 +350,7 @@ def _describe(
     objects: Mapping[str, np.ndarray] = measure(
         labels, intensity=pixels, classes=first[1:], confidence=sure, pixel_size_um=pixel_size_um
     )
-    diameters = objects["equivalent_diameter_area"] * header.scale
+    diameters = objects["equivalent_diameter_area"] * scale
     drift = drift_notes(
         image.mean(axis=(1, 2)).tolist(),
         header.statistics,

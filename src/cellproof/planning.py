@@ -21,6 +21,9 @@ COMFORTABLE_DIAMETER_PX = (8.0, 64.0)
 WORKING_DIAMETER_PX = 32.0
 """Where objects outside that range are brought by scaling."""
 
+CUT_OUT_PX = 160
+"""Pictures with a shorter side below this were cut out around something."""
+
 SECONDS_PER_CROP = {"cpu": 0.16, "cuda": 0.006, "mps": 0.03}
 """A step of the 7.6 M-parameter U-Net per 256 × 256 crop, data included: measured on 2 cores with bf16
 instructions; for GPUs a cautious guess, which only sets how many crops are expected."""
@@ -196,7 +199,18 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
     if channels != facts.channels:
         reasons.append(f"pictures of {facts.channels} channel are repeated to {channels}, which the start weights read")
     reasons.append("intensities: percentiles 1 and 99.8 of each image and channel become 0 and 1")
-    return DataConfig(in_channels=channels, scale=scale, validation=0.15 if facts.images >= 14 else 2 / 12)
+    fit_side_px = round(facts.side_px) if facts.side_px < CUT_OUT_PX and not facts.diameters_px else 0
+    if fit_side_px:
+        reasons.append(
+            f"pictures of {fit_side_px} px frame single cells: others are brought to that side, whatever their magnification"
+        )
+    return DataConfig(
+        in_channels=channels,
+        scale=scale,
+        fit_side_px=fit_side_px,
+        fit_objects=bool(facts.diameters_px),
+        validation=0.15 if facts.images >= 14 else 2 / 12,
+    )
 
 
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
@@ -226,9 +240,9 @@ def _augment(facts: Survey, description: Description, reasons: list[str]) -> Aug
     if facts.channels == 3:
         augment = msgspec.structs.replace(augment, colour=0.25, greyscale=0.1)
         words.append("colour, because stains differ between laboratories")
-    if facts.side_px < 160:
-        augment = msgspec.structs.replace(augment, scale=(0.6, 2.5), foreground_bias=0.3)
-        words.append("scale up to 2.5, because pictures this small are cut-outs of unknown magnification")
+    if facts.side_px < CUT_OUT_PX:
+        augment = msgspec.structs.replace(augment, scale=(0.6, 1.8), foreground_bias=0.3)
+        words.append("scale up to 1.8, because pictures this small are cut-outs of varying magnification")
     reasons.append("augmented by " + "; ".join(words))
     return augment
 

@@ -195,6 +195,10 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         in_channels: Channels that the network reads; a grey picture is repeated to fill them.
         normalisation: How intensities were scaled.
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
+        fit_side_px: Pictures are scaled to this shorter side unless it differs more than fourfold: for
+            cut-outs that frame one cell, whatever their magnification; 0 for never.
+        fit_objects: Whether pictures of objects much larger than those of the training images are
+            shrunk until their objects are of the size that the network knows.
         pixel_size_um: Pixel size of the training images, None if unknown.
         stride_px: The network's input must be a multiple of this.
         receptive_field_px: Radius beyond which no input pixel changes an output pixel; the tiles' halo.
@@ -218,6 +222,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     colours: tuple[str, ...] = ()
     normalisation: Normalisation = Normalisation()
     scale: float = 1.0
+    fit_side_px: int = 0
+    fit_objects: bool = False
     pixel_size_um: float | None = None
     members: int = 1
     temperature: float = 1.0
