@@ -73,6 +73,10 @@ def test_header_and_weights_come_back(tmp_path_factory, weights, options, temper
     assert all(oracle[name].tobytes() == weights[name].tobytes() for name in weights)
 
 
+def test_a_single_number_gets_no_axis(model):
+    assert read_model(model)[1]["a"].shape == ()
+
+
 def test_transposed_weights_keep_their_values(tmp_path):
     weight = np.arange(6, dtype=np.float32).reshape(2, 3).T
     write_model(tmp_path / "m.safetensors", HEADER, {"w": weight})

@@ -47,7 +47,8 @@ def write_model(path: str | Path, header: ModelHeader, tensors: Mapping[str, np.
     if not unchanged:
         raise refusal(Path(path), "the model header holds values of wrong types; wanted those of ModelHeader")
     metadata = {"cellproof": encoded.decode(), "format_version": str(_FORMAT_VERSION)}
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    # np.ascontiguousarray would give a single number an axis, and it would not come back as it was.
+    contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     write_bytes(path, _in_fixed_order(save(contiguous, metadata=metadata)))
 
 
