@@ -1,0 +1,152 @@
+"""One plane through the wiring, with an engine whose answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from cellproof.checks import InputError
+from cellproof.pipeline import LOOK_SCALE, Model, Timings, find_model, segment_plane, working_scale
+from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalisation
+
+
+@dataclass
+class Brightness:
+    """An engine that calls bright pixels foreground, the surer the brighter."""
+
+    name: str = "drawn"
+    precision: str = "f32"
+    device: str = "cpu"
+    reason: str = "for a test"
+    bytes_per_pixel: int = 100
+    classes: int = 2
+    seen: list[tuple[int, ...]] = field(default_factory=list)
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        self.seen.append(batch.shape)
+        grey = batch.mean(axis=1, keepdims=True)
+        centres = np.linspace(0, 1, self.classes)[None, :, None, None]
+        return (-20 * (grey - centres) ** 2).astype(np.float32)
+
+
+def model_of(engine: Brightness, **changes: object) -> Model:
+    header = ModelHeader(
+        name="drawn",
+        architecture="drawn",
+        heads=Heads(engine.classes),
+        classes=("dark", "bright", "brighter")[: engine.classes],
+        in_channels=1,
+        stride_px=1,
+        receptive_field_px=0,
+        normalisation=Normalisation(0, 100),
+        instance=InstanceOptions(method="components", smallest_area_px=1),
+    )
+    return Model(msgspec.structs.replace(header, **changes), "hash", (engine,), Path("drawn"))
+
+
+def discs(*, side_px: int = 256, pitch_px: int, radius_px: float) -> np.ndarray:
+    """A grid of bright discs on a dark ground, (1, H, W)."""
+    rows, columns = np.mgrid[:side_px, :side_px]
+    distance = np.hypot(rows % pitch_px - pitch_px / 2, columns % pitch_px - pitch_px / 2)
+    return np.where(distance <= radius_px, 200, 10)[None].astype(np.uint8)
+
+
+def test_bright_discs_are_found_counted_and_measured():
+    result = segment_plane(model_of(Brightness()), discs(pitch_px=64, radius_px=20), pixel_size_um=0.5)
+    assert result.quality.count == result.labels.max() == 16
+    assert result.objects["area"].sum() == (result.labels > 0).sum()
+    np.testing.assert_allclose(result.objects["equivalent_diameter_area"], 40, rtol=0.02)
+    np.testing.assert_allclose(result.objects["area_um2"], result.objects["area"] * 0.25)
+    np.testing.assert_array_equal(result.objects["intensity_mean-0"], np.full(16, 200.0))
+
+
+def test_difficulty_is_highest_where_brightness_lies_between_the_classes():
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (8, 1))[None]
+    difficulty = segment_plane(model_of(Brightness()), ramp).difficulty
+    assert difficulty.argmax(axis=1).tolist() == pytest.approx([127.5] * 8, abs=1)
+    assert difficulty[:, [0, -1]].max() < 0.01
+
+
+def test_semantic_models_write_their_class_values_and_number_their_regions():
+    pixels = np.array([[[0, 0, 127, 0, 255, 255]]], np.uint8)
+    result = segment_plane(model_of(Brightness(classes=3)), pixels)
+    assert result.classes.tolist() == [[0, 0, 1, 0, 2, 2]]
+    assert result.labels.tolist() == [[0, 0, 1, 0, 2, 2]]
+    assert result.objects["class"].tolist() == [1, 2]
+
+
+def test_a_model_of_another_scale_answers_on_the_grid_of_the_image():
+    engine = Brightness()
+    pixels = discs(pitch_px=64, radius_px=20)
+    half = segment_plane(model_of(engine, scale=0.5), pixels)
+    assert engine.seen == [(1, 1, 128, 128)]
+    whole = segment_plane(model_of(Brightness()), pixels)
+    assert half.labels.shape == whole.labels.shape
+    assert (half.classes != whole.classes).mean() < 0.01
+    assert half.quality.count == 16
+
+
+@pytest.mark.parametrize(("side_px", "scale"), [(64, 2.0), (256, 0.5), (128, 1.0), (1024, 1.0), (16, 1.0)])
+def test_cut_outs_are_brought_to_the_side_of_the_training_images(side_px, scale):
+    model = model_of(Brightness(), fit_side_px=128)
+    assert working_scale(model, np.zeros((1, side_px, 2 * side_px), np.float32)) == scale
+
+
+def fitting_model(engine: Brightness) -> Model:
+    known = IntensityStatistics(object_diameter_px=(10.0, 20.0, 30.0))
+    return model_of(engine, fit_objects=True, statistics=known, heads=Heads(2, boundary=True))
+
+
+class Heady(Brightness):
+    """The same with an empty boundary channel, so that the model has instances."""
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        outputs = super().__call__(batch)
+        return np.concatenate([outputs, np.zeros_like(outputs[:, :1])], axis=1)
+
+
+def test_pictures_of_much_larger_objects_are_shrunk_to_the_known_size():
+    image = gaussian_filter((discs(side_px=512, pitch_px=256, radius_px=100) > 100).astype(np.float32), 1)
+    scale = working_scale(fitting_model(Heady()), image)
+    assert scale * 200 == pytest.approx(np.sqrt(20 * 30), rel=0.1)
+
+
+def test_pictures_of_known_objects_stay_at_their_scale():
+    engine = Heady()
+    image = (discs(pitch_px=64, radius_px=15) > 100).astype(np.float32)
+    assert working_scale(fitting_model(engine), image) == 1
+    assert engine.seen == [(1, 1, 256 * LOOK_SCALE, 256 * LOOK_SCALE)]
+    assert working_scale(fitting_model(engine), np.zeros((1, 256, 256), np.float32)) == 1
+
+
+def test_an_empty_picture_has_no_objects_and_wants_a_look():
+    result = segment_plane(model_of(Brightness()), np.full((1, 32, 32), 7, np.uint16))
+    assert result.labels.max() == 0
+    assert result.quality.verdict != "accept"
+    assert len(result.objects["label"]) == 0
+
+
+def test_timings_add_up_over_planes():
+    timings = Timings()
+    model = model_of(Brightness())
+    for _ in range(2):
+        segment_plane(model, np.zeros((1, 8, 16), np.uint8), timings=timings)
+    assert timings.pixels == 2 * 8 * 16
+    assert min(timings.network_s, timings.instances_s, timings.rest_s) > 0
+
+
+def test_not_a_number_and_missing_channels_are_refused():
+    with pytest.raises(InputError, match="1 NaN"):
+        segment_plane(model_of(Brightness()), np.array([[[0.0, np.nan]]]))
+    with pytest.raises(InputError, match="2 channels, the model reads 1"):
+        segment_plane(model_of(Brightness()), np.array([[[0.0, 1, 5]], [[5.0, 1, 0]]]))
+
+
+def test_a_model_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(InputError, match="no model 'nucleus'"):
+        find_model("nucleus")
