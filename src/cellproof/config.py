@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
+from msgspec import Meta
 
 from .checks import InputError
 from .types import InstanceOptions, Normalisation
+
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,14 +39,14 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         normalisation: How intensities are scaled.
     """
 
-    in_channels: int = 1
-    scale: float = 1.0
-    fit_side_px: int = 0
+    in_channels: Count = 1
+    scale: Positive = 1.0
+    fit_side_px: Annotated[int, Meta(ge=0)] = 0
     fit_objects: bool = False
-    validation: float = 0.15
+    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.15
     balance: str = ""
-    balance_power: float = 0.5
-    area_power: float = 0.5
+    balance_power: NotNegative = 0.5
+    area_power: NotNegative = 0.5
     normalisation: Normalisation = Normalisation()
 
 
@@ -79,13 +85,13 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         balance_classes: Cross-entropy weights are (share of the class) ** -this; 0 for none.
     """
 
-    cross_entropy: float = 1.0
-    dice: float = 1.0
-    boundary: float = 1.0
-    boundary_dice: float = 0.5
-    distance: float = 2.0
-    flow: float = 5.0
-    balance_classes: float = 0.0
+    cross_entropy: NotNegative = 1.0
+    dice: NotNegative = 1.0
+    boundary: NotNegative = 1.0
+    boundary_dice: NotNegative = 0.5
+    distance: NotNegative = 2.0
+    flow: NotNegative = 5.0
+    balance_classes: NotNegative = 0.0
 
 
 class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,46 +119,46 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         probability: Of each of the intensity changes.
     """
 
-    exact: float = 0.3
+    exact: Share = 0.3
     flip: bool = True
     rotate: Literal["none", "quarter", "any"] = "any"
-    scale: tuple[float, float] = (0.8, 1.25)
-    shear: float = 0.0
-    anisotropy: float = 0.1
-    elastic_px: float = 0.0
-    elastic_sigma_px: float = 64.0
-    foreground_bias: float = 0.5
-    gamma: float = 0.3
-    contrast: float = 0.2
-    brightness: float = 0.1
-    noise: float = 0.05
-    blur_px: float = 1.0
-    colour: float = 0.0
-    greyscale: float = 0.0
-    invert: float = 0.0
-    illumination: float = 0.0
-    probability: float = 0.3
+    scale: tuple[Positive, Positive] = (0.8, 1.25)
+    shear: NotNegative = 0.0
+    anisotropy: NotNegative = 0.1
+    elastic_px: NotNegative = 0.0
+    elastic_sigma_px: Positive = 64.0
+    foreground_bias: Share = 0.5
+    gamma: NotNegative = 0.3
+    contrast: NotNegative = 0.2
+    brightness: NotNegative = 0.1
+    noise: NotNegative = 0.05
+    blur_px: NotNegative = 1.0
+    colour: NotNegative = 0.0
+    greyscale: Share = 0.0
+    invert: Share = 0.0
+    illumination: NotNegative = 0.0
+    probability: Share = 0.3
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The loop; see `training.loop.LoopOptions`, plus the patch and the batch."""
 
-    patch_px: int = 256
-    batch: int = 4
-    steps: int = 5000
-    validate_every: int = 500
+    patch_px: Count = 256
+    batch: Count = 4
+    steps: Count = 5000
+    validate_every: Count = 500
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 1e-2
     schedule: Literal["constant", "cosine", "step"] = "cosine"
-    warmup: float = 0.02
-    drop_every: float = 0.2
-    drop: float = 0.5
-    clip_norm: float = 1.0
-    average_decay: float = 0.998
+    warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.02
+    drop_every: Positive = 0.2
+    drop: Share = 0.5
+    clip_norm: Positive = 1.0
+    average_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.998
     precision: Literal["auto", "f32", "bf16"] = "auto"
-    patience: int | None = None
-    validation_pixels: int = 16_000_000
+    patience: Count | None = None
+    validation_pixels: Count = 16_000_000
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,7 +166,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     description: str = ""
-    folds: int = 1
+    folds: Count = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     heads: HeadsConfig = HeadsConfig()
@@ -182,16 +188,23 @@ def read_recipe(name_or_file: str) -> Recipe:
     Raises:
         InputError: There is none, or it holds unknown keys or wrong values, which are named.
     """
+    return parse_recipe(recipe_text(name_or_file), source=name_or_file)
+
+
+def recipe_text(name_or_file: str) -> str:
+    """The TOML of a recipe as it was written, comments included.
+
+    Raises:
+        InputError: There is neither a recipe of the package with this name nor such a file.
+    """
     if name_or_file in recipe_names():
-        text = (files("cellproof") / "recipes" / f"{name_or_file}.toml").read_text(encoding="utf-8")
-    else:
-        try:
-            text = Path(name_or_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
-            ) from error
-    return parse_recipe(text, source=name_or_file)
+        return (files("cellproof") / "recipes" / f"{name_or_file}.toml").read_text(encoding="utf-8")
+    try:
+        return Path(name_or_file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
+        ) from error
 
 
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
@@ -208,27 +221,41 @@ def format_recipe(recipe: Recipe) -> str:
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
-    """The recipe with ``section.key=value`` assignments applied, values written as in TOML.
+    """The recipe with ``section.key=value`` assignments applied in order, values written as in TOML.
 
     Raises:
         InputError: An assignment has no ``=``, names no key, or has a value of the wrong type.
     """
-    values = _without_none(msgspec.to_builtins(recipe))
     for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals:
-            raise InputError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
-        *sections, key = path.strip().split(".")
-        place = values
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise InputError(f"--set {assignment}: {section} is a value, not a section")
-        place[key] = _value(text.strip())
+        recipe = _override_one(recipe, assignment)
+    return recipe
+
+
+def _override_one(recipe: Recipe, assignment: str) -> Recipe:
+    path, equals, text = assignment.partition("=")
+    if not equals:
+        raise InputError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
+    *sections, key = path.strip().split(".")
+    values = _without_none(msgspec.to_builtins(recipe))
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise InputError(f"--set {assignment}: {section} is a value, not a section")
+    place[key] = _value(text.strip())
     try:
         return msgspec.convert(values, Recipe)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"--set {' '.join(assignments)}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise InputError(f"--set {assignment}: {error}; known there: {_known_keys(recipe, sections)}") from error
+
+
+def _known_keys(recipe: Recipe, sections: Sequence[str]) -> str:
+    """Keys of the section that an assignment meant, or of the recipe where there is no such section."""
+    place: object = recipe
+    for section in sections:
+        place = getattr(place, section, recipe)
+    keys = place if isinstance(place, Mapping) else getattr(place, "__struct_fields__", ())
+    return ", ".join(keys)
 
 
 def _value(text: str) -> Any:
