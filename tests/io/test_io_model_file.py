@@ -32,7 +32,7 @@ HEADER = ModelHeader(
     options={"width": 32, "norm": "batch", "dropout": 0.1, "deep": True},
     pixel_size_um=0.325,
     training=TrainingRecord(data="dsb2018", licence="CC0-1.0", recipe='a = "b"\n', seed=3),
-    statistics=IntensityStatistics(mean=(0.1, 0.2)),
+    statistics=IntensityStatistics(mean=(0.1, 0.2, 0.3), sd=(0.1, 0.1, 0.1)),
     metrics={"ap50": 0.9},
 )
 TENSORS = {"b.weight": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.array(2.5, np.float32)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 
@@ -66,7 +67,7 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_png_that_declares_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, width, height):
     path = tmp_path / "a.png"
     path.write_bytes(_png_of_size(width, height))
-    _assert_refused(path, r"declares \d+ × \d+ × 1 values")
+    _assert_refused(path, r"declares \d+ × \d+( × 1)? values")
 
 
 def test_a_tiff_that_declares_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
@@ -196,3 +197,21 @@ def test_a_smoothed_mask_is_refused_and_a_sharp_one_with_ignored_pixels_is_read(
     sharp = np.select([distance < 5, distance < 8, distance < 12, distance > 25], [1, 2, 3, 255], 0).astype(np.uint8)
     Pillow.fromarray(sharp).save(tmp_path / "sharp.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "sharp.png"), sharp)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp"])
+def test_a_picture_whose_header_declares_no_columns_is_said_to_have_no_pixels(name, tmp_path):
+    path = tmp_path / name
+    Pillow.new("L", (5, 4)).save(path)
+    data = bytearray(path.read_bytes())
+    place = {".png": 16, ".bmp": 18}[path.suffix]
+    data[place : place + 4] = bytes(4)
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4) if path.suffix == ".png" else data[29:33]
+    path.write_bytes(data)
+    _assert_refused(path, r"has no pixels \(size 4 × 0\)")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    path = tmp_path / "a.tif"
+    os.mkfifo(path)
+    _assert_refused(path, "a pipe or device, wanted a file")

@@ -46,8 +46,12 @@ def read_start(path: Path, count: int) -> bytes:
         InputError: when it is missing, a folder, unreadable or empty.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise refusal(path, "a pipe or device, wanted a file; give the files themselves")  # may never end
         with path.open("rb") as file:
             start = file.read(count)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise _open_error(path, error) from error
     if not start:

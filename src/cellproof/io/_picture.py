@@ -36,6 +36,9 @@ def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
         if kind == "WebP":
             # Its decoder allocates when it opens.
             check_declared(path, shape=(*_webp_size(data), 3), itemsize=1, samples=3)
+        if kind in ("PNG", "BMP"):
+            # Pillow only says of a picture without pixels that it is none.
+            check_declared(path, shape=_plain_size(data, kind), itemsize=0)
         if kind == "PNG":
             # Opening does not look at the checksums of the pixel data; a second, closed, picture does.
             PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
@@ -92,6 +95,16 @@ def _named(array: np.ndarray, notes: list[str] | tuple[str, ...]) -> Stored:
     if samples in (2, 4):
         stored = replace(stored, array=array[..., :-1]).with_note("transparency (alpha) was left out")
     return stored
+
+
+def _plain_size(data: bytes, kind: str) -> tuple[int, int]:
+    """Rows and columns from a PNG's or BMP's header."""
+    if kind == "PNG":
+        return int.from_bytes(data[20:24]), int.from_bytes(data[16:20])
+    if data[14:18] == b"\x0c\0\0\0":  # of OS/2
+        return int.from_bytes(data[20:22], "little"), int.from_bytes(data[18:20], "little")
+    # Negative heights mean that rows are stored from the top.
+    return abs(int.from_bytes(data[22:26], "little", signed=True)), int.from_bytes(data[18:22], "little")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
