@@ -6,12 +6,13 @@ from .atomic import atomic_path, make_folder, remove_leftovers, write_bytes, wri
 from .images import IMAGE_SUFFIXES, find_images, read_image, read_labels
 from .labels import write_classes, write_difficulty, write_labels
 from .model_file import model_hash, read_header, read_model, write_model
-from .tables import read_csv, read_json, write_csv, write_json
+from .tables import format_json, read_csv, read_json, write_csv, write_json
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "atomic_path",
     "find_images",
+    "format_json",
     "make_folder",
     "model_hash",
     "read_csv",

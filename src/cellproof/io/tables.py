@@ -14,7 +14,7 @@ import numpy as np
 from ..checks import InputError
 from ._decoding import read_file, refusal
 from ._json import encode
-from .atomic import write_bytes, write_text
+from .atomic import write_text
 
 
 def write_csv(path: str | Path, columns: Mapping[str, Sequence[object] | np.ndarray]) -> None:
@@ -75,7 +75,12 @@ def write_json(path: str | Path, value: object) -> None:
     Raises:
         InputError: where the file cannot be written.
     """
-    write_bytes(path, msgspec.json.format(encode(value), indent=2) + b"\n")
+    write_text(path, format_json(value) + "\n")
+
+
+def format_json(value: object) -> str:
+    """The text that `write_json` writes, without its last line end."""
+    return msgspec.json.format(encode(value), indent=2).decode()
 
 
 def read_json(path: str | Path) -> Any:

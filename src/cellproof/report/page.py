@@ -159,7 +159,7 @@ def segment_report(report: SegmentReport) -> str:
     Up to 200 images all have pictures; of more, the 100 most doubtful, and the page says so. The page loads nothing
     from anywhere; text from files is escaped.
     """
-    rows = sorted(report.images, key=_doubt)
+    rows = sorted(report.images, key=doubt)
     pictured = len(rows) if len(rows) <= _PICTURES_OF_ALL_UP_TO else _PICTURES_OTHERWISE
     counts = [(verdict, sum(row.quality.verdict == verdict for row in rows)) for verdict in VERDICTS]
     return _render(
@@ -181,7 +181,7 @@ def train_report(report: TrainReport) -> str:
     return _render("train.html.j2", report=report, curves=curves)
 
 
-def _doubt(row: ImageRow) -> tuple[int, float, float, str]:
+def doubt(row: ImageRow) -> tuple[int, float, float, str]:
     """Key that sorts the most doubtful first; an expected Dice of NaN comes last within its verdict."""
     quality = row.quality
     expected = math.inf if math.isnan(quality.expected_dice) else quality.expected_dice

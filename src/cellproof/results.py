@@ -1,0 +1,353 @@
+"""Wiring: the results of one input on disk, and the record that says they are complete.
+
+Under ``OUT/.cellproof/`` every finished input has a record, written after everything else of it. What has a
+record is done; what has none is done again from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from .checks import InputError
+from .difficulty.quality import DOUBTFUL_CONFIDENCE
+from .io import (
+    atomic_path,
+    make_folder,
+    read_json,
+    remove_leftovers,
+    write_classes,
+    write_csv,
+    write_difficulty,
+    write_json,
+    write_labels,
+)
+from .report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
+from .report.pictures import Picture, inline_picture
+from .types import Image, ModelHeader, Quality
+
+STATE_FOLDER = ".cellproof"
+LABELS, CLASSES, DIFFICULTY, OVERLAY = "_labels.tif", "_classes.tif", "_difficulty.tif", "_overlay.png"
+ENDINGS = (LABELS, CLASSES, DIFFICULTY, OVERLAY)
+"""What the names of an input's result files end in, after its own name."""
+
+_RECORDS, _OBJECTS, _PICTURES = "records", "objects", "pictures"
+_THUMBNAIL_PX = 400
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file that was segmented: its absolute path, size and SHA-256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything asked for that changes results; one folder holds results of one set of these.
+
+    Attributes:
+        model: Name of the model.
+        model_hash: SHA-256 of its file.
+        tta: Whether views were averaged.
+        channels: Channels read, None for all.
+        axes: What the user said of the axes, None for what files say.
+        engine: As asked for, "auto" included; so the next two.
+        precision: Of the arithmetic.
+        device: Where it runs.
+    """
+
+    model: str
+    model_hash: str
+    tta: bool = False
+    channels: tuple[int, ...] | None = None
+    axes: str | None = None
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+
+
+class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What computed a result, and why that."""
+
+    engine: str
+    precision: str
+    device: str
+    reason: str
+
+
+class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Time that each part of one input took."""
+
+    read: float = 0.0
+    network: float = 0.0
+    instances: float = 0.0
+    measure: float = 0.0
+    write: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        return self.read + self.network + self.instances + self.measure + self.write
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One finished input.
+
+    Attributes:
+        name: What its files' names begin with.
+        source: The input.
+        parameters: What was asked.
+        engine: What computed it.
+        outputs: File name under the folder of results → size in bytes.
+        height: Of a plane, in pixels.
+        width: Of a plane, in pixels.
+        planes: How many there are.
+        count: Objects in all planes.
+        mean_confidence: Mean over all pixels.
+        expected_dice: Mean over planes that have one, None where none has.
+        verdict: Of the planes together.
+        why: Its reason.
+        pixel_size_um: Edge of a pixel in µm, None if unknown.
+        notes: Guesses made while reading, and what the overlay shows.
+        seconds: What it took; the time to write the record itself is missing.
+    """
+
+    name: str
+    source: Source
+    parameters: Parameters
+    engine: EngineFacts
+    outputs: Mapping[str, int]
+    height: int
+    width: int
+    planes: int
+    count: int
+    mean_confidence: float
+    expected_dice: float | None
+    verdict: Literal["accept", "review", "reject"]
+    why: str
+    pixel_size_um: float | None
+    notes: tuple[str, ...]
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A segmented plane without its probabilities, which no file keeps."""
+
+    labels: np.ndarray
+    classes: np.ndarray
+    difficulty: np.ndarray
+    objects: Mapping[str, np.ndarray]
+    quality: Quality
+
+
+def identify(path: Path) -> Source:
+    """Path, size and SHA-256 of a file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return Source(str(path.resolve()), file.tell(), digest)
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror}); check the name and the disk") from error
+
+
+def open_state(out: Path) -> Path:
+    """The folder of records, made where it is missing.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    state = make_folder(out / STATE_FOLDER)
+    for part in (_RECORDS, _OBJECTS, _PICTURES):
+        make_folder(state / part)
+    return state
+
+
+def clear_leftovers(out: Path) -> int:
+    """Delete the half-written files of killed runs; returns how many there were."""
+    folders = [out, *(out / STATE_FOLDER / part for part in (_RECORDS, _OBJECTS, _PICTURES))]
+    return sum(len(remove_leftovers(folder)) for folder in folders)
+
+
+def read_records(out: Path) -> dict[str, Record]:
+    """Name → record of everything finished in a folder, by name; records that cannot be read count as none."""
+    records = {}
+    for path in sorted((out / STATE_FOLDER / _RECORDS).glob("*.json")):
+        try:
+            record = msgspec.convert(read_json(path), Record)
+        except (InputError, msgspec.ValidationError):
+            continue
+        records[record.name] = record
+    return records
+
+
+def is_whole(out: Path, record: Record) -> bool:
+    """Whether all files of a record are there in the size that was written."""
+    try:
+        return all((out / name).stat().st_size == size for name, size in record.outputs.items())
+    except OSError:
+        return False
+
+
+def object_table(out: Path, record: Record) -> Path:
+    """The CSV file with the rows of a record's objects."""
+    return out / STATE_FOLDER / _OBJECTS / f"{record.name}.csv"
+
+
+def read_pictures(out: Path, record: Record) -> tuple[Picture, Picture]:
+    """Thumbnails of overlay and difficulty.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    values = read_json(out / STATE_FOLDER / _PICTURES / f"{record.name}.json")
+    shown, hard = msgspec.convert(values, tuple[Picture, Picture])
+    return shown, hard
+
+
+def write_record(out: Path, record: Record) -> None:
+    """Say that an input is finished; the last of its files."""
+    write_json(out / STATE_FOLDER / _RECORDS / f"{record.name}.json", record)
+
+
+def forget(out: Path, name: str) -> None:
+    """Delete the results and then the record of a name, so that neither outlives a change of its input.
+
+    Raises:
+        InputError: A file cannot be deleted.
+    """
+    state = out / STATE_FOLDER
+    files = [out / f"{name}{ending}" for ending in ENDINGS]
+    files += [state / _OBJECTS / f"{name}.csv", state / _PICTURES / f"{name}.json", state / _RECORDS / f"{name}.json"]
+    for file in files:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{file}: cannot be replaced ({error.strerror}); check its permissions") from error
+
+
+def write_results(
+    out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader
+) -> dict[str, int]:
+    """Write label, class and difficulty images, the overlay, and what the tables and the report need.
+
+    Args:
+        out: Folder of results, prepared by `open_state`.
+        name: What the files' names begin with.
+        image: The input.
+        planes: Its planes, segmented.
+        header: Of the model.
+
+    Returns:
+        File name relative to ``out`` → size in bytes.
+
+    Raises:
+        InputError: A file cannot be written; those before it are whole and stay.
+    """
+    where = {"plane_axes": image.plane_axes, "plane_shape": image.plane_shape, "pixel_size_um": image.pixel_size_um}
+    write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
+    write_classes(
+        out / f"{name}{CLASSES}",
+        _stack([plane.classes for plane in planes], image),
+        names=header.classes,
+        colours=header.colours,
+        **where,
+    )
+    write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
+    _write_pictures(out, name, image=image, planes=planes, header=header)
+    table = object_columns(name, planes, header)
+    write_csv(out / STATE_FOLDER / _OBJECTS / f"{name}.csv", table)
+    files = [f"{name}{ending}" for ending in ENDINGS]
+    files += [f"{STATE_FOLDER}/{_OBJECTS}/{name}.csv", f"{STATE_FOLDER}/{_PICTURES}/{name}.json"]
+    return {file: (out / file).stat().st_size for file in files}
+
+
+def most_doubtful(planes: Sequence[Plane]) -> int:
+    """Place of the plane that a person should see first."""
+    order = ("reject", "review", "accept")
+
+    def doubt(place: int) -> tuple[int, float, float]:
+        quality = planes[place].quality
+        return order.index(quality.verdict), np.nan_to_num(quality.expected_dice, nan=2.0), quality.mean_confidence
+
+    return min(range(len(planes)), key=doubt)
+
+
+def join_quality(planes: Sequence[Plane]) -> Quality:
+    """One verdict for all planes: accept where all are, reject where most are, else review.
+
+    Counts add up; confidence and expected Dice are means over planes, the latter over those that have one.
+    """
+    qualities = [plane.quality for plane in planes]
+    if len(qualities) == 1:
+        return qualities[0]
+    promised = [quality.expected_dice for quality in qualities if not np.isnan(quality.expected_dice)]
+    rejected = sum(quality.verdict == "reject" for quality in qualities)
+    doubtful = rejected + sum(quality.verdict == "review" for quality in qualities)
+    verdict: Literal["accept", "review", "reject"] = "review" if doubtful else "accept"
+    if 2 * rejected > len(qualities):
+        verdict = "reject"
+    why = f"all {len(qualities)} planes can be accepted"
+    if doubtful:
+        worst = most_doubtful(planes)
+        why = (
+            f"of {len(qualities)} planes {rejected} to reject and {doubtful - rejected} to review; "
+            f"most doubtful is plane {worst}: {qualities[worst].why}"
+        )
+    return Quality(
+        count=sum(quality.count for quality in qualities),
+        mean_confidence=float(np.mean([quality.mean_confidence for quality in qualities])),
+        expected_dice=float(np.mean(promised)) if promised else float("nan"),
+        verdict=verdict,
+        why=why,
+    )
+
+
+def object_columns(name: str, planes: Sequence[Plane], header: ModelHeader) -> dict[str, np.ndarray]:
+    """Rows of all objects: image, plane counted from 0, then the columns of the measurements with classes by name."""
+    counts = [len(plane.objects["label"]) for plane in planes]
+    columns: dict[str, np.ndarray] = {
+        "image": np.full(sum(counts), name, object),
+        "plane": np.repeat(np.arange(len(planes)), counts),
+    }
+    for column in planes[0].objects:
+        columns[column] = np.concatenate([plane.objects[column] for plane in planes])
+    columns["class"] = np.array([_class_name(header, number) for number in columns["class"].tolist()], object)
+    return columns
+
+
+def _class_name(header: ModelHeader, number: int) -> str:
+    return header.classes[number] if number < len(header.classes) else str(number)
+
+
+def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
+    return np.stack(maps) if image.plane_axes else maps[0]
+
+
+def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
+    """The overlay of the most doubtful plane, and small pictures of it for the report."""
+    place = most_doubtful(planes)
+    pixels, plane = image.pixels[place], planes[place]
+    with atomic_path(out / f"{name}{OVERLAY}") as temporary:
+        write_overlay(temporary, _draw(pixels, plane, header=header))
+    shown = inline_picture(_draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
+    hard = inline_picture(difficulty_picture(pixels, plane.difficulty, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
+    write_json(out / STATE_FOLDER / _PICTURES / f"{name}.json", (shown, hard))
+
+
+def _draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
+    if not header.heads.has_instances:
+        return class_overlay(pixels, plane.classes, colours=header.colours, max_px=max_px)
+    doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]
+    return overlay(pixels, plane.labels, doubtful=doubtful, max_px=max_px)
