@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellproof.config import HeadsConfig
 from cellproof.data.description import Description
 from cellproof.planning import WORKING_DIAMETER_PX, Survey, plan, survey
 from cellproof.types import IGNORE, Sample
@@ -84,7 +85,7 @@ def test_few_images_and_much_time_give_folds():
 def test_semantic_masks_have_no_object_heads_and_rare_classes_weigh_more():
     facts = replace(FACTS, diameters_px=(), class_shares=(0.95, 0.05))
     recipe, _ = planned(facts, REGIONS)
-    assert not (recipe.heads.boundary or recipe.heads.distance or recipe.heads.flows)
+    assert recipe.heads == HeadsConfig()
     assert recipe.loss.balance_classes > 0
     assert planned(replace(facts, class_shares=(0.6, 0.4)), REGIONS)[0].loss.balance_classes == 0
 

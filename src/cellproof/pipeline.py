@@ -16,7 +16,7 @@ from .data.normalisation import fit_channels, normalise
 from .data.samples import rescale_image
 from .difficulty.confidence import confidence, difficulty_from_confidence
 from .difficulty.drift import drift_notes
-from .difficulty.quality import assess
+from .difficulty.quality import assess, expected_dice
 from .inference.activate import Maps
 from .inference.budget import window_pixels
 from .inference.engine import Device, Engine, EngineName, Precision, choose_engines
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-LOOK_SCALE = 0.25
-LOOKED_AT_PX = 2048
 LARGER_BY = 1.3
-"""Objects up to this much above the 95th percentile of training are left at full scale."""
+"""Objects up to this much above the 95th percentile of training are left at the model's scale."""
+
+MOST_LOOKS = 3
+"""Large objects may break to pieces at first sight, so that their size is known only after a second."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def model_names() -> list[str]:
     folder = files("cellproof") / "weights"
     if not folder.is_dir():
         return []
-    return sorted(item.name.removesuffix(".safetensors") for item in folder.iterdir() if item.name.endswith(".safetensors"))
+    names = [item.name for item in folder.iterdir()]
+    return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
 
 
 def find_model(name_or_file: str | Path) -> Path:
@@ -95,7 +97,8 @@ def find_model(name_or_file: str | Path) -> Path:
         return path / "model.safetensors"
     if not path.is_file():
         raise InputError(
-            f"no model {str(name_or_file)!r}: neither a file nor one of the package's ({', '.join(model_names()) or 'none'})"
+            f"no model {str(name_or_file)!r}: neither a file nor one of the package's "
+            f"({', '.join(model_names()) or 'none'})"
         )
     return path
 
@@ -215,81 +218,102 @@ def segment_plane(
     started = time.perf_counter()
     header = model.header
     image = fit_channels(normalise(pixels, header.normalisation), header.in_channels)
-    scale = working_scale(model, image)
-    scaled = rescale_image(image, scaled_shape(image.shape[1:], scale)) if scale != 1.0 else image
-    ready = time.perf_counter()
-    maps = predict(
-        model.engines,
-        scaled,
-        heads=header.heads,
-        stride_px=header.stride_px,
-        halo_px=header.receptive_field_px,
-        temperature=header.temperature,
-        tta=tta,
-        max_pixels=_max_pixels(model, scaled.shape, max_memory_bytes),
-        progress=progress,
-    )
-    predicted = time.perf_counter()
-    maps = rescale_maps(maps, image.shape[1:])
-    labels, classes = label_objects(maps, header)
-    separated = time.perf_counter()
-    result = _describe(model, pixels, image, maps, labels, classes, scale=scale, pixel_size_um=pixel_size_um)
-    timings.network_s += predicted - ready
-    timings.instances_s += separated - predicted
-    timings.rest_s += time.perf_counter() - separated + ready - started
-    timings.pixels += labels.size
+    timings.rest_s += time.perf_counter() - started
+    run = _Run(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
+    view = run.look(picture_scale(header, image.shape[1:]))
+    if header.fit_objects and header.statistics.object_diameter_px:
+        view = _at_known_size(run, view)
+    described = time.perf_counter()
+    result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um)
+    timings.rest_s += time.perf_counter() - described
+    timings.pixels += result.labels.size
     return result
 
 
-def working_scale(model: Model, image: np.ndarray) -> float:
-    """Scale at which the network reads a picture: the model's own, or what its `fit_…` options ask for.
+@dataclass(frozen=True)
+class _View:
+    """A picture as the model sees it at one scale; maps and labels are on the picture's own grid."""
 
-    Args:
-        model: Its header names the scale.
-        image: (C, H, W) normalised.
-    """
-    header = model.header
-    side = min(image.shape[1:])
+    scale: float
+    maps: Maps
+    labels: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same between looks at one picture."""
+
+    model: Model
+    image: np.ndarray
+    tta: bool
+    max_memory_bytes: int | None
+    timings: Timings
+    progress: Callable[[int, int], None] | None
+
+    def look(self, scale: float) -> _View:
+        """Predict at a scale and make objects."""
+        header, started = self.model.header, time.perf_counter()
+        shape = self.image.shape[1:]
+        scaled = rescale_image(self.image, scaled_shape(shape, scale)) if scale != 1.0 else self.image
+        maps = predict(
+            self.model.engines,
+            scaled,
+            heads=header.heads,
+            stride_px=header.stride_px,
+            halo_px=header.receptive_field_px,
+            temperature=header.temperature,
+            tta=self.tta,
+            max_pixels=_max_pixels(self.model, scaled.shape, self.max_memory_bytes),
+            progress=self.progress,
+        )
+        predicted = time.perf_counter()
+        maps = rescale_maps(maps, shape)
+        labels, classes = label_objects(maps, header)
+        self.timings.network_s += predicted - started
+        self.timings.instances_s += time.perf_counter() - predicted
+        return _View(scale, maps, labels, classes)
+
+
+def _at_known_size(run: _Run, first: _View) -> _View:
+    """Look again at a smaller scale where objects are much larger than those of training, if that is surer."""
+    view = first
+    for _ in range(MOST_LOOKS - 1):
+        factor = too_large_by(view.labels, run.model.header, scale=view.scale)
+        if factor == 1.0:
+            break
+        view = run.look(view.scale / factor)
+    promised = [expected_dice(1 - v.maps.probabilities[0], v.labels > 0) for v in (first, view)]
+    return view if promised[1] >= promised[0] else first
+
+
+def picture_scale(header: ModelHeader, shape: Sequence[int]) -> float:
+    """Scale at which a picture of this height and width is read, before its objects have been seen."""
+    side = min(shape)
     if header.fit_side_px and side / 4 <= header.fit_side_px <= 4 * side:
         return header.fit_side_px / side
-    if not header.fit_objects or not header.statistics.object_diameter_px:
-        return header.scale
-    return header.scale * _shrinking(model, image)
+    return header.scale
 
 
-def _shrinking(model: Model, image: np.ndarray) -> float:
-    """Factor that brings much larger objects to the size that the network knows; 1 where they are not larger.
+def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:
+    """How many times larger the objects are than those the network knows; 1 where they are not larger.
 
-    The size is measured at a quarter of the scale in the middle of the picture: there a network sees large
-    objects whole that it would break to pieces at full scale, and looking takes a sixteenth of the time.
+    Args:
+        labels: (H, W) objects on the image's grid.
+        header: Its statistics tell the diameters of the training objects, in the network's pixels.
+        scale: At which the network saw the image.
     """
-    header = model.header
-    known_px, largest_px = header.statistics.object_diameter_px[1:]
-    middle = image[:, *(_middle(length) for length in image.shape[1:])]
-    scale = header.scale * LOOK_SCALE
-    maps = predict(
-        model.engines,
-        rescale_image(middle, scaled_shape(middle.shape[1:], scale)),
-        heads=header.heads,
-        stride_px=header.stride_px,
-        halo_px=header.receptive_field_px,
-        temperature=header.temperature,
-    )
-    areas = np.bincount(label_objects(maps, header)[0].ravel())[1:].astype(float)
+    areas = np.sort(np.bincount(labels.ravel())[1:])
+    areas = areas[areas > 0]
     if not areas.size:
         return 1.0
-    # Weighted by area, so that specks of noise do not outvote the objects.
-    order = np.argsort(areas)
-    median = areas[order][np.searchsorted(np.cumsum(areas[order]), areas.sum() / 2)]
-    diameter_px = np.sqrt(4 * median / np.pi) / LOOK_SCALE
+    # The median pixel's object, not the median object: a large nucleus in pieces is mostly one large piece.
+    median = areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)]
+    diameter_px = scale * float(np.sqrt(4 * median / np.pi))
+    middle_px, largest_px = header.statistics.object_diameter_px[1:]
     if diameter_px <= LARGER_BY * largest_px:
         return 1.0
-    return float(np.clip(np.sqrt(known_px * largest_px) / diameter_px, 0.1, 1.0))
-
-
-def _middle(length: int) -> slice:
-    start = max(0, (length - LOOKED_AT_PX) // 2)
-    return slice(start, start + LOOKED_AT_PX)
+    return diameter_px / float(np.sqrt(middle_px * largest_px))
 
 
 def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:
@@ -332,37 +356,28 @@ def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarr
 
 
 def _describe(
-    model: Model,
-    pixels: np.ndarray,
-    image: np.ndarray,
-    maps: Maps,
-    labels: np.ndarray,
-    classes: np.ndarray,
-    *,
-    scale: float,
-    pixel_size_um: float | None,
+    model: Model, pixels: np.ndarray, image: np.ndarray, view: _View, *, pixel_size_um: float | None
 ) -> Segmentation:
     """Difficulty, table and verdict of a labelled plane."""
-    header = model.header
-    sure = confidence(maps.probabilities)
+    header, labels = model.header, view.labels
+    sure = confidence(view.maps.probabilities)
     first = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
-    first[labels.ravel()] = classes.ravel()
+    first[labels.ravel()] = view.classes.ravel()
     objects: Mapping[str, np.ndarray] = measure(
         labels, intensity=pixels, classes=first[1:], confidence=sure, pixel_size_um=pixel_size_um
     )
-    diameters = objects["equivalent_diameter_area"] * scale
     drift = drift_notes(
         image.mean(axis=(1, 2)).tolist(),
         header.statistics,
-        diameters_px=diameters if header.heads.has_instances else None,
+        diameters_px=objects["equivalent_diameter_area"] * view.scale if header.heads.has_instances else None,
     )
     return Segmentation(
         labels=labels,
-        classes=classes,
-        probabilities=maps.probabilities,
+        classes=view.classes,
+        probabilities=view.maps.probabilities,
         difficulty=difficulty_from_confidence(sure, classes=header.heads.classes),
         objects=objects,
-        quality=assess(maps.probabilities, labels, drift=drift),
+        quality=assess(view.maps.probabilities, labels, drift=drift),
     )
 
 

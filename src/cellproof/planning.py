@@ -155,7 +155,8 @@ def _scale(facts: Survey, reasons: list[str]) -> float:
     scale = float(np.clip(WORKING_DIAMETER_PX / middle, 0.125, 2.0))
     # Eighths keep resampling on round factors.
     scale = max(0.125, round(scale * 8) / 8)
-    reasons.append(f"images are scaled by {scale:g}, which brings objects of {middle:.0f} px to {middle * scale:.0f} px")
+    scaled_px = middle * scale
+    reasons.append(f"images are scaled by {scale:g}, which brings objects of {middle:.0f} px to {scaled_px:.0f} px")
     return scale
 
 
@@ -167,9 +168,7 @@ def _patch(facts: Survey, scale: float, reasons: list[str]) -> tuple[int, int]:
     return patch_px, batch
 
 
-def _steps(
-    facts: Survey, patch_px: int, batch: int, seconds: float | None, device: str, reasons: list[str]
-) -> int:
+def _steps(facts: Survey, patch_px: int, batch: int, seconds: float | None, device: str, reasons: list[str]) -> int:
     wanted = int(np.clip(200 * facts.images / batch, 1500, 8000))
     if seconds is None:
         reasons.append(f"{wanted} steps: about {wanted * batch // facts.images} crops of each image")
@@ -188,9 +187,10 @@ def _folds(facts: Survey, seconds: float | None, reasons: list[str]) -> int:
     if facts.images <= few and (seconds is None or seconds >= 3 * fold_s):
         reasons.append(f"3 folds, for {facts.images} images are few to hold some out; the model is their ensemble")
         return 3
-    reasons.append("one training with some images held out to choose thresholds" + (
-        "; with three times half an hour, folds would use every image" if facts.images <= few else ""
-    ))
+    reasons.append(
+        "one training with some images held out to choose thresholds"
+        + ("; with three times half an hour, folds would use every image" if facts.images <= few else "")
+    )
     return 1
 
 
@@ -202,7 +202,8 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
     fit_side_px = round(facts.side_px) if facts.side_px < CUT_OUT_PX and not facts.diameters_px else 0
     if fit_side_px:
         reasons.append(
-            f"pictures of {fit_side_px} px frame single cells: others are brought to that side, whatever their magnification"
+            f"pictures of {fit_side_px} px frame single cells: others are brought to that side, "
+            "whatever their magnification"
         )
     return DataConfig(
         in_channels=channels,
@@ -216,13 +217,14 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
     if default_model:
         reasons.append(f"starts from the weights of {default_model!r}; layers of another shape start afresh")
-    return ModelConfig(architecture="unet", options={"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}, init=default_model)
+    options = {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
+    return ModelConfig(architecture="unet", options=options, init=default_model)
 
 
 def _heads(description: Description, reasons: list[str]) -> HeadsConfig:
     if description.masks == "semantic":
         return HeadsConfig()
-    reasons.append("the network learns class, boundary, height and flow; validation chooses how objects are made of them")
+    reasons.append("the network learns class, boundary, height and flow; validation chooses which of them make objects")
     return HeadsConfig(boundary=True, distance=True, flows=True)
 
 

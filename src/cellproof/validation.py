@@ -61,7 +61,9 @@ class Validator:
 
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
         """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics."""
-        maps = [predict_sample(module, sample, heads=self.heads, in_channels=self.in_channels) for sample in self.samples]
+        maps = [
+            predict_sample(module, sample, heads=self.heads, in_channels=self.in_channels) for sample in self.samples
+        ]
         metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
         return metrics["map" if self.heads.has_instances else "mean_iou"], metrics
 
@@ -117,9 +119,7 @@ def measure_objects(samples: Sequence[Sample], maps: Sequence[Maps], options: In
     for sample, m in zip(samples, maps, strict=True):
         assert sample.instances is not None
         ignored = sample.class_map == IGNORE
-        labels = decode(
-            m.probabilities, boundary=m.boundary, distance=m.distance, flows=m.flows, options=options
-        )
+        labels = decode(m.probabilities, boundary=m.boundary, distance=m.distance, flows=m.flows, options=options)
         pairs = objects.overlap(labels, sample.instances, ignored=ignored)
         totals = [
             total + objects.count_matches(pairs, threshold)
@@ -168,7 +168,7 @@ def tune(
         module.eval()
         for sample, name in zip(fold, fold_groups, strict=True):
             cut = _middle(sample)
-            if samples and sum(s.class_map.size for s in samples) + cut.class_map.size > recipe.training.validation_pixels * 3:
+            if samples and sum(s.class_map.size for s in (*samples, cut)) > 3 * recipe.training.validation_pixels:
                 continue
             samples.append(cut)
             maps.append(predict_sample(module, cut, heads=heads, in_channels=recipe.data.in_channels))

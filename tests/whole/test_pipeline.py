@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
 from cellproof.checks import InputError
-from cellproof.pipeline import LOOK_SCALE, Model, Timings, find_model, segment_plane, working_scale
+from cellproof.pipeline import Model, Timings, find_model, picture_scale, segment_plane, too_large_by
 from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalisation
 
 
@@ -93,8 +92,8 @@ def test_a_model_of_another_scale_answers_on_the_grid_of_the_image():
 
 @pytest.mark.parametrize(("side_px", "scale"), [(64, 2.0), (256, 0.5), (128, 1.0), (1024, 1.0), (16, 1.0)])
 def test_cut_outs_are_brought_to_the_side_of_the_training_images(side_px, scale):
-    model = model_of(Brightness(), fit_side_px=128)
-    assert working_scale(model, np.zeros((1, side_px, 2 * side_px), np.float32)) == scale
+    header = model_of(Brightness(), fit_side_px=128).header
+    assert picture_scale(header, (side_px, 2 * side_px)) == scale
 
 
 def fitting_model(engine: Brightness) -> Model:
@@ -111,17 +110,28 @@ class Heady(Brightness):
 
 
 def test_pictures_of_much_larger_objects_are_shrunk_to_the_known_size():
-    image = gaussian_filter((discs(side_px=512, pitch_px=256, radius_px=100) > 100).astype(np.float32), 1)
-    scale = working_scale(fitting_model(Heady()), image)
-    assert scale * 200 == pytest.approx(np.sqrt(20 * 30), rel=0.1)
-
-
-def test_pictures_of_known_objects_stay_at_their_scale():
     engine = Heady()
-    image = (discs(pitch_px=64, radius_px=15) > 100).astype(np.float32)
-    assert working_scale(fitting_model(engine), image) == 1
-    assert engine.seen == [(1, 1, 256 * LOOK_SCALE, 256 * LOOK_SCALE)]
-    assert working_scale(fitting_model(engine), np.zeros((1, 256, 256), np.float32)) == 1
+    result = segment_plane(fitting_model(engine), discs(side_px=512, pitch_px=256, radius_px=100))
+    known_px = np.sqrt(20 * 30)
+    assert engine.seen == [(1, 1, 512, 512), (1, 1, *[round(512 * known_px / 200)] * 2)]
+    assert result.quality.count == 4
+    np.testing.assert_allclose(result.objects["equivalent_diameter_area"], 200, rtol=0.02)
+
+
+def test_pictures_of_known_objects_are_looked_at_once():
+    engine = Heady()
+    segment_plane(fitting_model(engine), discs(pitch_px=64, radius_px=15))
+    assert len(engine.seen) == 1
+
+
+def test_size_goes_by_the_object_of_the_median_pixel():
+    header = fitting_model(Heady()).header
+    labels = np.zeros((400, 400), np.int32)
+    labels[:300, :300] = 1
+    labels[350, ::2] = np.arange(2, 202)
+    assert too_large_by(labels, header, scale=1.0) == pytest.approx(np.sqrt(4 * 90000 / np.pi) / np.sqrt(600))
+    assert too_large_by(labels, header, scale=0.1) == 1
+    assert too_large_by(np.zeros((4, 4), np.int32), header, scale=1.0) == 1
 
 
 def test_an_empty_picture_has_no_objects_and_wants_a_look():
