@@ -12,6 +12,9 @@ from ..types import IntensityStatistics
 FOREIGN_SDS = 4.0
 """Standard deviations that a channel's mean may lie from the training images' mean."""
 
+FOREIGN_SIZE = 1.5
+"""How far beyond nine in ten training objects an image's median diameter may lie, as a factor."""
+
 
 def drift_notes(
     image_means: Sequence[float], statistics: IntensityStatistics, *, diameters_px: np.ndarray | None = None
@@ -22,8 +25,8 @@ def drift_notes(
         image_means: Mean of each channel of the normalised image.
         statistics: Of the training images; what it leaves empty is not compared.
         diameters_px: (n,) equivalent diameters of the objects found, at the model's working scale;
-            their median should lie between the 5th and 95th percentile of training. None or empty:
-            not compared.
+            their median should lie within `FOREIGN_SIZE` of the 5th and 95th percentile of training.
+            None or empty: not compared.
 
     Returns:
         One sentence for each difference; empty where there is none.
@@ -44,7 +47,7 @@ def drift_notes(
     if statistics.object_diameter_px and diameters_px is not None and diameters_px.size:
         low, _, high = statistics.object_diameter_px
         median = float(np.median(diameters_px))
-        if not low <= median <= high:
+        if not low / FOREIGN_SIZE <= median <= high * FOREIGN_SIZE:
             notes.append(
                 f"median object diameter is {median:.1f} px at the model's scale, "
                 f"nine in ten training objects have {low:.1f} to {high:.1f} px"
