@@ -9,6 +9,10 @@ class InputError(ValueError):
     """The caller's data or options cannot be used; the message is one line meant for a person."""
 
 
+class UsageError(InputError):
+    """No data would do: what is asked for contradicts itself, this machine, or what is there already."""
+
+
 def check_same_shape(**arrays: np.ndarray) -> None:
     """Refuse arrays of different shapes, naming each.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from ..checks import InputError
+from ..checks import InputError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,16 +88,16 @@ def choose_engines(
             converted for OpenVINO is read from ``$CELLPROOF_CACHE`` or ``~/.cache/cellproof``.
 
     Raises:
-        InputError: When this machine cannot do what was asked.
+        UsageError: When this machine cannot do what was asked.
     """
     _check_choice(engine=engine, precision=precision, device=device)
     if engine == "openvino" and device in ("cuda", "mps"):
-        raise InputError(f"OpenVINO runs on the processor, not on {device}; use engine='torch' or device='cpu'")
+        raise UsageError(f"OpenVINO runs on the processor, not on {device}; use engine='torch' or device='cpu'")
     if engine != "torch" and device in ("auto", "cpu") and not (engine == device == "auto" and _has_cuda()):
         if find_spec("openvino") is not None:
             return _openvino_engines(make_modules, example_shape, engine, precision, threads, cache_key)
         if engine == "openvino":
-            raise InputError("OpenVINO is not installed; pip install openvino, or use engine='torch'")
+            raise UsageError("OpenVINO is not installed; pip install openvino, or use engine='torch'")
     from .torch_engine import torch_engines
 
     return torch_engines(make_modules(), precision=precision, device=device, threads=threads)
@@ -136,7 +136,7 @@ def _check_choice(**options: str) -> None:
     """Refuse a word that is no choice."""
     for name, word in options.items():
         if word not in _CHOICES[name]:
-            raise InputError(f"{name} {word!r} is unknown; use {', '.join(_CHOICES[name])}")
+            raise UsageError(f"{name} {word!r} is unknown; use {', '.join(_CHOICES[name])}")
 
 
 def _has_cuda() -> bool:

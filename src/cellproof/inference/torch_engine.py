@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..checks import InputError
+from ..checks import UsageError
 
 _BYTES_PER_PIXEL = {"f32": 1000, "bf16": 750}
 
@@ -52,14 +52,14 @@ def torch_engines(
         threads: Threads on the processor, set for the whole of torch; None leaves them.
 
     Raises:
-        InputError: When the device is not there or cannot do the precision.
+        UsageError: When the device is not there or cannot do the precision.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
     is_native = _computes_bf16(device)
     if precision == "bf16" and not is_native:
-        raise InputError(f"this machine's {_title(device)} does not compute bf16 natively; use precision='f32'")
+        raise UsageError(f"this machine's {_title(device)} does not compute bf16 natively; use precision='f32'")
     why = "as asked" if precision != "auto" else "it has native bf16" if is_native else "it has no native bf16"
     if precision == "auto":
         precision = "bf16" if is_native else "f32"
@@ -72,9 +72,9 @@ def torch_engines(
 def _check_device(device: str) -> None:
     """Refuse a device that torch does not find."""
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("torch finds no CUDA device; use device='cpu', or install a driver and torch's CUDA build")
+        raise UsageError("torch finds no CUDA device; use device='cpu', or install a driver and torch's CUDA build")
     if device == "mps" and not torch.backends.mps.is_available():
-        raise InputError("torch finds no Apple GPU; use device='cpu'")
+        raise UsageError("torch finds no Apple GPU; use device='cpu'")
 
 
 def _computes_bf16(device: str) -> bool:
