@@ -23,7 +23,7 @@ from .data.normalisation import fit_channels, normalise
 from .data.samples import fix_mask, make_sample, rescale_sample
 from .data.targets import make_targets
 from .io import read_image, read_labels
-from .training.loop import Batch
+from .training.batch import Batch
 from .types import Heads, Sample
 
 MOST_BYTES = 6 * 1024**3
@@ -43,7 +43,8 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
     mask = read_labels(record.mask)
     if len(image.pixels) != 1:
         raise InputError(
-            f"{record.image}: a stack of {len(image.pixels)} planes; to train on it, save annotated planes as single files"
+            f"{record.image}: a stack of {len(image.pixels)} planes; "
+            "to train on it, save annotated planes as single files"
         )
     if image.pixels.shape[-2:] != mask.shape:
         raise InputError(
@@ -147,7 +148,8 @@ def draw_weights(records: Sequence[Record], areas_px: Sequence[int], data: DataC
         for value in set(values):
             members = np.array([v == value for v in values])
             weights[members] *= members.sum() ** data.balance_power / weights[members].sum()
-    return weights / weights.sum()
+    shares: np.ndarray = weights / weights.sum()
+    return shares
 
 
 def attribute(record: Record, name: str) -> str:

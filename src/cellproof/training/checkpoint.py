@@ -6,7 +6,8 @@ No pickle: the tensors go into a safetensors file, the values into its JSON head
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from ..checks import InputError
 from .history import HistoryRow
-from .loop import Trainer
 from .stopping import Stopping
+from .trainer import Trainer
 
 
 class Counters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,14 +28,19 @@ class Counters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         average_updates: Updates of the weight average.
         stopping: Best score, its step, validations since, patience.
         history: All rows.
-        optimiser: Group options of the optimiser, as JSON.
+        loss_sum: Sum of the losses since the last row.
+        loss_count: Number of them.
+        limit_s: Time that the training was given, None for no limit.
     """
 
     step: int
     seconds: float
     average_updates: int
     stopping: tuple[float | None, int, int, int | None]
-    history: tuple[tuple[int, float, float, float, float | None, dict[str, float | None]], ...]
+    history: tuple[tuple[int, float, float, float | None, float | None, dict[str, float | None]], ...]
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    limit_s: float | None = None
 
 
 def to_tensors(trainer: Trainer) -> tuple[dict[str, Tensor], str]:
@@ -53,6 +59,9 @@ def to_tensors(trainer: Trainer) -> tuple[dict[str, Tensor], str]:
         average_updates=trainer.average.updates,
         stopping=(_finite(stopping.best), stopping.best_step, stopping.worse, stopping.patience),
         history=tuple(_row_values(row) for row in trainer.history),
+        loss_sum=trainer.loss_sum,
+        loss_count=trainer.loss_count,
+        limit_s=trainer.options.seconds,
     )
     # Copies: safetensors refuses views of shared storage, and channels-last weights are not contiguous.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -62,6 +71,8 @@ def to_tensors(trainer: Trainer) -> tuple[dict[str, Tensor], str]:
 def restore(trainer: Trainer, tensors: dict[str, Tensor], counters_json: str) -> None:
     """Put a freshly made trainer of the same options into the state that was saved.
 
+    The time limit is the saved one, if there was one, so that a training which was through stays so.
+
     Raises:
         InputError: The state belongs to another network or another version.
     """
@@ -69,7 +80,7 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], counters_json: str) ->
         counters = msgspec.json.decode(counters_json, type=Counters)
         trainer.module.load_state_dict(_part(tensors, "module."))
         trainer.average.module.load_state_dict(_part(tensors, "average."))
-        trainer.optimiser.load_state_dict(_optimiser_state(trainer, tensors))
+        _restore_optimiser(trainer.optimiser, _part(tensors, "optimiser."))
     except (RuntimeError, ValueError, KeyError, msgspec.MsgspecError) as error:
         first_line = str(error).splitlines()[0]
         raise InputError(
@@ -77,6 +88,8 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], counters_json: str) ->
             "resume with the recipe and version it was started with, or start anew in another folder"
         ) from error
     best, best_step, worse, patience = counters.stopping
+    if counters.limit_s is not None:
+        trainer.options = replace(trainer.options, seconds=counters.limit_s)
     trainer.step = counters.step
     trainer.seconds = counters.seconds
     trainer.average.updates = counters.average_updates
@@ -84,20 +97,32 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], counters_json: str) ->
         patience=patience, best=float("-inf") if best is None else best, best_step=best_step, worse=worse
     )
     trainer.history = [_row(values) for values in counters.history]
+    trainer.loss_sum, trainer.loss_count = counters.loss_sum, counters.loss_count
     trainer.best = _part(tensors, "best.") or None
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def weights_so_far(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model of an unfinished training: its best weights, or before a first validation the averaged ones."""
+    return _part(tensors, "best.") or _part(tensors, "average.")
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _optimiser_state(trainer: Trainer, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _restore_optimiser(optimiser: torch.optim.Optimizer, slots: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "optimiser.").items():
+    for name, value in slots.items():
         index, slot = name.split(".")
         state.setdefault(int(index), {})[slot] = value
     # The groups hold options only, and those come from the recipe that made the trainer.
-    return {"state": state, "param_groups": trainer.optimiser.state_dict()["param_groups"]}
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter in parameters:
+        for slot, value in optimiser.state.get(parameter, {}).items():
+            if value.shape == parameter.shape:
+                # In the parameter's own memory order, as if it had never been saved: sums then round alike.
+                optimiser.state[parameter][slot] = torch.empty_like(parameter).copy_(value)
 
 
 def _finite(value: float) -> float | None:
@@ -105,18 +130,18 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _row_values(row: HistoryRow) -> tuple[int, float, float, float, float | None, dict[str, float | None]]:
+def _row_values(row: HistoryRow) -> tuple[int, float, float, float | None, float | None, dict[str, float | None]]:
     metrics = {name: _finite(value) for name, value in row.metrics.items()}
-    return (row.step, row.seconds, row.learning_rate, row.loss, _finite(row.score), metrics)
+    return (row.step, row.seconds, row.learning_rate, _finite(row.loss), _finite(row.score), metrics)
 
 
-def _row(values: tuple[int, float, float, float, float | None, dict[str, float | None]]) -> HistoryRow:
+def _row(values: tuple[int, float, float, float | None, float | None, dict[str, float | None]]) -> HistoryRow:
     step, seconds, learning_rate, loss, score, metrics = values
     return HistoryRow(
         step=step,
         seconds=seconds,
         learning_rate=learning_rate,
-        loss=loss,
+        loss=math.nan if loss is None else loss,
         score=math.nan if score is None else score,
         metrics={name: math.nan if value is None else value for name, value in metrics.items()},
     )

@@ -11,7 +11,7 @@ class Stopping:
     """Early stopping on a score that should grow.
 
     Attributes:
-        patience: Validations without a better score after which to stop; None never stops.
+        patience: Validations in a row without a better score after which to stop, at least 1; None never stops.
         best: Best score so far.
         best_step: Step that reached it.
         worse: Validations since.
@@ -36,4 +36,4 @@ class Stopping:
     @property
     def is_over(self) -> bool:
         """Whether patience has run out."""
-        return self.patience is not None and self.worse > self.patience
+        return self.patience is not None and self.worse >= self.patience

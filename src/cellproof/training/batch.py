@@ -1,0 +1,22 @@
+"""What one step learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches and what they show.
+
+    Attributes:
+        images: (N, C, H, W) float32.
+        class_map: (N, H, W) uint8 with the ignore value.
+        fields: (N, F, H, W) float32, in the order of the heads.
+    """
+
+    images: Tensor
+    class_map: Tensor
+    fields: Tensor

@@ -1,0 +1,135 @@
+"""The state that lives through a training, and one step of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .average import WeightAverage
+from .batch import Batch
+from .history import HistoryRow
+from .interrupt import interrupts_wait
+from .options import LoopOptions, build_optimiser, use_bf16
+from .schedule import learning_rate_factor
+from .stopping import Stopping
+
+
+class Trainer:
+    """Weights, their average, optimiser, counters.
+
+    Attributes:
+        options: How to train.
+        module: The network being trained.
+        average: Its moving average; the model to validate and to ship.
+        optimiser: As the options ask.
+        step: Steps taken.
+        seconds: Training time of earlier runs and of this one up to the last step.
+        stopping: Best score and patience.
+        history: Rows so far.
+        loss_sum: Sum of the losses since the last row.
+        loss_count: Number of them.
+        best: State of the averaged module at the best score; None before the first validation.
+    """
+
+    def __init__(self, module: nn.Module, options: LoopOptions) -> None:
+        self.options = options
+        self.device = next(module.parameters()).device
+        self.autocast = use_bf16(options.precision, self.device)
+        self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self.average = WeightAverage(self.module, decay=options.average_decay)
+        self.optimiser = build_optimiser(self.module, options)
+        self.step = 0
+        self.seconds = 0.0
+        self.stopping = Stopping(patience=options.patience)
+        self.history: list[HistoryRow] = []
+        self.loss_sum = 0.0
+        self.loss_count = 0
+        self.best: dict[str, Tensor] | None = None
+
+    @property
+    def share(self) -> float:
+        """Share of the training that is done, in [0, 1]."""
+        by_time = self.seconds / self.options.seconds if self.options.seconds else 0.0
+        return min(1.0, max(self.step / self.options.steps, by_time))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether steps, time or patience are used up."""
+        return self.share >= 1.0 or self.stopping.is_over
+
+    @property
+    def is_validation_due(self) -> bool:
+        """Whether the weights as they are now are to be validated and were not yet."""
+        validated = self.history[-1].step if self.history else 0
+        return self.step > validated and (self.share >= 1.0 or self.step % self.options.validate_every == 0)
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the coming step."""
+        options = self.options
+        factor = learning_rate_factor(
+            self.share,
+            schedule=options.schedule,
+            warmup=options.warmup,
+            drop_every=options.drop_every,
+            drop=options.drop,
+        )
+        return options.learning_rate * factor
+
+    def take_step(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> float:
+        """One optimiser step; returns the loss. Ctrl-C waits until it is done.
+
+        Raises:
+            FloatingPointError: The loss is not finite; no weight was changed.
+        """
+        with interrupts_wait():
+            # Dropout is a function of the seed and the step, so a resumed training draws the same masks.
+            torch.manual_seed(int(np.random.SeedSequence([self.options.seed, self.step]).generate_state(1)[0]))
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.learning_rate
+            value = self._forward(batch, loss)
+            self.optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            if self.options.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.module.parameters(), self.options.clip_norm)
+            self.optimiser.step()
+            self.step += 1
+            self.average.update(self.module)
+            taken = float(value.detach())
+            self.loss_sum += taken
+            self.loss_count += 1
+        return taken
+
+    def _forward(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+        self.module.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            outputs = self.module(batch.images.to(self.device).contiguous(memory_format=torch.channels_last))
+        value = loss(outputs, batch)
+        if not torch.isfinite(value):
+            raise FloatingPointError(
+                f"loss is {value.item()} at step {self.step}; lower the learning rate "
+                f"(now {self.learning_rate:.2g}) or train in f32"
+            )
+        return value
+
+    def record(self, score: float, metrics: Mapping[str, float]) -> None:
+        """Add a row to the history and keep the weights if they are the best so far."""
+        self.history.append(
+            HistoryRow(
+                step=self.step,
+                seconds=self.seconds,
+                learning_rate=self.learning_rate,
+                loss=self.loss_sum / self.loss_count if self.loss_count else math.nan,
+                score=score,
+                metrics=metrics,
+            )
+        )
+        self.loss_sum, self.loss_count = 0.0, 0
+        self.stopping = self.stopping.update(score, self.step)
+        # While no score was a number there is no best, and the newest weights have learned longest.
+        if self.stopping.is_best or self.stopping.best == -math.inf:
+            self.best = {name: value.clone() for name, value in self.average.module.state_dict().items()}
