@@ -7,9 +7,11 @@ record is done; what has none is done again from the start.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 import msgspec
@@ -27,6 +29,7 @@ from .io import (
     write_difficulty,
     write_json,
     write_labels,
+    write_text,
 )
 from .report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
 from .report.pictures import Picture, inline_picture
@@ -37,8 +40,11 @@ LABELS, CLASSES, DIFFICULTY, OVERLAY = "_labels.tif", "_classes.tif", "_difficul
 ENDINGS = (LABELS, CLASSES, DIFFICULTY, OVERLAY)
 """What the names of an input's result files end in, after its own name."""
 
-_RECORDS, _OBJECTS, _PICTURES = "records", "objects", "pictures"
+_RECORDS, _OBJECTS, _PICTURES, _CLAIMS = "records", "objects", "pictures", "claims"
+_PARTS = (_RECORDS, _OBJECTS, _PICTURES, _CLAIMS)
 _THUMBNAIL_PX = 400
+
+Verdict = Literal["accept", "review", "reject"]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +136,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: int
     mean_confidence: float
     expected_dice: float | None
-    verdict: Literal["accept", "review", "reject"]
+    verdict: Verdict
     why: str
     pixel_size_um: float | None
     notes: tuple[str, ...]
@@ -154,6 +160,8 @@ def identify(path: Path) -> Source:
     Raises:
         InputError: It cannot be read.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: a pipe, device or folder, wanted a file; give the files themselves")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -169,14 +177,14 @@ def open_state(out: Path) -> Path:
         InputError: It cannot be made.
     """
     state = make_folder(out / STATE_FOLDER)
-    for part in (_RECORDS, _OBJECTS, _PICTURES):
+    for part in _PARTS:
         make_folder(state / part)
     return state
 
 
 def clear_leftovers(out: Path) -> int:
     """Delete the half-written files of killed runs; returns how many there were."""
-    folders = [out, *(out / STATE_FOLDER / part for part in (_RECORDS, _OBJECTS, _PICTURES))]
+    folders = [out, *(out / STATE_FOLDER / part for part in _PARTS)]
     return sum(len(remove_leftovers(folder)) for folder in folders)
 
 
@@ -214,6 +222,19 @@ def read_pictures(out: Path, record: Record) -> tuple[Picture, Picture]:
     values = read_json(out / STATE_FOLDER / _PICTURES / f"{record.name}.json")
     shown, hard = msgspec.convert(values, tuple[Picture, Picture])
     return shown, hard
+
+
+def claim(out: Path, name: str, *, overwrite: bool) -> None:
+    """Say that the files of a name are ours to write, before the first of them is.
+
+    Raises:
+        InputError: One is there already and nothing says that we wrote it, as with a person's own ``NAME_labels.tif``.
+    """
+    mark = out / STATE_FOLDER / _CLAIMS / name
+    foreign = [out / f"{name}{ending}" for ending in ENDINGS if (out / f"{name}{ending}").exists()]
+    if foreign and not mark.exists() and not overwrite:
+        raise InputError(f"{foreign[0]}: exists and is no result of CellProof; move it, or give another --out")
+    write_text(mark, "")
 
 
 def write_record(out: Path, record: Record) -> None:
@@ -273,42 +294,42 @@ def write_results(
     return {file: (out / file).stat().st_size for file in files}
 
 
-def most_doubtful(planes: Sequence[Plane]) -> int:
+def most_doubtful(qualities: Sequence[Quality]) -> int:
     """Place of the plane that a person should see first."""
-    order = ("reject", "review", "accept")
 
     def doubt(place: int) -> tuple[int, float, float]:
-        quality = planes[place].quality
-        return order.index(quality.verdict), np.nan_to_num(quality.expected_dice, nan=2.0), quality.mean_confidence
+        quality = qualities[place]
+        # Planes where expected Dice is undefined come last within their verdict.
+        promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
+        return ("reject", "review", "accept").index(quality.verdict), promised, quality.mean_confidence
 
-    return min(range(len(planes)), key=doubt)
+    return min(range(len(qualities)), key=doubt)
 
 
-def join_quality(planes: Sequence[Plane]) -> Quality:
+def join_quality(qualities: Sequence[Quality]) -> Quality:
     """One verdict for all planes: accept where all are, reject where most are, else review.
 
     Counts add up; confidence and expected Dice are means over planes, the latter over those that have one.
     """
-    qualities = [plane.quality for plane in planes]
     if len(qualities) == 1:
         return qualities[0]
-    promised = [quality.expected_dice for quality in qualities if not np.isnan(quality.expected_dice)]
+    promised = [quality.expected_dice for quality in qualities if not math.isnan(quality.expected_dice)]
     rejected = sum(quality.verdict == "reject" for quality in qualities)
-    doubtful = rejected + sum(quality.verdict == "review" for quality in qualities)
-    verdict: Literal["accept", "review", "reject"] = "review" if doubtful else "accept"
+    to_review = sum(quality.verdict == "review" for quality in qualities)
+    verdict: Verdict = "review" if rejected + to_review else "accept"
+    why = f"all {len(qualities)} planes can be accepted"
     if 2 * rejected > len(qualities):
         verdict = "reject"
-    why = f"all {len(qualities)} planes can be accepted"
-    if doubtful:
-        worst = most_doubtful(planes)
+    if rejected + to_review:
+        worst = most_doubtful(qualities)
         why = (
-            f"of {len(qualities)} planes {rejected} to reject and {doubtful - rejected} to review; "
+            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review; "
             f"most doubtful is plane {worst}: {qualities[worst].why}"
         )
     return Quality(
         count=sum(quality.count for quality in qualities),
-        mean_confidence=float(np.mean([quality.mean_confidence for quality in qualities])),
-        expected_dice=float(np.mean(promised)) if promised else float("nan"),
+        mean_confidence=fmean(quality.mean_confidence for quality in qualities),
+        expected_dice=fmean(promised) if promised else math.nan,
         verdict=verdict,
         why=why,
     )
@@ -337,7 +358,7 @@ def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
 
 def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
     """The overlay of the most doubtful plane, and small pictures of it for the report."""
-    place = most_doubtful(planes)
+    place = most_doubtful([plane.quality for plane in planes])
     pixels, plane = image.pixels[place], planes[place]
     with atomic_path(out / f"{name}{OVERLAY}") as temporary:
         write_overlay(temporary, _draw(pixels, plane, header=header))

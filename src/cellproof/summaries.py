@@ -14,23 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from . import __version__
+from .inputs import Failure
 from .io import atomic_path, read_csv, write_csv, write_json, write_text
 from .report.page import FailedInput, ImageRow, Provenance, SegmentReport, doubt, segment_report
 from .results import OVERLAY, EngineFacts, Parameters, Record, object_table, read_pictures
 from .types import ModelHeader, Quality
 
 OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML = "objects.csv", "images.csv", "run.json", "report.html"
+SUMMARIES = (OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML)
+"""Files that a folder of results has once."""
 
 _MOST_PICTURES = 200
 _DIGITS = 4
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input without result, and the line that says why."""
-
-    path: Path
-    reason: str
 
 
 @dataclass
@@ -146,7 +141,7 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
 
 def _image_line(row: Row) -> tuple[object, ...]:
     if isinstance(row, Failure):
-        return (row.path.stem, row.path.name, None, None, None, None, None, None, None, "failed", row.reason)
+        return (row.name, row.path.name, None, None, None, None, None, None, None, "failed", row.reason)
     return (
         row.name,
         Path(row.source.path).name,

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,6 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from ..checks import InputError
 
 COMMANDS = {
     "segment": "Segment images: labels, classes, difficulty, overlays, tables and a report.",
@@ -29,9 +27,6 @@ COMMANDS = {
 }
 """Name and summary of every command; ``NAME_command`` in ``cli/NAME.py`` does it."""
 
-_USAGE_ERROR = typer.BadParameter.__mro__[1]
-"""What the option parser raises for wrong use, whichever way it is packaged."""
-
 _DEBUG = "CELLPROOF_DEBUG"
 
 
@@ -42,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the programme's name; those of the process if None.
 
     Returns:
-        Exit code: 0 all done, 1 some inputs failed or a fault of ours, 2 wrong use, 130 after Ctrl-C.
+        Exit code: 0 all done, 1 something given could not be used or a fault of ours, 2 wrong use, 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--verbose" in words or os.environ.get(_DEBUG, "") not in ("", "0")
@@ -50,40 +45,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _quiet(debug):
         try:
             return _run(words)
-        except InputError as error:
-            _say_error(str(error))
-            return 2
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, typer.Abort):
             typer.echo("cellproof: interrupted", err=True)
             return 130
         except BrokenPipeError:
             _drop_output()
             return 1
         except Exception as error:
-            if debug:
-                traceback.print_exc()
-            _say_error(_fault(error))
-            return 1
+            return _report(error, debug=debug)
 
 
 def _run(words: Sequence[str]) -> int:
-    """Parse the words and run the command.
-
-    Raises:
-        InputError: What came cannot be used.
-    """
+    """Parse the words and run the command."""
     command = typer.main.get_command(_app(words))
-    try:
-        code = command.main(list(words), prog_name="cellproof", standalone_mode=False)
-        sys.stdout.flush()
-    except _USAGE_ERROR as error:
-        wrong: Any = error
-        context = getattr(wrong, "ctx", None)
-        path = context.command_path if context else "cellproof"
-        raise InputError(f"{wrong.format_message()} (see {path} --help)") from error
-    except typer.Abort as error:
-        raise KeyboardInterrupt from error
+    code = command.main(list(words), prog_name="cellproof", standalone_mode=False)
+    sys.stdout.flush()
     return int(code or 0)
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    from ..checks import InputError, UsageError  # brings NumPy, which `--help` need not wait for
+
+    if isinstance(error, InputError):
+        _say_error(str(error))
+        return 2 if isinstance(error, UsageError) else 1
+    if isinstance(error, typer.BadParameter.__mro__[1]):  # what the parser raises for any wrong use
+        wrong: Any = error
+        path = wrong.ctx.command_path if wrong.ctx else "cellproof"
+        _say_error(f"{wrong.format_message()} (see {path} --help)")
+        return 2
+    if debug:
+        traceback.print_exc()
+    _say_error(_fault(error))
+    return 1
 
 
 def _app(words: Sequence[str]) -> typer.Typer:
@@ -151,6 +146,8 @@ def _say_error(message: str) -> None:
 
 def _fault(error: Exception) -> str:
     """One line on a fault of ours, with the place of its traceback."""
+    import tempfile
+
     what = f"{type(error).__name__}: {' '.join(str(error).splitlines())[:200]}"
     text = f"CellProof {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n{traceback.format_exc()}"
     try:

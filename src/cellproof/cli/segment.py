@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..checks import InputError
+from ..checks import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
     from ..jobs import JobSummary, Outcome, Watcher
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -77,7 +80,8 @@ def segment_command(
 
     The same command again does only what is missing or has changed. Exit code 1 when an input failed.
     """
-    from ..jobs import SegmentOptions, segment_files
+    from ..file_pipeline import SegmentOptions
+    from ..jobs import segment_files
     from ..pipeline import EngineChoice
 
     options = SegmentOptions(
@@ -100,34 +104,57 @@ def parse_channels(text: str) -> tuple[int, ...] | None:
     """Channels as ``0,1``; None for an empty text.
 
     Raises:
-        InputError: Anything else.
+        UsageError: Anything else.
     """
     if not text:
         return None
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"--channels {text!r}; wanted numbers counted from 0, as in --channels 0,2") from None
+        raise UsageError(f"--channels {text!r}; wanted numbers counted from 0, as in --channels 0,2") from None
 
 
 def parse_memory(text: str) -> int | None:
     """Bytes of ``4GB``, ``500 MB``, ``2GiB``; None for an empty text.
 
     Raises:
-        InputError: Anything else.
+        UsageError: Anything else.
     """
     if not text:
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
-        raise InputError(f"--max-memory {text!r}; wanted a number and a unit, as in --max-memory 4GB")
+        raise UsageError(f"--max-memory {text!r}; wanted a number and a unit, as in --max-memory 4GB")
     return int(float(found[1]) * unit)
+
+
+@dataclass
+class _Display:
+    """Progress on stderr: a bar on a terminal, and a line for each input everywhere."""
+
+    console: Console
+    bar: Progress
+    task: TaskID
+    inputs: int = 0
+    ended: int = 0
+
+    def begin(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.bar.update(self.task, total=inputs)
+
+    def progress(self, path: Path, share: float) -> None:
+        self.bar.update(self.task, description=path.name, completed=self.ended + share)
+
+    def end(self, outcome: Outcome) -> None:
+        self.ended += 1
+        self.bar.update(self.task, completed=self.ended)
+        self.console.print(f"[{self.ended}/{self.inputs}] {describe(outcome)}")
 
 
 @contextmanager
 def watching() -> Iterator[Watcher]:
-    """Show progress on stderr: a bar on a terminal, and a line for each input elsewhere."""
+    """Show progress on stderr while a job runs."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -136,22 +163,8 @@ def watching() -> Iterator[Watcher]:
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
-        position: dict[str, Any] = {"total": 0, "ended": 0}
-
-        def begin(inputs: int) -> None:
-            position["total"] = inputs
-            bar.update(task, total=inputs)
-
-        def progress(path: Path, share: float) -> None:
-            bar.update(task, description=path.name, completed=position["ended"] + share)
-
-        def end(outcome: Outcome) -> None:
-            position["ended"] += 1
-            bar.update(task, completed=position["ended"])
-            console.print(f"[{position['ended']}/{position['total']}] {describe(outcome)}")
-
-        yield Watcher(say=console.print, begin=begin, progress=progress, end=end)
+        display = _Display(console, bar, bar.add_task("reading", total=None))
+        yield Watcher(say=console.print, begin=display.begin, progress=display.progress, end=display.end)
 
 
 def describe(outcome: Outcome) -> str:
@@ -195,7 +208,7 @@ def show_json(summary: JobSummary) -> None:
                 "done": len(summary.of("done")),
                 "skipped": len(summary.of("skipped")),
                 "failed": len(summary.of("failed")),
-                "interrupted": summary.interrupted,
+                "interrupted": run.interrupted,
                 "problem": summary.problem or None,
                 "verdicts": summary.verdicts,
                 "engine": run.engine,
@@ -237,7 +250,7 @@ def finish(summary: JobSummary) -> None:
     """
     if summary.problem:
         typer.echo(f"cellproof: error: {summary.problem}", err=True)
-    if summary.interrupted:
+    if summary.run.interrupted:
         typer.echo("cellproof: interrupted; what is complete is kept, and the same command does the rest", err=True)
         raise typer.Exit(130)
     if summary.problem or summary.of("failed"):

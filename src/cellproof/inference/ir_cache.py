@@ -19,10 +19,14 @@ _CHECKSUMS = "checksums.json"
 _LOG = getLogger(__name__)
 
 
+def cache_root() -> Path:
+    """``$CELLPROOF_CACHE`` or ``~/.cache/cellproof``; it need not exist."""
+    return Path(os.environ.get("CELLPROOF_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "cellproof"))
+
+
 def entry_folder(*key: str) -> Path:
-    """Where the entry of this key lies, under ``$CELLPROOF_CACHE`` or ``~/.cache/cellproof``; it need not exist."""
-    root = os.environ.get("CELLPROOF_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "cellproof")
-    return Path(root) / "openvino" / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
+    """Where the entry of this key lies in the cache; it need not exist."""
+    return cache_root() / "openvino" / hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
 
 
 def is_whole(entry: Path) -> bool:

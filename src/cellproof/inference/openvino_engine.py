@@ -110,6 +110,12 @@ def openvino_from_cache(
     return tuple(OpenVinoEngine(model, precision=precision, reason=reason, threads=threads) for model in models)
 
 
+def processor() -> tuple[str, tuple[str, ...]]:
+    """The processor's name, and the arithmetic that OpenVINO has for it."""
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return str(_core().get_property("CPU", "FULL_DEVICE_NAME")), tuple(sorted(capabilities))
+
+
 @cache
 def _core() -> openvino.Core:
     """OpenVINO's runtime, of which a process needs one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .atomic import atomic_path, make_folder, remove_leftovers, write_bytes, write_text
 from .images import IMAGE_SUFFIXES, find_images, read_image, read_labels
 from .labels import write_classes, write_difficulty, write_labels
+from .lock import folder_lock
 from .model_file import model_hash, read_header, read_model, write_model
 from .tables import format_json, read_csv, read_json, write_csv, write_json
 
@@ -12,6 +13,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "atomic_path",
     "find_images",
+    "folder_lock",
     "format_json",
     "make_folder",
     "model_hash",
