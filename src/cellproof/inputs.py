@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checks import InputError, UsageError
-from .io import find_images
+from .io import find_images, readable
 from .results import ENDINGS, Record
 
 
@@ -81,8 +81,8 @@ def assign_names(paths: Sequence[Path], records: Mapping[str, Record]) -> dict[P
 
 
 def own_name(path: Path) -> str:
-    """A file's name without ending."""
-    return path.stem.removesuffix(".ome")
+    """A file's name without ending, such that any table can hold it."""
+    return readable(path.stem.removesuffix(".ome"))
 
 
 def _candidates(path: Path, taken: Mapping[str, Path]) -> Iterator[str]:

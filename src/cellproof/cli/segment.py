@@ -149,7 +149,10 @@ class _Display:
     def end(self, outcome: Outcome) -> None:
         self.ended += 1
         self.bar.update(self.task, completed=self.ended)
-        self.console.print(f"[{self.ended}/{self.inputs}] {describe(outcome)}")
+        self.say(f"[{self.ended}/{self.inputs}] {describe(outcome)}")
+
+    def say(self, sentence: str) -> None:
+        self.console.print(" ".join(sentence.splitlines()))  # a file's name may hold line feeds
 
 
 @contextmanager
@@ -164,7 +167,7 @@ def watching() -> Iterator[Watcher]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         display = _Display(console, bar, bar.add_task("reading", total=None))
-        yield Watcher(say=console.print, begin=display.begin, progress=display.progress, end=display.end)
+        yield Watcher(say=display.say, begin=display.begin, progress=display.progress, end=display.end)
 
 
 def describe(outcome: Outcome) -> str:
@@ -186,7 +189,7 @@ def show_summary(summary: JobSummary) -> None:
     if done:
         run = summary.run
         typer.echo(
-            f"{run.pixels / 1e6:.1f} megapixels in {run.busy_seconds:.1f} s from file to file: "
+            f"{run.pixels / 1e6:.1f} megapixels in {run.parts.total:.1f} s from file to file: "
             f"{run.megapixels_per_s:.2f} Mpixel/s (and {run.load_seconds:.1f} s to load the model)"
         )
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items())
@@ -213,6 +216,7 @@ def show_json(summary: JobSummary) -> None:
                 "verdicts": summary.verdicts,
                 "engine": run.engine,
                 "seconds": run.seconds,
+                "seconds_of_parts": run.parts,
                 "load_seconds": run.load_seconds,
                 "megapixels": run.pixels / 1e6,
                 "megapixels_per_s": run.megapixels_per_s,

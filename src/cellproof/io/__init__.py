@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._json import readable
 from .atomic import atomic_path, make_folder, remove_leftovers, write_bytes, write_text
 from .images import IMAGE_SUFFIXES, find_images, read_image, read_labels
 from .labels import write_classes, write_difficulty, write_labels
@@ -23,6 +24,7 @@ __all__ = [
     "read_json",
     "read_labels",
     "read_model",
+    "readable",
     "remove_leftovers",
     "write_bytes",
     "write_classes",

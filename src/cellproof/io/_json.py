@@ -19,7 +19,27 @@ def encode(value: object, *, order: Literal["deterministic"] | None = None) -> b
         value: What to encode.
         order: ``"deterministic"`` sorts the keys of mappings.
     """
-    return msgspec.json.encode(value, enc_hook=_plain, order=order)
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain, order=order)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_readable_parts(msgspec.to_builtins(value, enc_hook=_plain)), order=order)
+
+
+def readable(text: str) -> str:
+    """Text in which bytes of a file name that are no UTF-8 (lone surrogates in Python) are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _readable_parts(value: object) -> object:
+    match value:
+        case str():
+            return readable(value)
+        case dict():
+            return {_readable_parts(key): _readable_parts(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_readable_parts(part) for part in value]
+        case _:
+            return value
 
 
 def _plain(value: object) -> object:
