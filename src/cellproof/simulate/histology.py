@@ -12,7 +12,7 @@ from ..checks import InputError
 from ._optics import smooth_field
 from ._shapes import Arrangement, Outline, arrange, draw_outline
 from ._stain import draw_dyes, transmit
-from .simulated import Simulated
+from .simulated import Simulated, check_field
 
 _SPINDLE_SHARE = 0.25
 _FIBRE_STEPS = 10
@@ -46,7 +46,9 @@ def simulate_histology(
         InputError: For an empty picture, a negative count, diameters below 4 px or out of order, or a
             share out of its range.
     """
-    _check(shape, count, diameter_px, clumping, gap_share)
+    check_field(shape, count=count, diameter_px=diameter_px, clumping=clumping)
+    if not 0 <= gap_share < 1:
+        raise InputError(f"gap_share is {gap_share}, wanted a share in [0, 1)")
     tissue = _tissue(rng, shape, gap_share=gap_share, scale_px=1.6 * diameter_px[1])
     outlines = _draw(rng, count, diameter_px)
     fibres = rng.uniform(0, math.pi) + 0.6 * smooth_field(rng, shape, scale_px=max(8.0, min(shape) / 7))
@@ -62,21 +64,6 @@ def simulate_histology(
     strength = rng.uniform(0.75, 1.3, (2, 1, 1)).astype(np.float32)
     light = transmit(np.stack([haematoxylin, eosin]) * strength, draw_dyes(rng, variation=stain_variation))
     return Simulated(image=_photograph(rng, light), labels=places.labels)
-
-
-def _check(
-    shape: tuple[int, int], count: int, diameter_px: tuple[float, float], clumping: float, gap_share: float
-) -> None:
-    if min(shape) < 1:
-        raise InputError(f"shape is {shape}, wanted at least one row and one column")
-    if count < 0:
-        raise InputError(f"count is {count}, wanted 0 or more")
-    if not 4 <= diameter_px[0] <= diameter_px[1]:
-        raise InputError(f"diameter_px is {diameter_px}, wanted (smallest, largest) from 4 px up")
-    if not 0 <= clumping <= 1:
-        raise InputError(f"clumping is {clumping}, wanted a share in [0, 1]")
-    if not 0 <= gap_share < 1:
-        raise InputError(f"gap_share is {gap_share}, wanted a share in [0, 1)")
 
 
 def _tissue(rng: np.random.Generator, shape: tuple[int, int], *, gap_share: float, scale_px: float) -> np.ndarray:

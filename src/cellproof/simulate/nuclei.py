@@ -7,10 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from ..checks import InputError
 from ._optics import Microscope, blur, illumination, record, smooth_field
 from ._shapes import Arrangement, Outline, arrange, draw_outline
-from .simulated import Simulated
+from .simulated import Simulated, check_field
 
 SHARP: Final = Microscope(
     psf_sigma_px=0.9, blurred_share=0.03, haze=0.05, unevenness=0.15, background=0.03, photons=250, read_noise=3
@@ -67,7 +66,7 @@ def simulate_nuclei(
         InputError: For an empty picture, a negative count, diameters below 4 px or out of order,
             or clumping outside [0, 1].
     """
-    _check(shape, count, diameter_px, clumping)
+    check_field(shape, count=count, diameter_px=diameter_px, clumping=clumping)
     nuclei = _draw(rng, count, diameter_px, microscope)
     places = arrange(rng, nuclei.outlines, shape=shape, clumping=clumping)
     size_px = sum(diameter_px) / 2
@@ -80,17 +79,6 @@ def simulate_nuclei(
     light += np.float32(microscope.background) * medium
     light *= illumination(rng, shape, unevenness=microscope.unevenness)
     return Simulated(image=record(rng, light, microscope), labels=places.labels)
-
-
-def _check(shape: tuple[int, int], count: int, diameter_px: tuple[float, float], clumping: float) -> None:
-    if min(shape) < 1:
-        raise InputError(f"shape is {shape}, wanted at least one row and one column")
-    if count < 0:
-        raise InputError(f"count is {count}, wanted 0 or more")
-    if not 4 <= diameter_px[0] <= diameter_px[1]:
-        raise InputError(f"diameter_px is {diameter_px}, wanted (smallest, largest) from 4 px up")
-    if not 0 <= clumping <= 1:
-        raise InputError(f"clumping is {clumping}, wanted a share in [0, 1]")
 
 
 def _draw(rng: np.random.Generator, count: int, diameter_px: tuple[float, float], microscope: Microscope) -> _Nuclei:

@@ -1,10 +1,12 @@
-"""What every simulator returns."""
+"""What every simulator returns, and what all refuse."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..checks import InputError
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,19 @@ class Simulated:
 
     image: np.ndarray
     labels: np.ndarray
+
+
+def check_field(shape: tuple[int, int], *, count: int, diameter_px: tuple[float, float], clumping: float) -> None:
+    """Refuse a field of objects that cannot be drawn.
+
+    Raises:
+        InputError: An empty picture, a negative count, diameters below 4 px or out of order, or a share out of range.
+    """
+    if min(shape) < 1:
+        raise InputError(f"shape is {shape}, wanted at least one row and one column")
+    if count < 0:
+        raise InputError(f"count is {count}, wanted 0 or more")
+    if not 4 <= diameter_px[0] <= diameter_px[1]:
+        raise InputError(f"diameter_px is {diameter_px}, wanted (smallest, largest) from 4 px up")
+    if not 0 <= clumping <= 1:
+        raise InputError(f"clumping is {clumping}, wanted a share in [0, 1]")
