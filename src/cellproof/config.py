@@ -14,7 +14,7 @@ import msgspec
 import tomli_w
 from msgspec import Meta
 
-from .checks import InputError
+from .checks import InputError, UsageError
 from .types import InstanceOptions, Normalisation
 
 Count = Annotated[int, Meta(ge=1)]
@@ -195,14 +195,14 @@ def recipe_text(name_or_file: str) -> str:
     """The TOML of a recipe as it was written, comments included.
 
     Raises:
-        InputError: There is neither a recipe of the package with this name nor such a file.
+        UsageError: There is neither a recipe of the package with this name nor such a file.
     """
     if name_or_file in recipe_names():
         return (files("cellproof") / "recipes" / f"{name_or_file}.toml").read_text(encoding="utf-8")
     try:
         return Path(name_or_file).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise UsageError(
             f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
         ) from error
 
@@ -224,7 +224,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     """The recipe with ``section.key=value`` assignments applied in order, values written as in TOML.
 
     Raises:
-        InputError: An assignment has no ``=``, names no key, or has a value of the wrong type.
+        UsageError: An assignment has no ``=``, names no key, or has a value of the wrong type.
     """
     for assignment in assignments:
         recipe = _override_one(recipe, assignment)
@@ -234,19 +234,20 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, text = assignment.partition("=")
     if not equals:
-        raise InputError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
+        raise UsageError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
     *sections, key = path.strip().split(".")
     values = _without_none(msgspec.to_builtins(recipe))
     place = values
     for section in sections:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
-            raise InputError(f"--set {assignment}: {section} is a value, not a section")
+            raise UsageError(f"--set {assignment}: {section} is a value, not a section")
     place[key] = _value(text.strip())
     try:
         return msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
-        raise InputError(f"--set {assignment}: {error}; known there: {_known_keys(recipe, sections)}") from error
+        known = f"; known there: {_known_keys(recipe, sections)}" if "unknown field" in str(error) else ""
+        raise UsageError(f"--set {assignment}: {error}{known}") from error
 
 
 def _known_keys(recipe: Recipe, sections: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .assembly import batch_maker, build_module, heads_of, loop_options, loss_of, start_from
-from .checks import InputError
+from .checks import InputError, UsageError
 from .collection import Collection, collect, find_records, validation_groups
 from .data.folds import Fold
 from .examples import make_examples
@@ -30,6 +30,7 @@ from .run_folder import (
 )
 from .run_state import RunState, TrainRequest, Watcher
 from .training.allocator import keep_freed_memory
+from .training.history import best_row
 from .training.loop import Progress, run
 from .training.trainer import Trainer
 from .validation import Tuned, Validator, tune
@@ -50,8 +51,8 @@ def train(request: TrainRequest, watcher: Watcher) -> Path:
         The model file, ``RUN/model.safetensors``.
 
     Raises:
-        InputError: The data, the recipe or the run folder cannot be used.
-        FloatingPointError: The loss stopped being a number; the last checkpoint is from before that.
+        InputError: The data, the recipe or the run folder cannot be used; or the loss stopped being a number, and
+            the best model before that was written.
         KeyboardInterrupt: After the best model so far and the state to resume from were written.
     """
     started = time.monotonic()
@@ -70,7 +71,11 @@ def train(request: TrainRequest, watcher: Watcher) -> Path:
         tuned = _tune(members, collection, state, watcher)
     except KeyboardInterrupt:
         _keep_unfinished(members, collection, state, watcher)
+        watcher.say("--resume goes on where it stopped")
         raise
+    except FloatingPointError as error:
+        _keep_unfinished(members, collection, state, watcher)
+        raise InputError(f"{error}, and start anew in another folder") from error
     return _finish(members, tuned, collection, state, watcher)
 
 
@@ -78,7 +83,7 @@ def choose_device(name: str) -> str:
     """The device to train on: "cuda", "mps" or "cpu" for "auto".
 
     Raises:
-        InputError: The device asked for is not there.
+        UsageError: The device asked for is not there.
     """
     mps = getattr(torch.backends, "mps", None)  # builds without it lack the name as well
     there = {"cuda": torch.cuda.is_available(), "mps": mps is not None and mps.is_available(), "cpu": True}
@@ -86,7 +91,7 @@ def choose_device(name: str) -> str:
         return next(device for device, is_there in there.items() if is_there)
     if not there.get(name, False):
         available = ", ".join(device for device, is_there in there.items() if is_there)
-        raise InputError(f"--device {name} is not available here; there: {available}")
+        raise UsageError(f"--device {name} is not available here; there: {available}")
     return name
 
 
@@ -211,17 +216,15 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
     state.status = "stopped"
     write_state(state, watcher.page(state))
     if not members:
-        watcher.say("stopped before the first step; --resume starts it")
+        watcher.say("stopped before the first checkpoint; there is no model yet")
         return
     path = state.request.out / MODEL_FILE
     tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state))
     write_trained(path, make_header(len(members), collection, state, tuned), members)
-    watcher.say(f"stopped; {path} holds the best model so far, --resume continues")
+    watcher.say(f"stopped; {path} holds the best model so far")
 
 
 def _metrics_so_far(state: RunState) -> Mapping[str, float]:
     """Metrics of the best validation where there is one training; of several, nothing was measured together."""
-    rows = state.history.get(0, [])
-    if len(state.folds) > 1 or not rows:
-        return {}
-    return max(rows, key=lambda row: row.score).metrics
+    best = best_row(state.history.get(0, []))
+    return best.metrics if best is not None and len(state.folds) == 1 else {}

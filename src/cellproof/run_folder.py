@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from . import __version__
-from .checks import InputError
+from .checks import InputError, UsageError
 from .collection import divide
 from .config import format_recipe, read_recipe
 from .data.description import Description
@@ -51,13 +51,14 @@ def open_run(
     """A new run, of which nothing but its folder is there yet, or the one that is there to be resumed.
 
     Raises:
-        InputError: The folder holds a run already, or none to resume, or cannot be made; or no recipe fits.
+        UsageError: The folder holds a run already, or none to resume; or the recipe or a setting is none.
+        InputError: The folder cannot be made, or no recipe fits the data.
     """
     if request.resume:
         state = _reopen_run(request, description, device)
     else:
         if (request.out / STATE_FILE).exists() or checkpoint_path(request.out, 0).exists():
-            raise InputError(f"{request.out} holds a run already; give --resume to continue it, or another --out")
+            raise UsageError(f"{request.out} holds a run already; give --resume to continue it, or another --out")
         recipe, reasons = choose_recipe(request, records, description, device)
         state = RunState(request, recipe, description, reasons, divide(records, recipe, request.seed), device)
     remove_leftovers(make_folder(request.out))
@@ -161,7 +162,7 @@ def _read_checkpoint(path: Path) -> tuple[str, dict[str, Tensor]]:
 def _reopen_run(request: TrainRequest, description: Description, device: str) -> RunState:
     out = request.out
     if not (out / STATE_FILE).exists():
-        raise InputError(f"{out} holds no training to resume; leave --resume out to start one")
+        raise UsageError(f"{out} holds no training to resume; leave --resume out to start one")
     try:
         stored = msgspec.convert(read_json(out / STATE_FILE), _StoredRun)
         splits = (out / "splits.json").read_text(encoding="utf-8")
@@ -171,7 +172,7 @@ def _reopen_run(request: TrainRequest, description: Description, device: str) ->
         ) from error
     changed = request.recipe or request.settings or request.folds or request.init
     if changed or request.seconds not in (None, stored.seconds):
-        raise InputError(
+        raise UsageError(
             "--resume continues as it was started; leave --recipe, --set, --folds, --init and --time out, "
             "or start anew in another folder"
         )

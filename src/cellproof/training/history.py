@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,12 @@ class HistoryRow:
     loss: float
     score: float
     metrics: Mapping[str, float]
+
+
+def best_row(rows: Sequence[HistoryRow]) -> HistoryRow | None:
+    """The first row of the best score; the last row where no score is a number, None without rows."""
+    scored = [row for row in rows if not math.isnan(row.score)]
+    return max(scored, key=lambda row: row.score) if scored else (rows[-1] if rows else None)
 
 
 def columns(rows: Sequence[HistoryRow]) -> dict[str, list[float]]:
