@@ -95,6 +95,8 @@ def test_command_lines_use_commands_and_options_that_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_options_named_in_passing_exist(page):
     known = set().union(*(options_of(command) for command in COMMANDS))
+    for script in REPOSITORY.glob("benchmarks/*.py"):
+        known |= set(OPTION.findall(text_of(script)))
     code = [span for span in spans(page) if not span.startswith(FOREIGN_COMMANDS)]
     named = {option for span in code for option in OPTION.findall(span)}
     assert sorted(named - known) == []
