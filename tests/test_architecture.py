@@ -17,7 +17,7 @@ import cellproof
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "src" / "cellproof"
 
-PUBLIC = {"__version__"}
+PUBLIC = {"__version__", "evaluate", "load_model", "segment", "train"}
 """Names that users may rely on; a change here is a change of the interface."""
 
 VOCABULARY = {"types", "checks"}

@@ -64,8 +64,8 @@ class FileTask:
 
 
 def segment_file(
-    model: Model,
     task: FileTask,
+    model: Model,
     out: Path,
     *,
     options: SegmentOptions,
@@ -75,8 +75,8 @@ def segment_file(
     """Read, segment and write one input; its record comes last.
 
     Args:
-        model: From `load_model`.
         task: The input.
+        model: From `load_model`.
         out: Folder of results, prepared by `results.open_state`.
         options: How.
         say: Told what was guessed while reading.

@@ -301,7 +301,7 @@ def _do(job: _Job, path: Path, name: str) -> Outcome:
         forget(job.out, name)
         job.records.pop(name, None)
         record = segment_file(
-            model, task, job.out, options=job.options, say=job.watcher.say, progress=job.watcher.progress
+            task, model, job.out, options=job.options, say=job.watcher.say, progress=job.watcher.progress
         )
     except KeyboardInterrupt:
         forget(job.out, name)
@@ -311,7 +311,7 @@ def _do(job: _Job, path: Path, name: str) -> Outcome:
         return Outcome(path, name, "failed", reason=_clean_up(job, task, error))
     job.records[name] = record
     job.run.pixels += record.planes * record.height * record.width
-    job.run.busy_seconds += record.seconds.total
+    job.run.parts += record.seconds
     return Outcome(path, name, "done", record)
 
 

@@ -89,7 +89,7 @@ class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Time that each part of one input took."""
+    """Time that each part took, of one input or of several together."""
 
     read: float = 0.0
     network: float = 0.0
@@ -100,7 +100,10 @@ class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def total(self) -> float:
         """All parts together."""
-        return self.read + self.network + self.instances + self.measure + self.write
+        return sum(msgspec.structs.astuple(self))
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(*map(sum, zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

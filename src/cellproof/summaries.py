@@ -17,7 +17,7 @@ from . import __version__
 from .inputs import Failure
 from .io import atomic_path, read_csv, write_csv, write_json, write_text
 from .report.page import FailedInput, ImageRow, Provenance, SegmentReport, doubt, segment_report
-from .results import OVERLAY, EngineFacts, Parameters, Record, object_table, read_pictures
+from .results import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table, read_pictures
 from .types import ModelHeader, Quality
 
 OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML = "objects.csv", "images.csv", "run.json", "report.html"
@@ -40,7 +40,7 @@ class Run:
         finished: Date and time.
         seconds: From the first input to the last.
         load_seconds: Until the model was ready.
-        busy_seconds: Sum over inputs of reading, network, instances, measurements and writing.
+        parts: Seconds of each part, summed over the inputs that were segmented.
         pixels: Segmented in those.
         interrupted: Whether Ctrl-C ended it.
         scores: Name and value of measurements against a known truth.
@@ -53,7 +53,7 @@ class Run:
     finished: str = ""
     seconds: float = 0.0
     load_seconds: float = 0.0
-    busy_seconds: float = 0.0
+    parts: Seconds = field(default_factory=Seconds)
     pixels: int = 0
     interrupted: bool = False
     scores: tuple[tuple[str, str], ...] = ()
@@ -61,7 +61,7 @@ class Run:
     @property
     def megapixels_per_s(self) -> float:
         """Speed from file to file; NaN where nothing was computed."""
-        return self.pixels / self.busy_seconds / 1e6 if self.busy_seconds else math.nan
+        return self.pixels / self.parts.total / 1e6 if self.parts.total else math.nan
 
 
 Row = Record | Failure
@@ -171,6 +171,7 @@ def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters:
         "finished": run.finished,
         "interrupted": run.interrupted,
         "seconds": run.seconds,
+        "seconds_of_parts": run.parts,
         "load_seconds": run.load_seconds,
         "megapixels": run.pixels / 1e6,
         "megapixels_per_s": run.megapixels_per_s,
@@ -213,7 +214,7 @@ def make_report(
         ],
         provenance=_provenance(list(records.values()), run=run, header=header, parameters=parameters),
         failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure)],
-        seconds=run.busy_seconds,
+        seconds=run.parts.total,
         megapixels=run.pixels / 1e6,
         areas=areas,
         area_unit=unit,
@@ -260,7 +261,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
         or "none",
         engine_reason=reason.reason if reason else "nothing had to be computed",
         version=__version__,
-        finished=run.finished,
+        finished=run.finished.replace("T", " ").replace("+00:00", " UTC"),
         parameters=(
             ("views averaged (--tta)", "yes" if parameters.tta else "no"),
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),

@@ -20,7 +20,7 @@ PROPERTIES = ("label", "area", "bbox", "centroid", "orientation", *SHAPE)
 INTENSITY = ("intensity_mean", "intensity_min", "intensity_max", "intensity_std")
 
 
-def compare(labels, image):
+def check_measurements(labels, image):
     table = measure(labels, intensity=np.moveaxis(image, -1, 0))
     expected = regionprops_table(labels, image, properties=(*PROPERTIES, *INTENSITY))
     for name in WHOLE:
@@ -37,7 +37,7 @@ def compare(labels, image):
 @given(labels=arrays.arrays(np.int32, (9, 12), elements=st.sampled_from([0, 1, 2, 2, 7])), seed=st.integers(0, 99))
 def test_random_labels_have_scikit_images_measurements(labels, seed):
     if labels.any():
-        compare(labels, np.random.default_rng(seed).integers(0, 4000, (9, 12, 2)).astype(np.uint16))
+        check_measurements(labels, np.random.default_rng(seed).integers(0, 4000, (9, 12, 2)).astype(np.uint16))
 
 
 def test_cells_that_touch_each_other_and_the_border_have_scikit_images_measurements():
@@ -46,14 +46,14 @@ def test_cells_that_touch_each_other_and_the_border_have_scikit_images_measureme
     for label in range(1, 60):
         centre, axes = rng.uniform(0, 170, 2), rng.uniform(3, 14, 2)
         labels[ellipse(*centre, *axes, labels.shape, rotation=rng.uniform(-3, 3))] = label
-    compare(labels, ndimage.gaussian_filter(rng.random((150, 170, 1)).astype(np.float32), (2, 2, 0)))
+    check_measurements(labels, ndimage.gaussian_filter(rng.random((150, 170, 1)).astype(np.float32), (2, 2, 0)))
 
 
 def test_annotated_nuclei_have_scikit_images_measurements(data_folder):
     mask = sorted((data_folder / "dsb2018" / "val" / "masks").glob("*.png"))[0]
     labels = imread(mask)[:300, :300].astype(np.int32)
     image = imread(data_folder / "dsb2018" / "val" / "images" / mask.name)[:300, :300]
-    compare(labels, image if image.ndim == 3 else image[..., None])
+    check_measurements(labels, image if image.ndim == 3 else image[..., None])
 
 
 def test_measurements_far_from_the_origin_lose_no_digits():
