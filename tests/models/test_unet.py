@@ -97,6 +97,15 @@ def test_a_residual_block_whose_convolutions_are_zero_passes_its_input_on():
     assert torch.equal(block(features), features)
 
 
+def test_a_network_without_memory_draws_no_weights(monkeypatch):
+    # torch would import its compiler for it, which takes longer than all the rest.
+    for name in ("normal_", "kaiming_normal_"):
+        monkeypatch.setattr(nn.init, name, lambda *arguments, **options: pytest.fail("drew weights"))
+    with torch.device("meta"):
+        network = unet.build(in_channels=1, out_channels=1, width=2, upsample="transposed")
+    assert number_of_parameters(network) == 30_715
+
+
 def test_dropout_acts_in_training_only_and_in_the_two_deepest_blocks():
     network = unet.build(in_channels=1, out_channels=1, width=2, depth=4, dropout=0.5)
     assert [block.dropout.p for block in network.down] == [0, 0, 0.5, 0.5]
@@ -131,6 +140,7 @@ def test_an_aligned_image_is_not_copied():
     ("options", "message"),
     [
         ({"depth": 0}, "depth is 0, wanted at least 1"),
+        ({"depth": 10**9}, "depth is 1000000000, wanted at most 12"),
         ({"in_channels": 0}, "in_channels is 0"),
         ({"dropout": 1.0}, "dropout is 1.0, wanted a probability"),
         ({"norm": "layer"}, "norm is 'layer', wanted one of none, batch, batch_renorm, group"),

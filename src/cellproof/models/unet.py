@@ -196,7 +196,8 @@ def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Modu
 def _initialise(network: nn.Module) -> None:
     """He's normal initialisation before a ReLU, variance-preserving elsewhere; biases 0."""
     for module in network.modules():
-        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        # On the meta device there are no values, and torch would load its compiler to draw none.
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:
             continue
         if isinstance(module, nn.ConvTranspose2d) or module.kernel_size == (1, 1):
             # With stride = kernel, each output pixel of a transposed convolution is one tap of each input channel.
