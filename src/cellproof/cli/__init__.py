@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _quiet(debug):
         try:
             return _run(words)
-        except (KeyboardInterrupt, typer.Abort):
+        except (_Interrupted, KeyboardInterrupt, typer.Abort):
             typer.echo("cellproof: interrupted", err=True)
             return 130
         except BrokenPipeError:
@@ -92,8 +93,27 @@ def _app(words: Sequence[str]) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_root)
     for name, summary in COMMANDS.items():
-        app.command(name, help=None if name in words else summary)(_command(name) if name in words else _stub)
+        app.command(name, help=None if name in words else summary)(
+            _interruptible(_command(name)) if name in words else _stub
+        )
     return app
+
+
+class _Interrupted(Exception):  # noqa: N818
+    """Ctrl-C, in a form that the option parser does not take for its own."""
+
+
+def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same command, whose Ctrl-C reaches `main`."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error
+
+    return run
 
 
 def _command(name: str) -> Callable[..., Any]:
