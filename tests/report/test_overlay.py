@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import integers
+from matplotlib import colormaps
 from PIL import Image
 
 from cellproof.checks import InputError
 from cellproof.report._display import displayed
+from cellproof.report._inferno import INFERNO
 from cellproof.report.overlay import class_overlay, difficulty_picture, overlay, thumbnail, write_overlay
 from cellproof.types import IGNORE
 
@@ -169,3 +171,7 @@ def test_real_nuclei_are_outlined_within_their_masks(data_folder):
     changed = (overlay(np.zeros((1, *labels.shape), np.uint8), labels) > 0).any(axis=2)
     assert changed.any()
     assert (labels[changed] > 0).all()
+
+
+def test_the_heat_map_is_matplotlibs_inferno():
+    np.testing.assert_array_equal(INFERNO, colormaps["inferno"](np.arange(256), bytes=True)[:, :3])

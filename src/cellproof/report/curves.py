@@ -1,4 +1,4 @@
-"""Curves and histograms as inline SVG that follows the page's colours."""
+"""Curves as inline SVG that follows the page's colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ _SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e
 _DASHES: Final = ("-", "--", ":", "-.")
 _INK: Final = "#010203"
 _NOT_PLOTTED: Final = frozenset({"step", "seconds", "learning_rate", "score"})
-_FEWEST_BINS, _MOST_BINS = 10, 50
 
 
 def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | None = None) -> str:
@@ -47,36 +46,6 @@ def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | 
             if best_step is not None:
                 axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{place}")
         return _svg(figure, description="Training curves: " + ", ".join(drawn))
-
-
-def histogram(values: np.ndarray, *, label: str, limits: tuple[float, float] | None = None) -> str:
-    """How many objects have which value, with the median marked.
-
-    Args:
-        values: (n,); NaN are left out.
-        label: What is counted, with its unit, under the axis.
-        limits: Ends of the axis; None takes the values' own.
-
-    Returns:
-        An ``<svg>`` element; an empty string without values.
-    """
-    finite = np.asarray(values, float)
-    finite = finite[np.isfinite(finite)]
-    if not finite.size:
-        return ""
-    bins = int(np.clip(np.sqrt(finite.size), _FEWEST_BINS, _MOST_BINS))
-    median = float(np.median(finite))
-    from matplotlib.ticker import MaxNLocator
-
-    with _style():
-        figure = _figure(width=4.6, height=2.7)
-        axes = figure.add_subplot()
-        axes.hist(finite, bins=bins, range=limits, color=_SERIES[0], edgecolor="none", rwidth=0.92)
-        axes.axvline(median, color=_SERIES[1], linewidth=1.5, linestyle="--", label=f"median {median:.3g}")
-        axes.set(xlabel=label, ylabel="Objects")
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
-        axes.legend(loc="best")
-        return _svg(figure, description=f"Histogram of {label}: {finite.size} objects, median {median:.3g}")
 
 
 def _draw_lines(axes: Any, steps: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 from ..checks import InputError, check_labels, check_ndim, check_same_shape
 from ..types import IGNORE
 from ._display import displayed
+from ._inferno import INFERNO
 from ._outlines import colour_numbers, outline_mask, touching_pairs
 from ._png import png_bytes
 
@@ -141,7 +141,7 @@ def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int
     faint = displayed(image).max(axis=2) // 4
     if faint.mean() > _BRIGHT_FROM // 4:
         faint = 255 // 4 - faint
-    return np.asarray(np.maximum(_heat_table()[steps], faint[..., None]))
+    return np.asarray(np.maximum(INFERNO[steps], faint[..., None]))
 
 
 def thumbnail(rgb: np.ndarray, *, max_px: int) -> np.ndarray:
@@ -214,14 +214,4 @@ def _class_table(colours: Sequence[str]) -> np.ndarray:
         except ValueError:
             raise InputError(f"colour {colour!r} of class {number} is not of the form #rrggbb") from None
     table[IGNORE] = _NOT_ANNOTATED
-    return table
-
-
-@cache
-def _heat_table() -> np.ndarray:
-    """(256, 3) uint8 of the perceptually uniform map *inferno*."""
-    from matplotlib import colormaps  # half a second that only heat maps need
-
-    table: np.ndarray = colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
-    table.flags.writeable = False
     return table

@@ -15,7 +15,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..types import Quality
-from .curves import histogram, training_curves
+from .curves import training_curves
+from .histogram import histogram
 from .pictures import Picture
 
 VERDICTS = ("reject", "review", "accept")
