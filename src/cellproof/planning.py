@@ -217,7 +217,7 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
     if default_model:
         reasons.append(f"starts from the weights of {default_model!r}; layers of another shape start afresh")
-    options = {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
+    options: dict[str, int | float | bool | str] = {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
     return ModelConfig(architecture="unet", options=options, init=default_model)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 import numpy as np
@@ -100,7 +100,8 @@ class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def total(self) -> float:
         """All parts together."""
-        return sum(msgspec.structs.astuple(self))
+        total: float = sum(msgspec.structs.astuple(self))
+        return total
 
     def __add__(self, other: Seconds) -> Seconds:
         return Seconds(*map(sum, zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
@@ -261,6 +262,14 @@ def forget(out: Path, name: str) -> None:
             raise InputError(f"{file}: cannot be replaced ({error.strerror}); check its permissions") from error
 
 
+class _Where(TypedDict):
+    """What every result image says of its pixels."""
+
+    plane_axes: str
+    plane_shape: tuple[int, ...]
+    pixel_size_um: float | None
+
+
 def write_results(
     out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader
 ) -> dict[str, int]:
@@ -279,7 +288,11 @@ def write_results(
     Raises:
         InputError: A file cannot be written; those before it are whole and stay.
     """
-    where = {"plane_axes": image.plane_axes, "plane_shape": image.plane_shape, "pixel_size_um": image.pixel_size_um}
+    where: _Where = {
+        "plane_axes": image.plane_axes,
+        "plane_shape": image.plane_shape,
+        "pixel_size_um": image.pixel_size_um,
+    }
     write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
     write_classes(
         out / f"{name}{CLASSES}",

@@ -134,8 +134,8 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of a failed one only its name, the verdict "failed" and the reason."""
     lines = [_image_line(row) for row in rows]
-    names = ("image", "file", "height", "width", "planes", "pixel_size_um", "count", "mean_confidence")
-    names += ("expected_dice", "verdict", "why")
+    names = ["image", "file", "height", "width", "planes", "pixel_size_um", "count", "mean_confidence"]
+    names += ["expected_dice", "verdict", "why"]
     return {name: [line[place] for line in lines] for place, name in enumerate(names)}
 
 
