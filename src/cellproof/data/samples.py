@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import label as label_components
-from skimage.transform import resize
 
 from ..checks import InputError, check_labels, check_ndim
 from ..types import IGNORE, Sample
@@ -103,6 +102,8 @@ def rescale_sample(sample: Sample, scale: float) -> Sample:
 
 def rescale_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Intensities (C, H, W) on a grid of ``shape``, linear, smoothed before shrinking; float32."""
+    from skimage.transform import resize  # a fifth of a second that pictures at their own scale do not need
+
     shrinks = shape[0] < image.shape[1] or shape[1] < image.shape[2]
     resized: np.ndarray = resize(
         image.astype(np.float32), (len(image), *shape), order=1, mode="edge", anti_aliasing=shrinks, preserve_range=True
