@@ -128,6 +128,9 @@ def _stub() -> None:
 def _root(
     context: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[  # taken out by `main`, and here for the help alone
+        bool, typer.Option("--verbose", help="Show libraries' messages and tracebacks, also after a command.")
+    ] = False,
 ) -> None:
     """Segment microscopy images, see where the result is unsure, and proofread it fast."""
     if show_version:
