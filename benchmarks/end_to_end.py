@@ -48,8 +48,8 @@ def main() -> None:
         helps = [run_cellproof("--help").seconds for _ in range(arguments.help_runs)]
     names = list(lines[0])
     body = [
-        f"{arguments.size} × {arguments.size} pixels, {arguments.repeat} runs of each picture, medians; the first run "
-        "of all converts the network. Whole process: start of Python to its end, report included. File to file: read, "
+        f"{arguments.size} × {arguments.size} pixels; medians of {arguments.repeat} runs of each picture, in "
+        "brackets the extremes. Whole process: start of Python to its end, report included. File to file: read, "
         "network, instances, measurements and writing of labels, classes, difficulty, overlay and table, as in "
         "`run.json`.",
         "",
@@ -78,6 +78,7 @@ def _measure(
     title: str, path: Path, out: Path, environment: Mapping[str, str], arguments: argparse.Namespace
 ) -> dict[str, str]:
     """One column of the table."""
+    converts = not Path(environment["CELLPROOF_CACHE"]).exists()
     words = ("segment", path, "--out", out, "--model", arguments.model, "--overwrite")
     first, _ = _run(words, out, environment)
     runs = [_run(words, out, environment) for _ in range(arguments.repeat)]
@@ -96,12 +97,12 @@ def _measure(
         "file to file, Mpixel/s": median([facts["megapixels_per_s"] for _, facts in runs]),
         "whole process, Mpixel/s": median([megapixels / finished.seconds for finished, _ in runs]),
         "whole process, s": median([finished.seconds for finished, _ in runs]),
-        "first run of all, s": f"{first.seconds:.2f}",
+        "first start (converts the network), s": f"{first.seconds:.2f}" if converts else "–",
         "loading the model, s": median([facts["load_seconds"] for _, facts in runs]),
         **{f"{name}, s": median(values) for name, values in parts.items()},
         "all but the network, s": median([sum(facts) for facts in zip(*_without_network(parts), strict=True)]),
         "peak memory, GB": median([finished.peak_bytes / 1e9 for finished, _ in runs]),
-        "peak memory of the first run, GB": f"{first.peak_bytes / 1e9:.2f}",
+        "peak memory of the first start, GB": f"{first.peak_bytes / 1e9:.2f}" if converts else "–",
         "engine": "{engine} {precision}".format(**runs[0][1]["engine"]),
     }
 

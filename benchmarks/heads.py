@@ -41,8 +41,8 @@ from cellproof.models import load as load_architecture
 from cellproof.pipeline import Model, find_model, load_model
 from cellproof.types import Heads, InstanceOptions, ModelHeader, TrainingRecord
 
-FOREGROUND = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-AREAS = (5, 10, 20, 30, 50)
+FOREGROUND = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+AREAS = (5, 10, 20, 30, 50, 80)
 
 
 @dataclass(frozen=True)

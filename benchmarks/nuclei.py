@@ -60,7 +60,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/nuclei"), help="where results are kept")
     parser.add_argument("--tta", action="store_true", help="segment both sets with --tta, too")
     parser.add_argument("--no-calibration", action="store_true", help="leave the second part out")
-    parser.add_argument("--images", type=int, help="only the first so many of each set, to try the script")
+    parser.add_argument(
+        "--images",
+        type=int,
+        help="segment only the first so many of each set, to try the script; others count as missed",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and of the pixels drawn")
     return parser.parse_args()
 
@@ -120,16 +124,22 @@ def _pooled_lines(groups: Sequence[Sequence[Row]]) -> list[list[object]]:
         ["objects", *(_find(rows, AP, "0.5").n_objects for rows in groups)],
     ]
     for metric, of in wanted:
-        name = f"{metric.removesuffix(' (StarDist)')}{'@' + of if of else ''}"
-        lines.append([name, *(_pooled_cell(_find(rows, metric, of)) for rows in groups)])
+        lines.append([_name(metric, of), *(_pooled_cell(_find(rows, metric, of)) for rows in groups)])
     return lines
+
+
+def _name(metric: str, of: str) -> str:
+    plain = metric.removesuffix(" (StarDist)")
+    if of == MEAN:
+        return f"{plain}, {of}"
+    return f"{of} {plain}" if of == "foreground" else f"{plain}@{of}" if of else plain
 
 
 def _by_image_lines(groups: Sequence[Sequence[Row]]) -> list[list[object]]:
     wanted = [(AP, "0.5"), (AP, "0.75"), (AP, "0.9"), (AP, MEAN), ("F1", "0.5"), ("PQ", "0.5"), ("Dice", "foreground")]
     return [
         [
-            f"{metric.removesuffix(' (StarDist)')}@{of}",
+            _name(metric, of),
             *(_by_image_cell(_find(rows, metric, of, averaging="mean over images")) for rows in groups),
         ]
         for metric, of in wanted
