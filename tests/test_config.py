@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import string
+from typing import get_args, get_type_hints
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellproof.checks import InputError, UsageError
+from cellproof.config import (
+    AugmentConfig,
+    DataConfig,
+    HeadsConfig,
+    LossConfig,
+    ModelConfig,
+    Recipe,
+    TrainingConfig,
+    format_recipe,
+    override,
+    parse_recipe,
+    read_recipe,
+    recipe_names,
+    recipe_text,
+)
+from cellproof.types import InstanceOptions, Normalisation
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+SHARES, POSITIVE = st.floats(0.01, 0.99), st.floats(1e-6, 1e6)
+WORDS = st.text(string.ascii_lowercase, min_size=1, max_size=8)
+
+
+def filled(kind, **known):
+    """Structs of a kind: numbers in the middle of their range, any text, any of the words that are allowed."""
+    fields = {}
+    for name, hint in get_type_hints(kind).items():
+        options = get_args(hint)
+        if name in known:
+            fields[name] = known[name]
+        elif hint is bool:
+            fields[name] = st.booleans()
+        elif hint is str:
+            fields[name] = TEXT
+        elif hint is int:
+            fields[name] = st.integers(1, 10**9)
+        elif hint is float:
+            fields[name] = SHARES
+        elif isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            fields[name] = filled(hint)
+        elif type(None) in options:
+            fields[name] = st.none() | st.integers(1, 100)
+        else:
+            fields[name] = st.sampled_from(options)
+    return st.builds(kind, **fields)
+
+
+OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | TEXT, max_size=3)
+RECIPES = filled(
+    Recipe,
+    model=filled(ModelConfig, options=OPTIONS),
+    augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
+)
+
+
+@given(RECIPES)
+@settings(max_examples=40, deadline=None)
+def test_a_recipe_written_as_toml_is_read_as_the_same_recipe(recipe):
+    assert parse_recipe(format_recipe(recipe)) == recipe
+
+
+def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
+    assert "nuclei" in recipe_names()
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        assert recipe.name == name
+        assert recipe.description
+        assert parse_recipe(recipe_text(name)) == recipe
+
+
+def test_the_default_recipe_is_the_documented_one():
+    recipe = read_recipe("nuclei")
+    assert (recipe.training.steps, recipe.training.patch_px, recipe.training.batch) == (6000, 256, 4)
+    assert recipe.model.options == {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
+    assert recipe.heads == HeadsConfig(boundary=True, distance=True, flows=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stpes = 3", "unknown field `stpes`"),
+        ('name = "a"\n[training]\nstpes = 3', r"unknown field `stpes` - at `\$.training`"),
+        ('name = "a"\n[data.normalisation]\nlow = 3.0', r"unknown field `low` - at `\$.data.normalisation`"),
+        ("folds = 2", "missing required field `name`"),
+        ('name = "a"\n[training]\nsteps = "many"', r"Expected `int`, got `str` - at `\$.training.steps`"),
+        ('name = "a"\n[training]\nsteps = 0', r"Expected `int` >= 1 - at `\$.training.steps`"),
+        ('name = "a"\n[training]\nschedule = "linear"', r"Invalid enum value 'linear' - at `\$.training.schedule`"),
+        ('name = "a"\n[data]\nvalidation = 1.0', r"Expected `float` < 1.0 - at `\$.data.validation`"),
+        ('name = "a"\n[augment]\nscale = [0.5]', r"length 2, got 1 - at `\$.augment.scale`"),
+        ("name = ", "file.toml: .*line 1"),
+    ],
+)
+def test_what_a_recipe_cannot_say_is_refused_with_its_place(text, words):
+    with pytest.raises(InputError, match=words) as refusal:
+        parse_recipe(text, source="file.toml")
+    assert str(refusal.value).startswith("file.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "place", "value"),
+    [
+        ("training.steps=2000", ("training", "steps"), 2000),
+        (" training.learning_rate = 3e-4 ", ("training", "learning_rate"), 3e-4),
+        ("training.learning_rate=1", ("training", "learning_rate"), 1.0),
+        ("training.patience=3", ("training", "patience"), 3),
+        ("training.schedule=step", ("training", "schedule"), "step"),
+        ('model.architecture="unet"', ("model", "architecture"), "unet"),
+        ("model.init=", ("model", "init"), ""),
+        ("model.options.norm=batch_renorm", ("model", "options"), {"norm": "batch_renorm"}),
+        ("augment.scale=[0.5, 2]", ("augment", "scale"), (0.5, 2.0)),
+        ("augment.flip=false", ("augment", "flip"), False),
+        ("data.normalisation.per_channel=false", ("data", "normalisation"), Normalisation(per_channel=False)),
+        ("folds=5", ("folds",), 5),
+    ],
+)
+def test_a_setting_changes_its_key_and_nothing_else(assignment, place, value):
+    recipe = Recipe("r")
+    changed = override(recipe, [assignment])
+    found, before, after = changed, msgspec.to_builtins(recipe), msgspec.to_builtins(changed)
+    for key in place:
+        found = getattr(found, key)
+    assert found == value
+    for section in place[:-1]:
+        before, after = before[section], after[section]
+    assert {**before, place[-1]: None} == {**after, place[-1]: None}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("training.steps", "wanted section.key=value"),
+        ("training.stpes=3", "unknown field `stpes` .*known there: patch_px, batch, steps"),
+        ("trianing.steps=3", "unknown field `trianing`; known there: name, description, folds"),
+        ("training.steps=many", r"Expected `int`, got `str` - at `\$.training.steps`$"),
+        ("training.steps=2.5", "Expected `int`, got `float`"),
+        ("training.steps.x=1", "steps is a value, not a section"),
+        ("training=3", "Expected `object`, got `int`"),
+        ("=3", "unknown field ``"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_by_its_own_words(assignment, words):
+    with pytest.raises(UsageError, match=words) as refusal:
+        override(Recipe("r"), ["training.batch=2", assignment])
+    assert str(refusal.value).startswith(f"--set {assignment}: ")
+
+
+def test_later_settings_win():
+    assert override(Recipe("r"), ["folds=2", "folds=3"]).folds == 3
+
+
+@pytest.mark.parametrize("name", ["no such recipe", "", "a\0b"])
+def test_a_recipe_that_is_nowhere_is_refused_with_those_that_are(name):
+    with pytest.raises(UsageError, match=r"neither a readable TOML file nor one of .*nuclei"):
+        read_recipe(name)
+
+
+def test_a_recipe_is_read_from_a_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\nfolds = 3\n')
+    assert read_recipe(str(path)) == Recipe("mine", folds=3)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="neither a readable TOML file"):
+        read_recipe(str(path))
+
+
+def test_all_sections_have_defaults():
+    sections = (DataConfig, ModelConfig, HeadsConfig, LossConfig, AugmentConfig, TrainingConfig, InstanceOptions)
+    assert parse_recipe('name = "r"') == Recipe("r", "", 1, *(section() for section in sections))

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+
+def stop_after(step):
+    def on_step(progress):
+        if progress.step == step:
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize(
+    "stopped_at", [3, 4, 9, 10], ids=["amid", "before validation", "late", "before the last validation"]
+)
+def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(toy, optimiser, stopped_at):
+    whole = toy.run(toy.trainer(optimiser=optimiser))
+    first = toy.trainer(optimiser=optimiser)
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(first, on_step=stop_after(stopped_at))
+    resumed = toy.run(toy.through_a_file(first, toy.trainer(seed=99, optimiser=optimiser)))
+    assert toy.state(resumed) == toy.state(whole)
+    assert [row.step for row in whole.history] == [4, 8, 10]
+
+
+def test_a_training_stopped_twice_is_still_the_same(toy):
+    whole = toy.run(toy.trainer())
+    trainer = toy.trainer()
+    for step in (2, 7):
+        with pytest.raises(KeyboardInterrupt):
+            toy.run(trainer, on_step=stop_after(step))
+        trainer = toy.through_a_file(trainer, toy.trainer(seed=5))
+    assert toy.state(toy.run(trainer)) == toy.state(whole)
+
+
+def test_ctrl_c_inside_a_step_waits_until_the_step_is_whole(toy):
+    def pressed(outputs, batch):
+        if trainer.step == 5:
+            signal.raise_signal(signal.SIGINT)
+        return toy.loss(outputs, batch)
+
+    trainer = toy.trainer()
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(trainer, loss=pressed)
+    assert trainer.step == 6
+    resumed = toy.run(toy.through_a_file(trainer, toy.trainer(seed=99)))
+    assert toy.state(resumed) == toy.state(toy.run(toy.trainer()))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(toy):
+    first, second, other = (toy.run(toy.trainer(seed=seed)) for seed in (3, 3, 4))
+    assert toy.state(first) == toy.state(second)
+    assert toy.state(first)[0]["best.head.weight"] != toy.state(other)[0]["best.head.weight"]
+
+
+def test_dropout_follows_the_seed_of_the_options(toy):
+    first, other = (toy.run(toy.trainer(seed=3)), toy.trainer(seed=3))
+    other.options = type(other.options)(**{**vars(other.options), "seed": 1})
+    assert toy.state(first)[0]["best.head.weight"] != toy.state(toy.run(other))[0]["best.head.weight"]
+
+
+def test_rows_hold_the_mean_loss_of_their_steps(toy):
+    told = []
+    trainer = toy.run(toy.trainer(), on_step=lambda progress: told.append(progress.loss))
+    expected = [np.mean(told[:4]), np.mean(told[4:8]), np.mean(told[8:])]
+    np.testing.assert_allclose([row.loss for row in trainer.history], expected, rtol=1e-12)
+
+
+def test_training_lowers_the_loss(toy):
+    trainer = toy.run(toy.trainer(steps=40, validate_every=1, average_decay=0.9))
+    entropies = [row.metrics["entropy"] for row in trainer.history]
+    assert np.mean(entropies[-5:]) < 0.8 * np.mean(entropies[:5])
+
+
+def test_patience_stops_and_the_best_weights_are_those_of_the_best_score(toy):
+    scores = iter([0.1, 0.3, 0.2, 0.25, 0.9])
+    kept = []
+
+    def scripted(module):
+        kept.append({name: value.clone() for name, value in module.state_dict().items()})
+        return next(scores), {}
+
+    trainer = toy.run(toy.trainer(steps=50, patience=2), validate=scripted)
+    assert (trainer.step, trainer.stopping.best, trainer.stopping.best_step) == (16, 0.3, 8)
+    assert all(torch.equal(trainer.best[name], value) for name, value in kept[1].items())
+    assert not torch.equal(kept[1]["head.weight"], kept[3]["head.weight"])
+
+
+def test_without_any_score_that_is_a_number_the_newest_weights_are_kept(toy):
+    trainer = toy.run(toy.trainer(), validate=lambda module: (float("nan"), {}))
+    newest = trainer.average.module.state_dict()
+    assert all(torch.equal(trainer.best[name], value) for name, value in newest.items())
+
+
+class Clock:
+    """Seconds that pass only when they are told to."""
+
+    def __init__(self, now=100.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+    def during(self, function, seconds):
+        def slow(*arguments):
+            self.now += seconds
+            return function(*arguments)
+
+        return slow
+
+
+def test_the_time_limit_ends_a_training_and_brings_its_learning_rate_to_rest(toy):
+    clock = Clock()
+    rates = []
+    trainer = toy.trainer(steps=10**6, seconds=5.5, warmup=0.0, validate_every=1000)
+    toy.run(
+        trainer,
+        loss=clock.during(toy.loss, 1.0),
+        clock=clock,
+        on_step=lambda progress: rates.append(trainer.optimiser.param_groups[0]["lr"]),
+    )
+    assert trainer.step == 6
+    shares = np.arange(6) / 5.5
+    np.testing.assert_allclose(rates, 0.05 * 0.5 * (1 + np.cos(np.pi * shares)), rtol=1e-12)
+    assert trainer.history[-1].learning_rate == 0
+
+
+def test_time_is_counted_over_resumptions_and_validations(toy):
+    clock = Clock()
+    parts = {
+        "loss": clock.during(toy.loss, 1.0),
+        "clock": clock,
+        "validate": clock.during(lambda module: (1.0, {}), 0.5),
+    }
+    first = toy.trainer(steps=10**6, seconds=8.2)
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(first, on_step=stop_after(5), **parts)
+    assert first.seconds == pytest.approx(5.5)
+    clock.now += 1000
+    second = toy.through_a_file(first, toy.trainer(steps=10**6, seconds=1.0))
+    assert second.options.seconds == 8.2
+    toy.run(second, **parts)
+    assert (second.step, second.seconds) == (8, pytest.approx(9.0))
+
+
+def test_a_training_that_is_through_does_nothing_more(toy):
+    done = toy.run(toy.trainer())
+    before = toy.state(done)
+    again = toy.run(toy.through_a_file(done, toy.trainer(seed=9)), loss=None, validate=None)
+    assert toy.state(again) == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_refused_before_it_reaches_the_weights(toy, value):
+    trainer = toy.trainer()
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(trainer, on_step=stop_after(3))
+    before = {name: parameter.clone() for name, parameter in trainer.module.named_parameters()}
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) at step 3; lower the learning rate \(now 0.0"):
+        toy.run(trainer, loss=lambda outputs, batch: toy.loss(outputs, batch) * value)
+    assert trainer.step == 3
+    assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.module.named_parameters())
