@@ -118,6 +118,66 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
     return Pictures(folder, labels)
 
 
+RECIPE = """
+name = "tiny"
+[data]
+in_channels = 1
+[model.options]
+width = 4
+depth = 2
+[training]
+patch_px = 32
+batch = 2
+steps = 4
+validate_every = 2
+warmup = 0.0
+precision = "f32"
+"""
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A folder to train on, which a test may change, and a recipe that takes a second."""
+
+    folder: Path
+    recipe: Path
+
+    def command(self, out: Path) -> list[str]:
+        """Words of the training."""
+        return ["train", str(self.folder), "--out", str(out), "--recipe", str(self.recipe), "--device", "cpu"]
+
+
+def annotate(folder: Path) -> Annotated:
+    """Six pictures of disks with masks of two classes; the same ones every time."""
+    data, recipe = folder / "disks", folder / "tiny.toml"
+    rng = np.random.default_rng(5)
+    for part in ("images", "masks"):
+        (data / part).mkdir(parents=True)
+    for number in range(6):
+        picture, truth = draw_disks(rng, shape=(36, 40))
+        tifffile.imwrite(data / "images" / f"disks{number}.tif", picture)
+        tifffile.imwrite(data / "masks" / f"disks{number}.tif", (truth > 0).astype(np.uint8))
+    (data / "dataset.toml").write_text('name = "disks"\nmasks = "semantic"\nclasses = ["ground", "disk"]\n')
+    recipe.write_text(RECIPE)
+    return Annotated(data, recipe)
+
+
+@pytest.fixture
+def annotated(tmp_path: Path) -> Annotated:
+    """Data that the test may change."""
+    return annotate(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that `annotated` gives when nothing disturbs it; not to be changed."""
+    from cellproof.cli import main
+
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(annotate(folder).command(folder / "run")) == 0
+    return folder / "run"
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Converted networks go to a folder of the tests, which all of them share."""

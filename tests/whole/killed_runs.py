@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     for name in job["imports"]:  # once for all processes
         import_module(name)
     calm = _run(job["calm"])
-    print(json.dumps([calm, *(_disturbed(run, calm) for run in job["runs"])]))  # noqa: T201
+    json.dump([calm, *(_disturbed(run, calm) for run in job["runs"])], sys.stdout)
 
 
 def _disturbed(run: dict[str, Any], calm: dict[str, float]) -> dict[str, float]:
@@ -31,16 +31,19 @@ def _disturbed(run: dict[str, Any], calm: dict[str, float]) -> dict[str, float]:
 
     Args:
         run: The ``arguments``, perhaps a ``signal``, and when it comes: an ``event`` (below 0 counted from the end),
-            or a share of all events (``event_share``) or of the time (``time_share``).
+            or a share of all events (``event_share``) or of the time (``time_share``); and perhaps arguments of
+            runs that come ``then``, until one has exit code 0.
         calm: What the undisturbed run gave.
     """
     event = run.get("event", 1 + int(run.get("event_share", 0) * calm["events"]))
-    return _run(
+    result = _run(
         run["arguments"],
         event=0 if "time_share" in run else event + (calm["events"] + 1 if event < 0 else 0),
         after_s=run.get("time_share", 0) * calm["seconds"],
         signal_number=run.get("signal", signal.SIGKILL),
     )
+    then = (_run(arguments)["code"] for arguments in run.get("then", ()))
+    return result | {"then": 0 if any(code == 0 for code in then) else 1}
 
 
 def _run(
@@ -105,8 +108,9 @@ def _watch(happens: Callable[[], None], *, torn: bool, is_next: Callable[[], boo
     force, rename = os.fsync, os.replace
 
     def fsync(descriptor: int) -> None:
-        if torn and is_next() and Path(f"/proc/self/fd/{descriptor}").is_file():
-            os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        status = os.fstat(descriptor)
+        if torn and is_next() and stat.S_ISREG(status.st_mode):
+            os.ftruncate(descriptor, status.st_size // 2)
         happens()
         force(descriptor)
 
