@@ -78,6 +78,8 @@ def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOpt
         warmup=config.warmup,
         drop_every=config.drop_every,
         drop=config.drop,
+        horizon=config.horizon,
+        cooldown=config.cooldown,
         clip_norm=config.clip_norm,
         average_decay=config.average_decay,
         precision=config.precision,

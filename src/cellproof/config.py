@@ -57,11 +57,13 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         architecture: A name in `models`, or ``package.module:function``.
         options: Keyword arguments of its ``build``, besides the channels.
         init: Model whose weights are the start, "" for random ones.
+        half_precision: Whether the model file holds 16-bit floats.
     """
 
     architecture: str = "unet"
     options: Mapping[str, int | float | bool | str] = {}
     init: str = ""
+    half_precision: bool = False
 
 
 class HeadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +156,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.02
     drop_every: Positive = 0.2
     drop: Share = 0.5
+    horizon: Count | None = None
+    cooldown: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     clip_norm: Positive = 1.0
     average_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.998
     precision: Literal["auto", "f32", "bf16"] = "auto"

@@ -199,7 +199,7 @@ def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunSt
     """Write the model, and the state with pictures of what it does."""
     path = state.request.out / MODEL_FILE
     header = make_header(len(members), collection, state, tuned)
-    write_trained(path, header, members)
+    write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
     state.metrics = dict(tuned.metrics)
     module = build_module(state.recipe, collection.description).to(state.device)
     state.examples = make_examples(members, state.folds, collection, header=header, module=module)
@@ -220,7 +220,8 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
         return
     path = state.request.out / MODEL_FILE
     tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state))
-    write_trained(path, make_header(len(members), collection, state, tuned), members)
+    header = make_header(len(members), collection, state, tuned)
+    write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
     watcher.say(f"stopped; {path} holds the best model so far")
 
 

@@ -27,6 +27,10 @@ class LoopOptions:
         warmup: Share of the training.
         drop_every: Share of the training, for the step schedule.
         drop: Factor, for the step schedule.
+        horizon: Steps that the schedule is laid out for; None for ``steps``.
+        cooldown: Last share of the training, in which the learning rate falls linearly to 0 from where the
+            schedule then stands. With a horizon beyond ``steps`` a training can so be ended well before its
+            schedule would (Hägele et al. 2024, arXiv 2405.18392).
         clip_norm: Largest norm of the gradient, None for no limit.
         average_decay: Decay of the weight average; 0 keeps the weights themselves.
         precision: "bf16" uses autocast; "auto" does where the device computes it natively.
@@ -44,6 +48,8 @@ class LoopOptions:
     warmup: float = 0.02
     drop_every: float = 0.2
     drop: float = 0.5
+    horizon: int | None = None
+    cooldown: float = 0.0
     clip_norm: float | None = 1.0
     average_decay: float = 0.998
     precision: Literal["auto", "f32", "bf16"] = "auto"

@@ -70,15 +70,23 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """Learning rate of the coming step."""
+        options, share = self.options, self.share
+        if share <= 1 - options.cooldown:
+            return options.learning_rate * self._factor(self.step, share)
+        start = 1 - options.cooldown
+        falling = (1 - share) / options.cooldown
+        return options.learning_rate * self._factor(start * options.steps, start) * falling
+
+    def _factor(self, step: float, share: float) -> float:
+        """Factor of the schedule at a step, which by time is a share of the training."""
         options = self.options
-        factor = learning_rate_factor(
-            self.share,
+        return learning_rate_factor(
+            share if options.horizon is None else min(1.0, step / options.horizon),
             schedule=options.schedule,
             warmup=options.warmup,
             drop_every=options.drop_every,
             drop=options.drop,
         )
-        return options.learning_rate * factor
 
     def take_step(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> float:
         """One optimiser step; returns the loss. Ctrl-C waits until it is done.
