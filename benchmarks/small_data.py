@@ -102,7 +102,7 @@ def _divide(case: Case, arguments: argparse.Namespace):
     records, description = records_of(arguments.data / case.folder)
     pool, others = [r for r in records if case.learn(r)], [r for r in records if case.held_out(r)]
     is_shared = {r.name for r in pool} >= {r.name for r in others}
-    count = min(arguments.images, max(2, len(pool) - 2 * FEWEST_HELD_OUT)) if is_shared else arguments.images
+    count = min(arguments.images, max(2, len(pool) - FEWEST_HELD_OUT)) if is_shared else arguments.images
     learned = draw(pool, count, by=case.by, rng=rng)
     names = {(record.split, record.name) for record in learned}
     rest = [record for record in others if (record.split, record.name) not in names]
