@@ -63,11 +63,11 @@ def metric_name(state: RunState, name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time as a person says it: ``45 s``, ``12 min``, ``2 h 05 min``."""
-    if seconds < 90:
+    """Time as a person says it: ``90 s``, ``12 min``, ``2 h 05 min``."""
+    if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _status(state: RunState) -> str:
@@ -142,7 +142,10 @@ def _parameters(state: RunState) -> list[tuple[str, str]]:
         ("data", str(request.data)),
         ("images", f"{len(state.folds[0].train)} to learn from, {len(state.folds[0].val)} to check with"),
         ("trainings", str(len(state.folds))),
-        ("architecture", f"{recipe.model.architecture} {dict(recipe.model.options)}"),
+        (
+            "architecture",
+            ", ".join([recipe.model.architecture, *(f"{k} {v}" for k, v in recipe.model.options.items())]),
+        ),
         ("start", recipe.model.init or "random weights"),
         ("time", "as long as the steps take" if request.seconds is None else duration(request.seconds)),
         ("seed", str(request.seed)),

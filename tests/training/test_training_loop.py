@@ -75,7 +75,7 @@ def test_rows_hold_the_mean_loss_of_their_steps(toy):
 def test_training_lowers_the_loss(toy):
     trainer = toy.run(toy.trainer(steps=40, validate_every=1, average_decay=0.9))
     entropies = [row.metrics["entropy"] for row in trainer.history]
-    assert np.mean(entropies[-5:]) < 0.8 * np.mean(entropies[:5])
+    assert np.mean(entropies[-5:]) < np.mean(entropies[:5]) - 0.03
 
 
 def test_patience_stops_and_the_best_weights_are_those_of_the_best_score(toy):

@@ -85,7 +85,7 @@ def start(tmp_path):
             page=page or (lambda state: None),
         )
         if not options.get("resume"):
-            options.setdefault("recipe", str(tmp_path / recipe))
+            options["recipe"] = recipe and str(tmp_path / recipe)
         return train(TrainRequest(data=data, out=tmp_path / out, **options), watcher)
 
     return run
@@ -186,6 +186,7 @@ def test_the_data_sets_own_validation_images_are_used_even_where_stems_repeat(st
     for split, seeds in (("train", (1, 2)), ("val", (3,)), ("test", (4,))):
         for number, seed in enumerate(seeds):
             write_pair(tmp_path / "data" / split, f"{number}", *picture(seed))
+    (tmp_path / "data" / "dataset.toml").write_text('name = "split"\nmasks = "instances"\n')
     start(tmp_path / "data", settings=("training.steps=2",))
     assert json.loads((tmp_path / "run" / "splits.json").read_text()) == [{"train": ["1", "train/0"], "val": ["val/0"]}]
 
@@ -277,7 +278,7 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
         ({"init": "no such model"}, "no model 'no such model'"),
         ({"folds": 9}, "9 folds of 4 images"),
         ({"device": "tpu"}, "--device tpu is not available here; there: .*cpu"),
-        ({"recipe": "nothing"}, "no recipe 'nothing': neither a readable TOML file nor one of .*nuclei"),
+        ({"recipe": "nothing"}, "no recipe '.*nothing': neither a readable TOML file nor one of .*nuclei"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(instances, start, tmp_path, options, words):
