@@ -206,7 +206,7 @@ def test_a_training_that_is_killed_and_resumed_gives_the_model_of_an_undisturbed
             {"arguments": command, "then": [[*command[:4], "--resume", *command[6:]], command], **kill}
             for command, kill in zip(commands, kills, strict=True)
         ],
-        imports=(*IMPORTS, "cellproof.experiment", "cellproof.training_page", "cellproof.models.unet"),
+        imports=(*IMPORTS, "torch._dynamo", "cellproof.experiment", "cellproof.training_page", "cellproof.models.unet"),
     )
     assert [result["code"] for result in results[1:6]] == [KILLED] * 5
     assert results[7]["code"] == 130
