@@ -111,8 +111,8 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:
     """The data's own division where one training is wanted and there is one, else a drawn one."""
     own = Fold(
-        train=tuple(record.name for record in records if record.split != "val"),
-        val=tuple(record.name for record in records if record.split == "val"),
+        train=tuple(sorted(record.name for record in records if record.split != "val")),
+        val=tuple(sorted(record.name for record in records if record.split == "val")),
     )
     balance = recipe.data.balance or None
     if recipe.folds > 1:

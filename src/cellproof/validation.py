@@ -189,10 +189,10 @@ def tune_instances(
     methods = [name for name, there in (("flows", heads.flows), ("watershed", heads.distance)) if there]
     choices: list[tuple[str, Sequence[object]]] = [
         ("method", methods or ["components"]),
-        ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6)),
+        ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
         ("seed_threshold", (0.03, 0.05, 0.1, 0.15, 0.2)),
         ("boundary_weight", (0.0, 0.25, 0.5, 1.0)),
-        ("smallest_area_px", (5, 10, 20, 30)),
+        ("smallest_area_px", (5, 10, 20, 30, 45)),
     ]
     for name, values in choices:
         if name in ("seed_threshold", "boundary_weight") and options.method != "watershed":
