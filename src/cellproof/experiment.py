@@ -174,7 +174,7 @@ def _seconds_for(number: int, state: RunState) -> float | None:
     total = state.request.seconds
     if total is None:
         return None
-    reserve = 6.0 + 0.04 * total
+    reserve = 10.0 + 0.05 * total
     left = total - reserve - state.timings.reading_s - state.trained_s
     return max(5.0, left / (len(state.folds) - number))
 
