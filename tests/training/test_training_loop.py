@@ -166,3 +166,16 @@ def test_a_loss_that_is_no_number_is_refused_before_it_reaches_the_weights(toy, 
         toy.run(trainer, loss=lambda outputs, batch: toy.loss(outputs, batch) * value)
     assert trainer.step == 3
     assert all(torch.equal(parameter, before[name]) for name, parameter in trainer.module.named_parameters())
+
+
+def test_a_cooldown_ends_a_schedule_that_is_laid_out_for_more_steps(toy):
+    rates = {}
+    for steps, options in ((20, {}), (10, {"horizon": 20, "cooldown": 0.4})):
+        trainer = toy.trainer(steps=steps, warmup=0.0, validate_every=100, **options)
+        rates[steps] = []
+        for _ in range(steps):
+            trainer.take_step(toy.batch_at(0), toy.loss)
+            rates[steps].append(trainer.optimiser.param_groups[0]["lr"])
+    assert rates[10][:7] == rates[20][:7]
+    np.testing.assert_allclose(rates[10][6:], rates[20][6] * np.array([1, 0.75, 0.5, 0.25]), rtol=1e-12)
+    assert trainer.learning_rate == 0
