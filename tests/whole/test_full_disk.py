@@ -17,6 +17,8 @@ from cellproof.io import read_model
 
 ENGINE = ("--engine", "torch")
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 
 @dataclass
 class Disk:

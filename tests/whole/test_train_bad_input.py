@@ -14,6 +14,8 @@ from PIL import Image as Pillow
 
 from cellproof.io import read_csv, read_model
 
+pytestmark = pytest.mark.usefixtures("no_curves")
+
 Damage = Callable[[Path], object]
 
 
