@@ -42,6 +42,7 @@ def choose_recipe(
         recipe = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, init=request.init))
     if request.folds is not None:
         recipe = msgspec.structs.replace(recipe, folds=request.folds)
+        reasons = [*reasons, f"{request.folds} folds, as asked with --folds"]
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
