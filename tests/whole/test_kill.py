@@ -19,9 +19,10 @@ from cellproof.io import read_csv, read_model
 OUTPUTS = ("_labels.tif", "_classes.tif", "_difficulty.tif", "_overlay.png")
 TABLES = ("objects.csv", "images.csv")
 KILLED = -int(signal.SIGKILL)
-EVENT_KILLS = 9
+EVENT_KILLS = 8
 IMPORTS = (
     "cellproof.cli.segment",
+    "matplotlib.axes",
     "matplotlib.backends.backend_svg",
     "rich.progress",
     "torch",
@@ -90,7 +91,7 @@ def runs(command, undisturbed, tmp_path_factory) -> list[Run]:
     # Every kind of event in the first image, some in the middle, and some in the tables at the end.
     disturbances: list[dict[str, object]] = [{"event": event} for event in (2, 5, 8, 31, -15, -3)]
     disturbances += [{"event_share": share} for share in rng.uniform(0.1, 0.9, EVENT_KILLS - 6).tolist()]
-    disturbances += [{"time_share": share} for share in rng.uniform(0.05, 0.95, 3).tolist()]
+    disturbances += [{"time_share": share} for share in rng.uniform(0.05, 0.95, 2).tolist()]
     disturbances += [{"event_share": 0.5, "signal": int(signal.SIGINT)}]
     outs = [folder / str(number) for number in range(len(disturbances))]
     results = run_all(
@@ -197,7 +198,7 @@ def weights(out: Path) -> dict[str, np.ndarray]:
 
 def test_a_training_that_is_killed_and_resumed_gives_the_model_of_an_undisturbed_one_bit_for_bit(annotated, tmp_path):
     kills: list[dict[str, object]] = [{"event": event} for event in (3, 21, -17, -2)]
-    kills += [{"event_share": 0.45}, {"event_share": 0.6, "signal": int(signal.SIGINT)}, {"time_share": 0.5}]
+    kills += [{"event_share": 0.6, "signal": int(signal.SIGINT)}, {"time_share": 0.5}]
     outs = [tmp_path / f"run{number}" for number in range(len(kills))]
     commands = [annotated.command(out) for out in outs]
     results = run_all(
@@ -209,7 +210,7 @@ def test_a_training_that_is_killed_and_resumed_gives_the_model_of_an_undisturbed
         imports=(*IMPORTS, "torch._dynamo", "cellproof.experiment", "cellproof.training_page", "cellproof.models.unet"),
     )
     assert [result["code"] for result in results[1:5]] == [KILLED] * 4
-    assert results[6]["code"] == 130
+    assert results[5]["code"] == 130
     assert [result["then"] for result in results[1:]] == [0] * len(kills)
     wanted = weights(tmp_path / "calm")
     assert any(array.std() > 0 for array in wanted.values())

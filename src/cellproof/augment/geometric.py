@@ -88,11 +88,11 @@ class Geometric:
             raise InputError(f"shear {self.shear} and anisotropy {self.anisotropy} must not be negative")
         if not 0 <= self.foreground_bias <= 1:
             raise InputError(f"foreground_bias is {self.foreground_bias}, wanted a share in [0, 1]")
-        # The field's slope then has a standard deviation of 0.2; a fold is a slope of -1.
-        if not 0 <= self.elastic_px <= self.elastic_sigma_px / 6 or self.elastic_sigma_px <= 0:
+        # The field's slope then has a standard deviation of 0.12; a fold is a slope of about -1, eight of them.
+        if not 0 <= self.elastic_px <= self.elastic_sigma_px / 10 or self.elastic_sigma_px <= 0:
             raise InputError(
                 f"elastic_px is {self.elastic_px} with elastic_sigma_px {self.elastic_sigma_px}: the image would "
-                "fold; wanted 0 <= elastic_px <= elastic_sigma_px / 6"
+                "fold; wanted 0 <= elastic_px <= elastic_sigma_px / 10"
             )
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> GeometricParams:
