@@ -187,7 +187,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         name: Name of the model.
         description: One sentence on what it segments.
-        architecture: A name in `models`, or ``package.module:function``.
+        architecture: A name in `models`; a file never names code of its own.
         options: Keyword arguments of the architecture's ``build``.
         heads: Meaning of the output channels.
         classes: Name of each class; with instances, class 0 is the background.
