@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 from page import table, write_page
 from skimage.transform import resize
-from trial import Result, Results, Trial, draw, records_of, score, train
+from trial import Result, Results, Trial, add_trial_arguments, draw, records_of, score, train
 
 from cellproof.data.index import Record
 from cellproof.io import read_image, read_labels
@@ -59,14 +59,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder that holds the sets")
-    parser.add_argument("--time", default="8min", help="of each training (default: 8min)")
+    add_trial_arguments(parser, time="8min", work=Path("results/benchmarks/semantic"))
     parser.add_argument("--set", nargs="+", choices=SETS, default=list(SETS), help="which sets (default: all)")
-    parser.add_argument(
-        "--start", choices=("nuclei", "random"), default="nuclei", help="weights to start from (default: nuclei)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the division and of the training")
-    parser.add_argument("--work", type=Path, default=Path("results/benchmarks/semantic"), help="where results are kept")
     return parser.parse_args()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from page import table, write_page
-from trial import Result, Results, Score, Trial, draw, records_of, score, train
+from trial import Result, Results, Score, Trial, add_trial_arguments, draw, records_of, score, train
 
 from cellproof.data.index import Record
 
@@ -81,18 +81,10 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder that holds the sets")
-    parser.add_argument("--time", default="4min", help="of each training (default: 4min)")
+    add_trial_arguments(parser, time="4min", work=Path("results/benchmarks/small_data"))
     parser.add_argument("--sets", nargs="+", choices=CASES, default=list(CASES), metavar="SET", help=", ".join(CASES))
     parser.add_argument("--images", type=int, default=12, help="to learn from (default: 12)")
-    parser.add_argument(
-        "--start", choices=("nuclei", "random"), default="nuclei", help="weights to start from (default: nuclei)"
-    )
     parser.add_argument("--held-out", type=int, default=MOST_HELD_OUT, help="score at most so many (default: 60)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and of the training")
-    parser.add_argument(
-        "--work", type=Path, default=Path("results/benchmarks/small_data"), help="where results are kept"
-    )
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import math
@@ -96,6 +97,17 @@ class Trial:
     def run(self) -> Path:
         """Folder of the training."""
         return self.work / "run"
+
+
+def add_trial_arguments(parser: argparse.ArgumentParser, *, time: str, work: Path) -> None:
+    """Add what every benchmark of trainings asks: data, time, start, seed and where results are kept."""
+    parser.add_argument("data", type=Path, help="folder that holds the sets")
+    parser.add_argument("--time", default=time, help=f"of each training (default: {time})")
+    parser.add_argument(
+        "--start", choices=("nuclei", "random"), default="nuclei", help="weights to start from (default: nuclei)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the division and of the training")
+    parser.add_argument("--work", type=Path, default=work, help="where results are kept")
 
 
 def train(trial: Trial, records: Sequence[Record], description: Description) -> float:

@@ -14,9 +14,7 @@ from cellproof.types import IGNORE, Sample
 
 OBJECTS = Description("cells", "instances", ("cell",))
 REGIONS = Description("regions", "semantic", ("background", "membrane"))
-FACTS = Survey(
-    images=12, channels=1, side_px=512, largest_pixels=512 * 512, bright_background=0.0, diameters_px=(12, 20, 30)
-)
+FACTS = Survey(images=12, channels=1, side_px=512, bright_background=0.0, diameters_px=(12, 20, 30))
 
 
 def discs(*, diameter_px: int, count: int, gap_px: int) -> np.ndarray:

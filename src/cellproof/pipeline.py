@@ -283,6 +283,8 @@ def _at_known_size(run: _Run, first: _View) -> _View:
         if factor == 1.0:
             break
         view = run.look(view.scale / factor)
+    if view is first:
+        return first
     promised = [expected_dice(1 - v.maps.probabilities[0], v.labels > 0) for v in (first, view)]
     return view if promised[1] >= promised[0] else first
 

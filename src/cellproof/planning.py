@@ -37,7 +37,6 @@ class Survey:
         images: Number of annotated training images, validation included.
         channels: Largest number of channels of an image.
         side_px: Median over images of the shorter side.
-        largest_pixels: Pixels of the largest image.
         bright_background: Share of images whose background is brighter than their objects.
         diameters_px: 5th, 50th and 95th percentile of object diameters; empty for semantic data.
         touching: Share of objects that touch another one.
@@ -47,7 +46,6 @@ class Survey:
     images: int
     channels: int
     side_px: float
-    largest_pixels: int
     bright_background: float
     diameters_px: tuple[float, ...] = ()
     touching: float = 0.0
@@ -78,7 +76,6 @@ def survey(samples: Sequence[Sample], *, images: int, classes: int) -> Survey:
         images=images,
         channels=max(sample.image.shape[0] for sample in samples),
         side_px=float(np.median([min(sample.class_map.shape) for sample in samples])),
-        largest_pixels=max(sample.class_map.size for sample in samples),
         bright_background=float(np.mean([_has_bright_background(sample) for sample in samples])),
         diameters_px=tuple(float(d) for d in np.percentile(every_diameter, (5, 50, 95))) if every_diameter.size else (),
         touching=float(every_touch.mean()) if every_touch.size else 0.0,

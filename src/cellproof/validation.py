@@ -70,15 +70,8 @@ class Validator:
 
 def limited(samples: Sequence[Sample], *, most_pixels: int) -> list[Sample]:
     """Samples cut to at most `LARGEST_SIDE_PX`, and the first of them up to ``most_pixels``; at least one."""
-    kept: list[Sample] = []
-    pixels = 0
-    for sample in samples:
-        cut = _middle(sample)
-        if kept and pixels + cut.class_map.size > most_pixels:
-            continue
-        kept.append(cut)
-        pixels += cut.class_map.size
-    return kept
+    cuts = [_middle(sample) for sample in samples]
+    return [cuts[position] for position in _within(cuts, most_pixels)]
 
 
 def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channels: int) -> Maps:
@@ -160,19 +153,17 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
     """
-    samples: list[Sample] = []
+    cuts = [_middle(sample) for fold in held_out for sample in fold]
+    kept = _within(cuts, 3 * recipe.training.validation_pixels)
+    owners = [number for number, fold in enumerate(held_out) for _ in fold]
+    every_name = [name for fold_groups in groups for name in fold_groups]
+    samples, names = [cuts[position] for position in kept], [every_name[position] for position in kept]
     maps: list[Maps] = []
-    names: list[str] = []
-    for member, fold, fold_groups in zip(members, held_out, groups, strict=True):
+    for number, member in enumerate(members):
         module.load_state_dict(dict(member))
         module.eval()
-        for sample, name in zip(fold, fold_groups, strict=True):
-            cut = _middle(sample)
-            if samples and sum(s.class_map.size for s in (*samples, cut)) > 3 * recipe.training.validation_pixels:
-                continue
-            samples.append(cut)
-            maps.append(predict_sample(module, cut, heads=heads, in_channels=recipe.data.in_channels))
-            names.append(name)
+        own = [cuts[position] for position in kept if owners[position] == number]
+        maps += [predict_sample(module, cut, heads=heads, in_channels=recipe.data.in_channels) for cut in own]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):
@@ -216,6 +207,17 @@ def calibrate(samples: Sequence[Sample], maps: Sequence[Maps]) -> float:
         logs.append(np.log(np.maximum(probabilities, 1e-7)))
         classes.append(seen[annotated])
     return fit_temperature(np.concatenate(logs, axis=1), np.concatenate(classes))
+
+
+def _within(samples: Sequence[Sample], most_pixels: int) -> list[int]:
+    """Positions of samples that together have at most ``most_pixels``, those too large passed over; at least one."""
+    kept: list[int] = []
+    left_px = most_pixels
+    for position, sample in enumerate(samples):
+        if not kept or sample.class_map.size <= left_px:
+            kept.append(position)
+            left_px -= sample.class_map.size
+    return kept
 
 
 def _middle(sample: Sample) -> Sample:
