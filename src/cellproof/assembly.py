@@ -103,7 +103,10 @@ def batch_maker(collection: Collection, fold: Fold, recipe: Recipe, *, seed: int
     return BatchMaker(
         store=SampleStore(lambda place: collection.store[positions[place]], most_bytes=0),
         weights=draw_weights(
-            [collection.records[i] for i in positions], [collection.areas_px[i] for i in positions], recipe.data
+            [collection.records[i] for i in positions],
+            [collection.areas_px[i] for i in positions],
+            [collection.objects[i] for i in positions],
+            recipe.data,
         ),
         free=kinds[False],
         exact=kinds[True],

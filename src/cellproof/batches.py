@@ -131,18 +131,22 @@ class BatchMaker:
         return kind[sample.image.shape[0]](sample, rng)
 
 
-def draw_weights(records: Sequence[Record], areas_px: Sequence[int], data: DataConfig) -> np.ndarray:
-    """Probability of drawing each record: by its area, and balanced over an attribute's values.
+def draw_weights(
+    records: Sequence[Record], areas_px: Sequence[int], objects: Sequence[int], data: DataConfig
+) -> np.ndarray:
+    """Probability of drawing each record: by its area and its objects, and balanced over an attribute's values.
 
     Args:
         records: The training records.
         areas_px: Pixels of each.
-        data: `area_power`, `balance` and `balance_power`.
+        objects: Objects in each; an empty image counts as one with a single object.
+        data: `area_power`, `object_power`, `balance` and `balance_power`.
 
     Raises:
         InputError: A record lacks the attribute.
     """
     weights = np.asarray(areas_px, float) ** data.area_power
+    weights *= np.maximum(np.asarray(objects, float), 1) ** data.object_power
     if data.balance:
         values = [attribute(record, data.balance) for record in records]
         for value in set(values):

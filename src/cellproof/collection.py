@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from .batches import SampleStore, attribute, load_sample
 from .checks import InputError
 from .config import Recipe
@@ -30,12 +32,14 @@ class Collection:
         description: What the masks mean.
         store: Their samples, by position in `records`.
         areas_px: Pixels of each sample.
+        objects: Annotated objects in each sample; 0 where only classes are annotated.
     """
 
     records: list[Record]
     description: Description
     store: SampleStore
     areas_px: list[int]
+    objects: list[int]
 
     def positions(self, names: Sequence[str]) -> list[int]:
         """Where the records of these names are.
@@ -102,10 +106,14 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         return replace(sample, image=fitted) if len(sample.image) > len(fitted) else sample
 
     store = SampleStore(load)
-    areas = [store[position].class_map.size for position in range(len(records))]
+    areas, objects = [], []
+    for position in range(len(records)):
+        sample = store[position]
+        areas.append(sample.class_map.size)
+        objects.append(0 if sample.instances is None else int(np.count_nonzero(np.bincount(sample.instances.ravel())[1:])))
     for note, times in mended.items():
         say(f"{note} ({times} masks)")
-    return Collection(records, description, store, areas)
+    return Collection(records, description, store, areas, objects)
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:

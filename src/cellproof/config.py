@@ -35,7 +35,8 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         balance: Attribute whose values are drawn more evenly than they occur; "" for none.
         balance_power: Values are drawn in proportion to (their number of images) ** this; 1 as
             they occur, 0 all alike.
-        area_power: An image is drawn in proportion to its area ** this.
+        area_power: An image is drawn in proportion to its area ** this …
+        object_power: … times (its number of objects, at least 1) ** this.
         normalisation: How intensities are scaled.
     """
 
@@ -47,6 +48,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     balance: str = ""
     balance_power: NotNegative = 0.5
     area_power: NotNegative = 0.5
+    object_power: NotNegative = 0.0
     normalisation: Normalisation = Normalisation()
 
 

@@ -80,25 +80,27 @@ def test_targets_are_made_of_the_patch_as_it_was_cut():
     np.testing.assert_allclose(np.linalg.norm(flows, axis=1)[~inside], 0)
 
 
-@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=8), st.floats(0, 2))
+@given(st.lists(st.tuples(st.integers(1, 10_000), st.integers(0, 400)), min_size=1, max_size=8), st.floats(0, 2))
 @settings(max_examples=30, deadline=None)
-def test_images_are_drawn_in_proportion_to_a_power_of_their_area(areas, power):
-    weights = draw_weights([record(str(i)) for i in range(len(areas))], areas, DataConfig(area_power=power))
-    expected = np.array(areas, float) ** power
+def test_images_are_drawn_in_proportion_to_powers_of_their_area_and_their_objects(sizes, power):
+    areas, objects = zip(*sizes, strict=True)
+    data = DataConfig(area_power=power, object_power=1 - power / 2)
+    weights = draw_weights([record(str(i)) for i in range(len(areas))], areas, objects, data)
+    expected = np.array([a**power * max(n, 1) ** (1 - power / 2) for a, n in sizes], float)
     np.testing.assert_allclose(weights, expected / expected.sum(), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("power", "rare_share"), [(0.0, 1 / 2), (0.5, 1 / 4), (1.0, 1 / 10)])
 def test_balance_draws_rare_values_in_proportion_to_a_power_of_their_number(power, rare_share):
     records = [record(str(i), stain="common") for i in range(9)] + [record("r", stain="rare")]
-    weights = draw_weights(records, [100] * 10, DataConfig(balance="stain", balance_power=power))
+    weights = draw_weights(records, [100] * 10, [3] * 10, DataConfig(balance="stain", balance_power=power))
     assert weights.sum() == pytest.approx(1)
     assert weights[-1] == pytest.approx(rare_share)
 
 
 def test_balance_over_an_attribute_that_a_picture_lacks_is_refused_by_name():
     with pytest.raises(InputError, match="b: no attribute 'stain'; there: day"):
-        draw_weights([record("a", stain="x"), record("b", day="1")], [1, 1], DataConfig(balance="stain"))
+        draw_weights([record("a", stain="x"), record("b", day="1")], [1, 1], [1, 1], DataConfig(balance="stain"))
 
 
 def test_samples_that_do_not_fit_make_room_for_those_used_last_and_are_read_again():
