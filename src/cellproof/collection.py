@@ -110,7 +110,9 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
     for position in range(len(records)):
         sample = store[position]
         areas.append(sample.class_map.size)
-        objects.append(0 if sample.instances is None else int(np.count_nonzero(np.bincount(sample.instances.ravel())[1:])))
+        objects.append(
+            0 if sample.instances is None else int(np.count_nonzero(np.bincount(sample.instances.ravel())[1:]))
+        )
     for note, times in mended.items():
         say(f"{note} ({times} masks)")
     return Collection(records, description, store, areas, objects)

@@ -33,14 +33,14 @@ class SegmentOptions:
 
     Attributes:
         choice: What the machine should do.
-        tta: Whether to average over flips and quarter turns, at eight times the cost.
+        tta: Whether to average over flips and quarter turns, at eight times the cost; None for small pictures only.
         channels: Channels to read, counted from 0; None for all.
         axes: One letter for each stored axis, in place of what the files say.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
-    tta: bool = False
+    tta: bool | None = None
     channels: tuple[int, ...] | None = None
     axes: str | None = None
     max_memory_bytes: int | None = None

@@ -22,7 +22,7 @@ def segment(
     image: np.ndarray,
     model: str | Path | Model = "nuclei",
     *,
-    tta: bool = False,
+    tta: bool | None = None,
     channel_axis: int | None = None,
     pixel_size_um: float | None = None,
     max_memory_bytes: int | None = None,
@@ -35,7 +35,7 @@ def segment(
             of (H, W, 4) is left out, and logged, where the model reads three channels.
         model: A shipped model's name, a model file, the folder of a training run, or what `load_model` gave. The
             last two models that were named stay loaded.
-        tta: Whether to average over flips and quarter turns, at eight times the cost.
+        tta: Whether to average over flips and quarter turns, at eight times the cost; None for small pictures only.
         channel_axis: Axis of the channels, where the shape leaves a doubt.
         pixel_size_um: Edge of a pixel; adds areas in µm² to the objects.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.

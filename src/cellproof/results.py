@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -61,7 +62,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         model: Name of the model.
         model_hash: SHA-256 of its file.
-        tta: Whether views were averaged.
+        tta: Whether views were averaged; None for those of small pictures only.
         channels: Channels read, None for all.
         axes: What the user said of the axes, None for what files say.
         engine: As asked for, "auto" included; so the next two.
@@ -71,7 +72,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str
     model_hash: str
-    tta: bool = False
+    tta: bool | None = None
     channels: tuple[int, ...] | None = None
     axes: str | None = None
     engine: str = "auto"
@@ -286,25 +287,35 @@ def write_results(
         File name relative to ``out`` → size in bytes.
 
     Raises:
-        InputError: A file cannot be written; those before it are whole and stay.
+        InputError: A file cannot be written; those that could are whole and stay.
     """
     where: _Where = {
         "plane_axes": image.plane_axes,
         "plane_shape": image.plane_shape,
         "pixel_size_um": image.pixel_size_um,
     }
-    write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
-    write_classes(
-        out / f"{name}{CLASSES}",
-        _stack([plane.classes for plane in planes], image),
-        names=header.classes,
-        colours=header.colours,
-        **where,
-    )
-    write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
-    _write_pictures(out, name, image=image, planes=planes, header=header)
-    table = object_columns(name, planes, header)
-    write_csv(out / STATE_FOLDER / _OBJECTS / f"{name}.csv", table)
+
+    def labels() -> None:
+        write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
+
+    def classes() -> None:
+        stack = _stack([plane.classes for plane in planes], image)
+        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colours=header.colours, **where)
+
+    def difficulty() -> None:
+        write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
+
+    def pictures() -> None:
+        _write_pictures(out, name, image=image, planes=planes, header=header)
+
+    def table() -> None:
+        write_csv(out / STATE_FOLDER / _OBJECTS / f"{name}.csv", object_columns(name, planes, header))
+
+    # Compression leaves the interpreter free: two threads take two thirds of the time of one.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        written = [pool.submit(write) for write in (pictures, labels, difficulty, classes, table)]
+    for one in written:
+        one.result()
     files = [f"{name}{ending}" for ending in ENDINGS]
     files += [f"{STATE_FOLDER}/{_OBJECTS}/{name}.csv", f"{STATE_FOLDER}/{_PICTURES}/{name}.json"]
     return {file: (out / file).stat().st_size for file in files}

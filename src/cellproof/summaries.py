@@ -263,7 +263,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
         version=__version__,
         finished=run.finished.replace("T", " ").replace("+00:00", " UTC"),
         parameters=(
-            ("views averaged (--tta)", "yes" if parameters.tta else "no"),
+            ("views averaged (--tta)", {None: "of small pictures", True: "yes", False: "no"}[parameters.tta]),
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),

@@ -77,8 +77,12 @@ def field(*, inside, outside=0.0):
     return two_classes(foreground), labels
 
 
+def judge(probabilities, labels, **options):
+    return assess(probabilities, labels, sure=probabilities.max(axis=0), **options)
+
+
 def test_sure_objects_are_accepted():
-    quality = assess(*field(inside=0.98))
+    quality = judge(*field(inside=0.98))
     assert (quality.verdict, quality.count) == ("accept", 10)
     assert quality.expected_dice == pytest.approx(2 * 0.98 / 1.98)
     assert quality.mean_confidence == pytest.approx(0.98 * 0.6 + 0.4)
@@ -86,47 +90,47 @@ def test_sure_objects_are_accepted():
 
 
 def test_many_doubtful_objects_ask_for_a_review():
-    quality = assess(*field(inside=[0.7] * 3 + [0.99] * 7))
+    quality = judge(*field(inside=[0.7] * 3 + [0.99] * 7))
     assert (quality.verdict, quality.why) == ("review", "3 of 10 objects have a confidence below 0.75")
-    assert assess(*field(inside=[0.7] * 2 + [0.99] * 8)).verdict == "accept"
+    assert judge(*field(inside=[0.7] * 2 + [0.99] * 8)).verdict == "accept"
 
 
 def test_a_middling_expected_dice_asks_for_a_review():
-    quality = assess(*field(inside=0.85, outside=0.45))
+    quality = judge(*field(inside=0.85, outside=0.45))
     assert (quality.verdict, quality.why) == ("review", "expected Dice 0.79 is below 0.8")
 
 
 def test_a_low_expected_dice_is_rejected_whatever_else_is_said():
     probabilities, labels = field(inside=0.55)
     labels[:, 50:] = 0
-    quality = assess(probabilities, labels, drift=["channel 0 is strange"])
+    quality = judge(probabilities, labels, drift=["channel 0 is strange"])
     assert quality.verdict == "reject"
     assert quality.why.startswith("expected Dice 0.52 is below 0.6; 5 of 5 objects")
     assert quality.why.endswith("; channel 0 is strange")
 
 
 def test_drift_alone_asks_for_a_review():
-    quality = assess(*field(inside=0.98), drift=["channel 0 is strange"])
+    quality = judge(*field(inside=0.98), drift=["channel 0 is strange"])
     assert (quality.verdict, quality.why) == ("review", "channel 0 is strange")
 
 
 def test_an_empty_field_is_to_be_looked_at():
-    quality = assess(two_classes(np.full((5, 5), 0.01)), np.zeros((5, 5), int))
+    quality = judge(two_classes(np.full((5, 5), 0.01)), np.zeros((5, 5), int))
     assert (quality.verdict, quality.count) == ("review", 0)
     assert math.isnan(quality.expected_dice)
     assert quality.why.startswith("nothing found")
 
 
 def test_finding_nothing_where_something_was_nearly_found_is_rejected():
-    quality = assess(two_classes(np.full((5, 5), 0.4)), np.zeros((5, 5), int))
+    quality = judge(two_classes(np.full((5, 5), 0.4)), np.zeros((5, 5), int))
     assert (quality.verdict, quality.expected_dice) == ("reject", 0)
     assert quality.why.startswith("nothing found, though")
 
 
 def test_an_image_of_one_sure_pixel_is_accepted():
-    assert assess(two_classes(np.ones((1, 1))), np.ones((1, 1), int)).verdict == "accept"
+    assert judge(two_classes(np.ones((1, 1))), np.ones((1, 1), int)).verdict == "accept"
 
 
-def test_what_are_no_probabilities_is_refused():
-    with pytest.raises(InputError, match="sum to"):
-        assess(np.ones((2, 3, 3)), np.zeros((3, 3), int))
+def test_a_confidence_map_of_another_picture_is_refused():
+    with pytest.raises(InputError, match="sure"):
+        assess(two_classes(np.ones((3, 3))), np.zeros((3, 3), int), sure=np.ones((3, 4)))

@@ -137,7 +137,7 @@ def test_run_json_tells_model_parameters_engine_and_times(segment, two, tmp_path
     assert facts["model"]["name"] == "threshold"
     assert len(facts["model"]["sha256"]) == 64
     assert (facts["engine"]["engine"], facts["engine"]["precision"]) == ("torch", "f32")
-    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == (False, "torch")
+    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == (None, "torch")
     assert facts["max_memory_bytes"] == 2 * 10**9
     assert [entry["name"] for entry in facts["inputs"]] == ["disks4", "disks0"]
     assert [entry["file"]["path"] for entry in facts["inputs"]] == [str(path.resolve()) for path in two]
@@ -230,7 +230,7 @@ def test_images_added_later_join_the_tables(segment, two, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"tta": True}, "tta off, now on is asked for"),
+        ({"tta": True}, "tta unset, now on is asked for"),
         ({"channels": (0,)}, "channels unset, now 0 is asked for"),
         ({"axes": "yx"}, "axes unset, now YX is asked for"),
     ],
@@ -358,7 +358,7 @@ def test_class_maps_of_a_semantic_model_hold_its_class_numbers(segment, two, tmp
 def test_progress_rises_to_the_end_of_each_input(segment, two):
     log = Log()
     segment(*two, log=log)
-    assert log.shares == [0.0, 1.0, 0.0, 1.0]
+    assert log.shares == 2 * [view / 8 for view in range(9)]
     assert any(sentence.startswith("model threshold; torch f32") for sentence in log.sentences)
 
 

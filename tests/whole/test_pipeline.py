@@ -82,7 +82,7 @@ def test_semantic_models_write_their_class_values_and_number_their_regions():
 def test_a_model_of_another_scale_answers_on_the_grid_of_the_image():
     engine = Brightness()
     pixels = discs(pitch_px=64, radius_px=20)
-    half = segment_plane(model_of(engine, scale=0.5), pixels)
+    half = segment_plane(model_of(engine, scale=0.5), pixels, tta=False)
     assert engine.seen == [(1, 1, 128, 128)]
     whole = segment_plane(model_of(Brightness()), pixels)
     assert half.labels.shape == whole.labels.shape
@@ -111,7 +111,7 @@ class Heady(Brightness):
 
 def test_pictures_of_much_larger_objects_are_shrunk_to_the_known_size():
     engine = Heady()
-    result = segment_plane(fitting_model(engine), discs(side_px=512, pitch_px=256, radius_px=100))
+    result = segment_plane(fitting_model(engine), discs(side_px=512, pitch_px=256, radius_px=100), tta=False)
     known_px = np.sqrt(20 * 30)
     assert engine.seen == [(1, 1, 512, 512), (1, 1, *[round(512 * known_px / 200)] * 2)]
     assert result.quality.count == 4
@@ -120,8 +120,15 @@ def test_pictures_of_much_larger_objects_are_shrunk_to_the_known_size():
 
 def test_pictures_of_known_objects_are_looked_at_once():
     engine = Heady()
-    segment_plane(fitting_model(engine), discs(pitch_px=64, radius_px=15))
+    segment_plane(fitting_model(engine), discs(pitch_px=64, radius_px=15), tta=False)
     assert len(engine.seen) == 1
+
+
+@pytest.mark.parametrize(("side_px", "tta", "looks"), [(64, None, 8), (640, None, 1), (640, True, 8), (64, False, 1)])
+def test_small_pictures_are_looked_at_in_eight_orientations_unless_told_otherwise(side_px, tta, looks):
+    engine = Brightness()
+    segment_plane(model_of(engine), discs(side_px=side_px, pitch_px=64, radius_px=20), tta=tta)
+    assert len(engine.seen) == looks
 
 
 def test_size_goes_by_the_object_of_the_median_pixel():

@@ -59,8 +59,13 @@ def segment_command(
     engine: Annotated[EngineOption, typer.Option(help="What runs it; auto takes the fastest.")] = EngineOption.auto,
     precision: Annotated[PrecisionOption, typer.Option(help="Arithmetic of the network.")] = PrecisionOption.auto,
     tta: Annotated[
-        bool, typer.Option("--tta", help="Average over flips and quarter turns; eight times slower.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--tta/--no-tta",
+            help="Average over flips and quarter turns; eight times slower. Default: for small pictures.",
+            show_default=False,
+        ),
+    ] = None,
     channels: Annotated[
         str, typer.Option(metavar="0,1", help="Channels to read, counted from 0, in this order. Default: all.")
     ] = "",
@@ -83,7 +88,9 @@ def segment_command(
     from ..file_pipeline import SegmentOptions
     from ..jobs import segment_files
     from ..pipeline import EngineChoice
+    from ..training.allocator import keep_freed_memory
 
+    keep_freed_memory()  # the next window finds the memory of the last without page faults
     options = SegmentOptions(
         choice=EngineChoice(engine.value, precision.value, device.value, threads),
         tta=tta,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..checks import InputError, check_ndim
+from ..checks import InputError, check_ndim, check_same_shape
 
 SUM_TOLERANCE = 1e-3
 """How far the sum over classes may be from 1; half-precision networks come within it."""
@@ -104,23 +104,52 @@ def margin(probabilities: np.ndarray) -> np.ndarray:
     return clipped
 
 
-def difficult_pixels(confidence: np.ndarray) -> np.ndarray:
-    """Pixels whose confidence lies below the image's mean confidence.
+def mean_confidence(confidence: np.ndarray, *, within: np.ndarray | None = None) -> float:
+    """α of the paper's eq. 1: the mean confidence of an image's pixels.
 
     Args:
         confidence: (H, W).
+        within: (H, W) bool, the pixels that count; padded ones, or those without annotation, do not. None for all.
 
     Returns:
-        (H, W) bool; none where all pixels are equally sure.
+        A value between the smallest and the largest confidence; NaN where no pixel counts.
+
+    Raises:
+        InputError: shapes differ.
 
     References:
         Matsuzuki, Hotta (2020). VISIGRAPP, eq. 1. doi:10.5220/0009164203140318
     """
+    if within is not None:
+        check_same_shape(confidence=confidence, within=within)
+        confidence = confidence[within.astype(bool, copy=False)]
     if confidence.size == 0:
-        return np.zeros(confidence.shape, bool)
+        return math.nan
     # No mean exceeds the largest value, but its rounding may: equal pixels would all be difficult.
-    mean = min(confidence.mean(dtype=np.float64), float(confidence.max()))
-    difficult: np.ndarray = confidence < mean
+    return min(float(confidence.mean(dtype=np.float64)), float(confidence.max()))
+
+
+def difficult_pixels(confidence: np.ndarray, *, within: np.ndarray | None = None) -> np.ndarray:
+    """Pixels whose confidence lies below the image's mean confidence: f < α.
+
+    An increasing line through the confidence changes nothing, so that 1 - difficulty serves as well.
+
+    Args:
+        confidence: (H, W).
+        within: As in `mean_confidence`; pixels outside are never difficult.
+
+    Returns:
+        (H, W) bool; none where all pixels are equally sure.
+
+    Raises:
+        InputError: shapes differ.
+
+    References:
+        Matsuzuki, Hotta (2020). VISIGRAPP, eq. 1. doi:10.5220/0009164203140318
+    """
+    difficult: np.ndarray = confidence < mean_confidence(confidence, within=within)
+    if within is not None:
+        difficult &= within.astype(bool, copy=False)
     return difficult
 
 

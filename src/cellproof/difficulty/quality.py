@@ -14,7 +14,6 @@ import numpy as np
 
 from ..checks import check_labels, check_same_shape
 from ..types import Quality
-from .confidence import confidence as confidence_map
 
 ACCEPT_DICE = 0.8
 """Expected Dice below which a person should look."""
@@ -82,7 +81,7 @@ def object_confidence(labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return mean
 
 
-def assess(probabilities: np.ndarray, labels: np.ndarray, *, drift: Sequence[str] = ()) -> Quality:
+def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, drift: Sequence[str] = ()) -> Quality:
     """Say whether an image's result can be accepted, wants a look, or should be rejected.
 
     Rejected: expected Dice below `REJECT_DICE`. To review: expected Dice below `ACCEPT_DICE`, more
@@ -91,15 +90,16 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, drift: Sequence[str
     Args:
         probabilities: (K, H, W), summing to 1 over classes; class 0 is background.
         labels: (H, W) objects, 1…n without gaps, 0 background.
+        sure: (H, W) confidence of the same probabilities, see `confidence`.
         drift: Sentences on how the image differs from the training images, see `drift_notes`.
 
     Returns:
         The verdict with every reason that led to it.
 
     Raises:
-        InputError: the values are no probabilities or shapes do not fit.
+        InputError: shapes do not fit.
     """
-    sure = confidence_map(probabilities)
+    check_same_shape(labels=labels, sure=sure)
     objects = object_confidence(labels, sure)
     promised = expected_dice(1 - probabilities[0], labels > 0)
     reasons = [*_dice_reasons(promised, found=objects.size > 0), *_object_reasons(objects), *drift]

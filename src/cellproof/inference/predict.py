@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def predict(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     blend: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    each: Callable[[int, Maps], None] | None = None,
 ) -> Maps:
     """Run a model over an image of any size.
 
@@ -47,6 +49,10 @@ def predict(
         max_pixels: Largest window.
         blend: Whether overlapping windows fade into each other; for networks that see further than the halo.
         progress: Called with (runs done, runs in all) after each run of a network.
+        each: Called with (number of the network, its maps of the whole image) for every view, brought back to where
+            the image lay: all views of a network in succession, the image as it came first. Their mean is what is
+            returned, at every temperature, since logits are divided by it before each softmax. It costs the memory
+            of one more set of maps.
 
     Returns:
         Maps of the image's height and width.
@@ -58,23 +64,27 @@ def predict(
     if image.size == 0 or not engines:
         raise InputError(f"got {len(engines)} engines and an image of shape {image.shape}; wanted at least one of each")
     plan = plan_tiles((image.shape[1], image.shape[2]), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
-    runs = [(engine, view) for engine in engines for view in (EIGHT_VIEWS if tta else (AS_IS,))]
+    views = EIGHT_VIEWS if tta else (AS_IS,)
+    shares = list(fades(plan) if blend else cores(plan))
+    runs = len(engines) * len(views)
     stack = np.zeros((heads.channels, *plan.shape), np.float32)
-    done = 0
-    for share in fades(plan) if blend else cores(plan):
-        window = _read(image, share.tile, stride_px=stride_px)
-        for engine, view in runs:
-            outputs = view.inverse(engine(view.forward(window)[np.newaxis])[0], flow=heads.flow_slice)
+    for run, (member, view) in enumerate(product(range(len(engines)), views)):
+        own = np.zeros_like(stack) if each is not None else stack
+        for done, share in enumerate(shares, start=1 + run * len(shares)):
+            window = _read(image, share.tile, stride_px=stride_px)
+            outputs = view.inverse(engines[member](view.forward(window)[np.newaxis])[0], flow=heads.flow_slice)
             maps = outputs[:, *share.in_window]
             activate(maps, heads=heads, temperature=temperature)
             if share.weights is not None:
                 maps *= share.weights
-            stack[:, share.rows, share.columns] += maps
-            done += 1
+            own[:, share.rows, share.columns] += maps
             if progress is not None:
-                progress(done, len(plan) * len(runs))
-    if len(runs) > 1:
-        stack *= np.float32(1 / len(runs))
+                progress(done, len(shares) * runs)
+        if each is not None:
+            each(member, split(own, heads=heads))
+            stack += own
+    if runs > 1:
+        stack *= np.float32(1 / runs)
     return split(stack, heads=heads)
 
 
