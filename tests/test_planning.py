@@ -14,7 +14,7 @@ from cellproof.types import IGNORE, Sample
 
 OBJECTS = Description("cells", "instances", ("cell",))
 REGIONS = Description("regions", "semantic", ("background", "membrane"))
-FACTS = Survey(images=12, channels=1, side_px=512, bright_background=0.0, diameters_px=(12, 20, 30))
+FACTS = Survey(images=12, channels=1, side_px=512, diameters_px=(12, 20, 30))
 
 
 def discs(*, diameter_px: int, count: int, gap_px: int) -> np.ndarray:
@@ -44,7 +44,6 @@ def test_survey_measures_diameters_and_shares_of_drawn_discs():
     assert facts.diameters_px[1] == pytest.approx(20, rel=0.03)
     assert facts.touching == 0
     assert facts.class_shares[1] == pytest.approx(np.pi * 100 / 900, rel=0.03)
-    assert facts.bright_background == 0
 
 
 def test_survey_counts_objects_that_share_an_edge():

@@ -183,6 +183,8 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
     started = time.monotonic()
     watcher.say("choosing thresholds and temperature on the validation images")
     recipe = state.recipe
+    # Where the clock runs, a choice from more pixels than a validation sees would outlast it.
+    validations = 3 if state.request.seconds is None else 1
     tuned = tune(
         members,
         [collection.samples(fold.val) for fold in state.folds],
@@ -190,6 +192,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         heads=heads_of(recipe, collection.description),
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
+        most_pixels=validations * recipe.training.validation_pixels,
     )
     state.timings.choosing_s = time.monotonic() - started
     return tuned

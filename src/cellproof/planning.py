@@ -37,7 +37,6 @@ class Survey:
         images: Number of annotated training images, validation included.
         channels: Largest number of channels of an image.
         side_px: Median over images of the shorter side.
-        bright_background: Share of images whose background is brighter than their objects.
         diameters_px: 5th, 50th and 95th percentile of object diameters; empty for semantic data.
         touching: Share of objects that touch another one.
         class_shares: Share of annotated pixels of each class.
@@ -46,7 +45,6 @@ class Survey:
     images: int
     channels: int
     side_px: float
-    bright_background: float
     diameters_px: tuple[float, ...] = ()
     touching: float = 0.0
     class_shares: tuple[float, ...] = ()
@@ -76,7 +74,6 @@ def survey(samples: Sequence[Sample], *, images: int, classes: int) -> Survey:
         images=images,
         channels=max(sample.image.shape[0] for sample in samples),
         side_px=float(np.median([min(sample.class_map.shape) for sample in samples])),
-        bright_background=float(np.mean([_has_bright_background(sample) for sample in samples])),
         diameters_px=tuple(float(d) for d in np.percentile(every_diameter, (5, 50, 95))) if every_diameter.size else (),
         touching=float(every_touch.mean()) if every_touch.size else 0.0,
         class_shares=tuple(float(share) for share in shares / len(samples)),
@@ -262,11 +259,3 @@ def _touching(instances: np.ndarray) -> np.ndarray:
         pairs = (first != second) & (first > 0) & (second > 0)
         touching.update(first[pairs].tolist(), second[pairs].tolist())
     return np.isin(ids, list(touching))
-
-
-def _has_bright_background(sample: Sample) -> bool:
-    grey = sample.image.mean(axis=0)
-    foreground = (sample.class_map > 0) & (sample.class_map != IGNORE)
-    if not foreground.any() or foreground.all():
-        return False
-    return bool(grey[~foreground].mean() > grey[foreground].mean())

@@ -17,6 +17,7 @@ from .inference.predict import predict
 from .inference.torch_engine import torch_engines
 from .instances.decode import decode
 from .metrics import objects, pixel
+from .metrics.protocols import foreground_confusion
 from .types import IGNORE, Heads, InstanceOptions, Sample
 
 CALIBRATED_PIXELS = 200_000
@@ -108,7 +109,7 @@ def measure(
 def measure_objects(samples: Sequence[Sample], maps: Sequence[Maps], options: InstanceOptions) -> dict[str, float]:
     """AP at every threshold and their mean, and foreground Dice, pooled over samples."""
     totals = [objects.ObjectCounts(0, 0, 0, 0.0)] * len(objects.THRESHOLDS)
-    overlap_px = predicted_px = reference_px = 0
+    foreground = pixel.Confusion(np.zeros((2, 2), np.int64), np.zeros(2, np.int64))
     for sample, m in zip(samples, maps, strict=True):
         assert sample.instances is not None
         ignored = sample.class_map == IGNORE
@@ -118,17 +119,14 @@ def measure_objects(samples: Sequence[Sample], maps: Sequence[Maps], options: In
             total + objects.count_matches(pairs, threshold)
             for total, threshold in zip(totals, objects.THRESHOLDS, strict=True)
         ]
-        found, there = (labels > 0) & ~ignored, sample.instances > 0
-        overlap_px += int((found & there).sum())
-        predicted_px += int(found.sum())
-        reference_px += int(there.sum())
+        foreground += foreground_confusion(labels, sample.instances, ignored=ignored)
     precision = [objects.average_precision(total) for total in totals]
     return {
         "map": float(np.mean(precision)),
         "ap50": precision[0],
         "ap75": precision[5],
         "ap90": precision[8],
-        "dice": 2 * overlap_px / (predicted_px + reference_px) if predicted_px + reference_px else float("nan"),
+        "dice": float(pixel.dice(foreground)[1]),
     }
 
 
@@ -140,6 +138,7 @@ def tune(
     heads: Heads,
     module: nn.Module,
     groups: Sequence[Sequence[str]],
+    most_pixels: int,
 ) -> Tuned:
     """Choose what validation can: how objects are made, and the temperature.
 
@@ -152,9 +151,10 @@ def tune(
         heads: Of the network.
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
+        most_pixels: Of held-out samples that are looked at.
     """
     cuts = [_middle(sample) for fold in held_out for sample in fold]
-    kept = _within(cuts, 3 * recipe.training.validation_pixels)
+    kept = _within(cuts, most_pixels)
     owners = [number for number, fold in enumerate(held_out) for _ in fold]
     every_name = [name for fold_groups in groups for name in fold_groups]
     samples, names = [cuts[position] for position in kept], [every_name[position] for position in kept]
