@@ -115,6 +115,46 @@ def test_members_are_averaged_after_activation() -> None:
     np.testing.assert_allclose(maps.probabilities[1], (1 + 0.5 + 0.5) / 3, atol=1e-6)
 
 
+@pytest.mark.parametrize("tta", [False, True], ids=["one view", "eight views"])
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("blend", [False, True], ids=["cores", "blended"])
+def test_the_mean_of_what_each_network_says_of_each_view_is_the_prediction(
+    rng: np.random.Generator, make_net: Callable[..., nn.Module], tta: bool, temperature: float, blend: bool
+) -> None:
+    engines = torch_engines([make_net(seed=0), make_net(seed=1)], precision="f32", device="cpu")
+    image = rng.random((2, 61, 50), dtype=np.float32)
+    said: list[tuple[int, np.ndarray]] = []
+    options = {"heads": HEADS, "stride_px": 4, "halo_px": 22, "tta": tta, "temperature": temperature, "blend": blend}
+    tiled = predict(
+        engines, image, max_pixels=60 * 60, each=lambda member, maps: said.append((member, _stack(maps))), **options
+    )
+    views = 8 if tta else 1
+    assert [member for member, _ in said] == [0] * views + [1] * views
+    np.testing.assert_allclose(np.mean([maps for _, maps in said], axis=0), _stack(tiled), atol=1e-6)
+    # Where the image lay: each view's maps are those of the view predicted alone, in one piece.
+    np.testing.assert_array_equal(_stack(predict(engines, image, max_pixels=60 * 60, **options)), _stack(tiled))
+    whole = predict(engines[:1], image, **options | {"tta": False})
+    np.testing.assert_allclose(said[0][1], _stack(whole), atol=1e-4)
+
+
+def test_each_view_comes_back_to_where_the_image_lay(rng: np.random.Generator) -> None:
+    toy = Toy(lambda image: np.stack([image[0], -image[0]]))
+    image = rng.random((1, 8, 12), dtype=np.float32)
+    said: list[np.ndarray] = []
+    maps = predict(
+        [toy],
+        image,
+        heads=Heads(classes=2),
+        stride_px=4,
+        halo_px=0,
+        tta=True,
+        each=lambda _, maps: said.append(maps.probabilities),
+    )
+    assert len(said) == 8
+    for probabilities in said:
+        np.testing.assert_allclose(probabilities, maps.probabilities, atol=1e-6)
+
+
 def test_progress_counts_every_run_of_a_network() -> None:
     toy = Toy(lambda image: image)
     told: list[tuple[int, int]] = []
