@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 import msgspec
 import numpy as np
 
 from .checks import InputError
+from .difficulty.confidence import difficult_pixels
 from .difficulty.quality import DOUBTFUL_CONFIDENCE
 from .io import (
     atomic_path,
@@ -32,6 +33,7 @@ from .io import (
     write_labels,
     write_text,
 )
+from .report.difficulty_pictures import white_on_image
 from .report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
 from .report.pictures import Picture, inline_picture
 from .types import Image, ModelHeader, Quality
@@ -218,15 +220,29 @@ def object_table(out: Path, record: Record) -> Path:
     return out / STATE_FOLDER / _OBJECTS / f"{record.name}.csv"
 
 
-def read_pictures(out: Path, record: Record) -> tuple[Picture, Picture]:
-    """Thumbnails of overlay and difficulty.
+@dataclass(frozen=True)
+class Thumbnails:
+    """What the report shows of an input.
+
+    Attributes:
+        overlay: Outlines or classes on the picture.
+        difficulty: Heat map.
+        difficult: Difficult pixels in white; None for results that were made before there was such a picture.
+    """
+
+    overlay: Picture
+    difficulty: Picture
+    difficult: Picture | None = None
+
+
+def read_pictures(out: Path, record: Record) -> Thumbnails:
+    """Small pictures of an input.
 
     Raises:
         InputError: They cannot be read.
     """
     values = read_json(out / STATE_FOLDER / _PICTURES / f"{record.name}.json")
-    shown, hard = msgspec.convert(values, tuple[Picture, Picture])
-    return shown, hard
+    return Thumbnails(*msgspec.convert(values, Annotated[list[Picture], msgspec.Meta(min_length=2, max_length=3)]))
 
 
 def claim(out: Path, name: str, *, overwrite: bool) -> None:
@@ -391,7 +407,10 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
         write_overlay(temporary, _draw(pixels, plane, header=header))
     shown = inline_picture(_draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
     hard = inline_picture(difficulty_picture(pixels, plane.difficulty, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
-    write_json(out / STATE_FOLDER / _PICTURES / f"{name}.json", (shown, hard))
+    # Less sure than the mean is more difficult than the mean: one is a falling line of the other.
+    difficult = white_on_image(pixels, difficult_pixels(1 - plane.difficulty), max_px=_THUMBNAIL_PX)
+    small = (shown, hard, inline_picture(difficult, max_px=_THUMBNAIL_PX))
+    write_json(out / STATE_FOLDER / _PICTURES / f"{name}.json", small)
 
 
 def _draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:

@@ -237,8 +237,8 @@ def _image_row(record: Record) -> ImageRow:
 
 
 def _with_pictures(out: Path, row: ImageRow, record: Record) -> ImageRow:
-    shown, hard = read_pictures(out, record)
-    return replace(row, overlay=shown, difficulty=hard)
+    small = read_pictures(out, record)
+    return replace(row, overlay=small.overlay, difficulty=small.difficulty, difficult=small.difficult)
 
 
 def _measurements(out: Path, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, str]:

@@ -17,7 +17,7 @@ from cellproof.report.page import (
     segment_report,
     train_report,
 )
-from cellproof.report.pictures import inline_picture
+from cellproof.report.pictures import Figure, inline_picture
 from cellproof.types import Quality
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
@@ -87,6 +87,15 @@ def test_every_picture_is_inside_the_page_and_nothing_is_loaded_from_outside():
     assert not re.search(r"(https?:)?//\w", re.sub(r"data:image/jpeg;base64,[^\"]*", "", html))
     assert not {"link", "iframe", "object"} & {element for element, _, _ in page.attributes}
     assert any("default-src 'none'" in value for value in page.values("meta", "content"))
+
+
+def test_difficult_pixels_have_a_column_where_there_is_a_picture_of_them():
+    page = _Page(segment_report(_report(_row("old.png"), _row("new.png", difficult=PICTURE))))
+    assert [words for words in page.values("img", "alt") if words.startswith("Difficult ")] == [
+        "Difficult pixels of new.png"
+    ]
+    assert "Difficult pixels" in page.text
+    assert "Difficult pixels" not in _Page(segment_report(_report(_row("old.png")))).text
 
 
 def test_links_lead_to_files_beside_the_page_whatever_their_name():
@@ -178,6 +187,17 @@ def test_the_page_of_a_training_tells_plan_curves_metrics_and_examples():
     assert len(page.values("img", "src")) == 4
     assert html.count("<svg") == 1
     assert not re.search(r"(https?:)?//\w", re.sub(r"data:image/jpeg;base64,[^\"]*", "", html))
+
+
+def test_further_pictures_of_an_example_have_their_captions_and_heat_maps_a_scale():
+    (example,) = _training().examples
+    further = (Figure("Difficult pixels", PICTURE), Figure("Entropy", PICTURE, 1.0), Figure("Turns", PICTURE, 0.05))
+    page = _Page(train_report(_training(examples=(replace(example, further=further),))))
+    assert page.values("img", "alt")[4:] == ["Difficult pixels of <i>1</i>", "Entropy of <i>1</i>", "Turns of <i>1</i>"]
+    captions = "".join(page.text)
+    assert re.search(r"Entropy: *0\s*1\s", captions)
+    assert re.search(r"Turns: *0\s*≥ 0.05\s", captions)
+    assert page.values("span", "class").count("scale") == 3  # one of them in the legend
 
 
 @pytest.mark.parametrize("running", [True, False])

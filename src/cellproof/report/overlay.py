@@ -59,11 +59,11 @@ def overlay(
     _check(image, labels=labels)
     if difficulty is not None:
         _check(image, difficulty=difficulty)
-    step = _step(labels, max_px)
-    image, labels = _block_means(image, step), _centres(labels, step)
+    step = block_step(labels, max_px)
+    image, labels = block_means(image, step), _centres(labels, step)
     rgb = displayed(image)
     if difficulty is not None:
-        _tint(rgb, _block_means(difficulty[None], step)[0])
+        _tint(rgb, block_means(difficulty[None], step)[0])
     largest = int(labels.max(initial=0))
     if not largest:
         return rgb
@@ -105,8 +105,8 @@ def class_overlay(
     _check(image, classes=classes)
     if difficulty is not None:
         _check(image, difficulty=difficulty)
-    step = _step(classes, max_px)
-    image, classes = _block_means(image, step), _centres(classes, step)
+    step = block_step(classes, max_px)
+    image, classes = block_means(image, step), _centres(classes, step)
     rgb = displayed(image)
     table = _class_table(colours)
     painted = np.flatnonzero(classes > 0)
@@ -116,7 +116,7 @@ def class_overlay(
     edge = np.flatnonzero(outline_mask(np.where(classes == IGNORE, 0, classes), width_px=_width_px(classes)))
     pixels[edge] = table[classes.ravel()[edge]]
     if difficulty is not None:
-        _tint(rgb, _block_means(difficulty[None], step)[0])
+        _tint(rgb, block_means(difficulty[None], step)[0])
     return rgb
 
 
@@ -135,8 +135,8 @@ def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int
         InputError: When the shapes do not fit.
     """
     _check(image, difficulty=difficulty)
-    step = _step(difficulty, max_px)
-    image, difficulty = _block_means(image, step), _block_means(difficulty[None], step)[0]
+    step = block_step(difficulty, max_px)
+    image, difficulty = block_means(image, step), block_means(difficulty[None], step)[0]
     steps = np.clip(np.nan_to_num(difficulty) * 255, 0, 255).astype(np.uint8)
     faint = displayed(image).max(axis=2) // 4
     if faint.mean() > _BRIGHT_FROM // 4:
@@ -169,12 +169,12 @@ def _width_px(labels: np.ndarray) -> int:
     return 2 if max(labels.shape) >= _WIDER_FROM_PX else 1
 
 
-def _step(labels: np.ndarray, max_px: int | None) -> int:
+def block_step(labels: np.ndarray, max_px: int | None) -> int:
     """Edge of the blocks that become one pixel, for a picture of at most ``max_px``; never beyond its short side."""
     return 1 if max_px is None else max(1, min(-(-max(labels.shape) // max_px), min(labels.shape)))
 
 
-def _block_means(image: np.ndarray, step: int) -> np.ndarray:
+def block_means(image: np.ndarray, step: int) -> np.ndarray:
     """(C, H // step, W // step) means of square blocks, in the image's own dtype."""
     if step == 1:
         return image

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from ..types import Quality
 from .curves import training_curves
 from .histogram import histogram
-from .pictures import Picture
+from .pictures import Figure, Picture, end_of_scale
 
 VERDICTS = ("reject", "review", "accept")
 _PICTURES_OF_ALL_UP_TO = 200
@@ -34,6 +34,7 @@ class ImageRow:
         quality: Count, confidence, expected Dice, verdict and its reason.
         overlay: Thumbnail with outlines.
         difficulty: Thumbnail of the difficulty.
+        difficult: Thumbnail with the difficult pixels in white.
         link: Path of the full overlay, relative to the page; empty without.
         notes: What was guessed while reading.
     """
@@ -43,6 +44,7 @@ class ImageRow:
     quality: Quality
     overlay: Picture | None = None
     difficulty: Picture | None = None
+    difficult: Picture | None = None
     link: str = ""
     notes: tuple[str, ...] = ()
 
@@ -113,7 +115,7 @@ class SegmentReport:
 
 @dataclass(frozen=True)
 class Example:
-    """A validation image side by side: as it is, with reference, with prediction, and the difficulty."""
+    """A validation image side by side: as it is, with reference, with prediction, the difficulty, and further ones."""
 
     name: str
     image: Picture
@@ -121,6 +123,7 @@ class Example:
     prediction: Picture
     difficulty: Picture
     caption: str = ""
+    further: Sequence[Figure] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def segment_report(report: SegmentReport) -> str:
     rows = sorted(report.images, key=doubt)
     pictured = len(rows) if len(rows) <= _PICTURES_OF_ALL_UP_TO else _PICTURES_OTHERWISE
     counts = [(verdict, sum(row.quality.verdict == verdict for row in rows)) for verdict in VERDICTS]
-    return _render(
+    return render(
         "segment.html.j2",
         report=report,
         rows=rows,
@@ -179,7 +182,7 @@ def segment_report(report: SegmentReport) -> str:
 def train_report(report: TrainReport) -> str:
     """HTML of a training; while it runs, the page loads itself anew every 15 seconds."""
     curves = Markup(training_curves(report.history, best_step=report.best_step))
-    return _render("train.html.j2", report=report, curves=curves)
+    return render("train.html.j2", report=report, curves=curves)
 
 
 def doubt(row: ImageRow) -> tuple[int, float, float, str]:
@@ -189,7 +192,8 @@ def doubt(row: ImageRow) -> tuple[int, float, float, str]:
     return VERDICTS.index(quality.verdict), expected, quality.mean_confidence, row.name
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """HTML of a template of this room."""
     return _environment().get_template(template).render(**values)
 
 
@@ -204,6 +208,7 @@ def _environment() -> Environment:
     )
     environment.filters["share"] = _share
     environment.filters["path"] = quote
+    environment.filters["end_of_scale"] = end_of_scale
     return environment
 
 

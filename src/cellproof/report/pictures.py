@@ -29,6 +29,26 @@ class Picture:
     width: int
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A picture in a page, with what it shows.
+
+    Attributes:
+        caption: In words.
+        picture: What is shown.
+        top: Value from which on a heat map has its palest colour, black being 0; None for other pictures.
+    """
+
+    caption: str
+    picture: Picture
+    top: float | None = None
+
+
+def end_of_scale(top: float) -> str:
+    """What stands at the palest end of a heat map's scale, for values that nowhere exceed 1."""
+    return "1" if top == 1 else f"≥ {top:g}"
+
+
 def inline_picture(rgb: np.ndarray, *, max_px: int = 400) -> Picture:
     """Shrink (H, W, 3) uint8 to ``max_px`` and encode it for a page, some 20 to 50 kB."""
     small = thumbnail(rgb, max_px=max_px)
