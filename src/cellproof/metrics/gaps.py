@@ -1,0 +1,137 @@
+"""Gaps in membranes: how many a network leaves, how many a repair closes, and how many it closes where none was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label
+
+from ..checks import InputError
+from ._masks import EIGHT, SMALLEST_CELL_PX, annotated, check_masks, skeleton, without_small
+
+SMALLEST_GAP_PX = 3
+"""A run of fewer skeleton pixels without membrane is no gap: lines of pixels that are shifted leave such runs."""
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Gaps of a network's membranes and what a repair made of them; ``a + b`` pools two images.
+
+    Attributes:
+        gaps: Stretches of reference membrane that the network lacks.
+        closed: Those of them that the repair closed.
+        falsely_closed: Connections that the repair made where the reference has no membrane.
+    """
+
+    gaps: int
+    closed: int
+    falsely_closed: int
+
+    def __add__(self, other: Gaps) -> Gaps:
+        return Gaps(self.gaps + other.gaps, self.closed + other.closed, self.falsely_closed + other.falsely_closed)
+
+
+def count_gaps(
+    network: np.ndarray,
+    refined: np.ndarray,
+    reference: np.ndarray,
+    *,
+    tolerance_px: float,
+    smallest_px: int = SMALLEST_GAP_PX,
+    ignored: np.ndarray | None = None,
+) -> Gaps:
+    """Count gaps, those closed, and false closings.
+
+    A pixel of the reference's skeleton is *covered* when a membrane pixel within the tolerance has it as its nearest
+    skeleton pixel; so membrane that merely ends nearby covers nothing ahead of it, and a gap keeps its length.
+    A *gap* is a run (8 neighbours) of at least `smallest_px` uncovered pixels; a whole missing edge, or a whole
+    missing network, is one run. Skeleton within the tolerance of the picture's edge or of ignored pixels is not
+    looked at, since what covers it may lie beyond; runs that come from there count if the rest is long enough.
+    A gap is *closed* when no run of `smallest_px` in it is left uncovered.
+
+    A *false closing* is made by a piece (8 neighbours) of the pixels that the repair added, further than the tolerance
+    from the reference membrane, that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
+    k - 1 of them, the number of regions cut in two or of parts joined. Pieces that touch in one place (spurs,
+    thickening) or none (blobs) join nothing and are not counted. Background regions and parts of membrane too small
+    for a cell are taken for flaws: they are filled, or not seen.
+
+    Args:
+        network: (H, W) boolean, the membrane of the network.
+        refined: The membrane after repair; the network's own counts its gaps, none of them closed.
+        reference: The true membrane.
+        tolerance_px: How far membranes may lie apart and still be the same, at least 0.
+        smallest_px: Length of the shortest gap.
+        ignored: Boolean mask of pixels without annotation.
+
+    Raises:
+        InputError: For different shapes, a mask that is not boolean, or a negative tolerance.
+    """
+    check_masks(network=network, refined=refined, reference=reference, ignored=ignored)
+    if not tolerance_px >= 0:
+        raise InputError(f"tolerance_px is {tolerance_px}, wanted a distance of 0 or more")
+    network, refined, reference = (annotated(mask, ignored) for mask in (network, refined, reference))
+    unknown = np.zeros(reference.shape, bool) if ignored is None else ignored
+    gaps, closed = _count_gaps(
+        network, refined, skeleton(reference), unknown=unknown, tolerance_px=tolerance_px, smallest_px=smallest_px
+    )
+    far = _distance_px(reference | unknown) > tolerance_px
+    return Gaps(gaps, closed, _count_false(network, refined, far))
+
+
+def share_closed(counts: Gaps) -> float:
+    """Closed gaps of all gaps, in [0, 1]; NaN when there is no gap."""
+    return counts.closed / counts.gaps if counts.gaps else math.nan
+
+
+def share_false(counts: Gaps) -> float:
+    """False closings of all closings, in [0, 1]; NaN when nothing was closed."""
+    closings = counts.closed + counts.falsely_closed
+    return counts.falsely_closed / closings if closings else math.nan
+
+
+def _count_gaps(
+    network: np.ndarray,
+    refined: np.ndarray,
+    line: np.ndarray,
+    *,
+    unknown: np.ndarray,
+    tolerance_px: float,
+    smallest_px: int,
+) -> tuple[int, int]:
+    """Number of gaps, and of those that are closed."""
+    if not line.any():
+        return 0, 0
+    distance_px, nearest = distance_transform_edt(~line, return_indices=True)
+
+    def uncovered(mask: np.ndarray) -> np.ndarray:
+        near = mask & (distance_px <= tolerance_px)
+        bare = line.copy()
+        bare[nearest[0][near], nearest[1][near]] = False
+        return bare
+
+    looked_at = _distance_px(np.pad(unknown, 1, constant_values=True))[1:-1, 1:-1] > tolerance_px
+    gaps = without_small(uncovered(network) & looked_at, smallest_px, neighbourhood=EIGHT)
+    labels, number = label(gaps, EIGHT)
+    left = without_small(uncovered(refined) & gaps, smallest_px, neighbourhood=EIGHT)
+    return number, number - len(np.unique(labels[left]))
+
+
+def _count_false(network: np.ndarray, refined: np.ndarray, far: np.ndarray) -> int:
+    """Connections made by pieces of what the repair added far from the reference membrane."""
+    filled = ~without_small(~refined, SMALLEST_CELL_PX)
+    pieces = np.pad(label(filled & ~network & far, EIGHT)[0], 1)
+    membrane = without_small(filled & (pieces[1:-1, 1:-1] == 0), SMALLEST_CELL_PX, neighbourhood=EIGHT)
+    solid = np.pad(membrane, 1, constant_values=True)
+    joined = 0
+    for number, (rows, columns) in enumerate(find_objects(pieces), start=1):
+        window = (slice(rows.start - 1, rows.stop + 1), slice(columns.start - 1, columns.stop + 1))
+        touched = binary_dilation(pieces[window] == number, EIGHT) & solid[window]
+        joined += max(label(touched, EIGHT)[1] - 1, 0)
+    return joined
+
+
+def _distance_px(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the mask; infinite where the mask is empty."""
+    return np.asarray(distance_transform_edt(~mask)) if mask.any() else np.full(mask.shape, np.inf)
