@@ -22,7 +22,9 @@ COMMANDS = {
     "train": "Train a model on annotated images; plans from the data when no recipe is given.",
     "evaluate": "Score predictions against references.",
     "models": "List the models that come with CellProof, or show the card of a model file.",
+    "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
+    "simulate": "Draw pictures with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
     "demo": "Segment a real and a simulated picture that come with CellProof.",
     "doctor": "Check this installation and say what it can do.",
 }

@@ -90,3 +90,14 @@ def record(rng: np.random.Generator, light: np.ndarray, microscope: Microscope) 
     photons = expected + deviation * rng.standard_normal(light.shape, np.float32)
     counts = _OFFSET_COUNTS + photons * (_TYPICAL_COUNTS / microscope.photons)
     return np.asarray(np.clip(np.rint(counts), 0, _FULL_WELL_COUNTS), np.uint16)
+
+
+def develop(counts: np.ndarray, *, full_scale: float) -> np.ndarray:
+    """Eight bits as a person exports them for a figure: the camera's offset is 0, ``full_scale`` objects are 255.
+
+    Args:
+        counts: From `record`.
+        full_scale: Light that becomes 255, in typical objects; what is brighter is cut.
+    """
+    levels = (counts.astype(np.float32) - 0.6 * _OFFSET_COUNTS) * (255 / (full_scale * _TYPICAL_COUNTS))
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)

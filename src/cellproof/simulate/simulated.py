@@ -23,14 +23,45 @@ class Simulated:
     labels: np.ndarray
 
 
+@dataclass(frozen=True)
+class SimulatedTissue:
+    """A simulated picture of cells side by side and the truth of every pixel, before blur and noise.
+
+    Attributes:
+        image: (H, W) or (H, W, 3) uint8.
+        class_map: (H, W) uint8; 0 inside cells, 1 membrane, 2 nucleus where the specimen shows nuclei.
+        cells: (H, W) int32; 1…n what membranes enclose, nuclei included, 0 on membranes, which belong to no cell.
+            Each cell is one 4-connected piece, and pieces of different cells touch nowhere.
+        nuclei: (H, W) int32; 1…m, 0 elsewhere. Each lies in one cell and touches no membrane.
+        dim: (H, W) boolean; membrane that hardly shows in the picture.
+        thickness_px: (H, W) float32; width of the membrane at each of its pixels, 0 elsewhere.
+    """
+
+    image: np.ndarray
+    class_map: np.ndarray
+    cells: np.ndarray
+    nuclei: np.ndarray
+    dim: np.ndarray
+    thickness_px: np.ndarray
+
+
+def check_shape(shape: tuple[int, int]) -> None:
+    """Refuse a picture without pixels.
+
+    Raises:
+        InputError: Naming the shape.
+    """
+    if min(shape) < 1:
+        raise InputError(f"shape is {shape}, wanted at least one row and one column")
+
+
 def check_field(shape: tuple[int, int], *, count: int, diameter_px: tuple[float, float], clumping: float) -> None:
     """Refuse a field of objects that cannot be drawn.
 
     Raises:
         InputError: An empty picture, a negative count, diameters below 4 px or out of order, or a share out of range.
     """
-    if min(shape) < 1:
-        raise InputError(f"shape is {shape}, wanted at least one row and one column")
+    check_shape(shape)
     if count < 0:
         raise InputError(f"count is {count}, wanted 0 or more")
     if not 4 <= diameter_px[0] <= diameter_px[1]:

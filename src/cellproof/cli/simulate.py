@@ -1,0 +1,110 @@
+"""`cellproof simulate`: pictures with exact truth, to train on, to test with and to learn the commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..simulations import Plan, Simulation
+
+
+class KindOption(StrEnum):
+    """Specimens."""
+
+    liver = "liver"
+    honeycomb = "honeycomb"
+    nuclei = "nuclei"
+    histology = "histology"
+
+
+class QualityOption(StrEnum):
+    """How good the pictures are."""
+
+    good = "good"
+    low = "low"
+
+
+def simulate_command(
+    kind: Annotated[KindOption, typer.Argument(metavar="KIND", help="liver, honeycomb, nuclei or histology.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set; new, empty or ours.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Pictures wanted; what is there already is kept.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw; picture k depends on it and k alone.")] = 0,
+    size: Annotated[int, typer.Option(min=64, help="Rows and columns of a picture.")] = 512,
+    quality: Annotated[QualityOption, typer.Option(help="low: blurred, grainy and unevenly lit.")] = QualityOption.good,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Simulate annotated pictures: a folder that `cellproof train` reads as it is.
+
+    liver: cells with red membranes and green nuclei. honeycomb: a grey monolayer. nuclei: fluorescent. histology:
+    H&E. Liver and honeycomb come with class maps in masks/ and ids of the cells in cells/, the others with ids.
+    """
+    from ..simulations import Plan, simulate_files
+
+    plan = Plan(kind=kind.value, seed=seed, size=size, quality=quality.value)
+    with watching() as progress:
+        simulation = simulate_files(plan, out, count=count, progress=progress)
+    if as_json:
+        show_json(plan, simulation)
+    else:
+        show_simulation(plan, simulation)
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("drawing", total=None)
+        yield lambda done, wanted: bar.update(task, completed=done, total=wanted)
+
+
+def show_simulation(plan: Plan, simulation: Simulation) -> None:
+    """What was made, where it is, and what to type next."""
+    from ..simulations import KINDS
+
+    made, kept = len(simulation.made), len(simulation.kept)
+    before = f", {kept} there before" if kept else ""
+    typer.echo(f"{made} picture{'' if made == 1 else 's'} of {plan.kind} made, {plan.size} × {plan.size} px{before}")
+    masks = ", ".join(f"{value} {name}" for value, name in enumerate(KINDS[plan.kind].classes))
+    typer.echo(f"pictures: {simulation.out / 'images'}")
+    if KINDS[plan.kind].has_cells:
+        typer.echo(f"truth: {simulation.out / 'masks'} ({masks}) and {simulation.out / 'cells'} (ids)")
+    else:
+        typer.echo(f"truth: {simulation.out / 'masks'} (ids)")
+    typer.echo(f"next: {next_command(simulation)}")
+
+
+def show_json(plan: Plan, simulation: Simulation) -> None:
+    """The same as one JSON document."""
+    from ..io import format_json
+
+    typer.echo(
+        format_json(
+            {
+                "out": simulation.out,
+                "plan": plan,
+                "made": simulation.made,
+                "kept": simulation.kept,
+                "next": next_command(simulation),
+            }
+        )
+    )
+
+
+def next_command(simulation: Simulation) -> str:
+    """A training where there are pictures enough for one, else their segmentation."""
+    if len(simulation.made) + len(simulation.kept) < 2:
+        return f"cellproof segment {shlex.quote(str(simulation.out / 'images'))} --out RESULTS"
+    return f"cellproof train {shlex.quote(str(simulation.out))} --out RUN"
