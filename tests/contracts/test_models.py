@@ -13,14 +13,25 @@ from torch import nn
 
 from cellproof import models
 
-PARAMETERS = {"unet": 7_240_258}
+PARAMETERS = {"fc_densenet": 9_314_898, "fcn8s": 134_270_278, "unet": 7_240_258}
 """Parameters of each architecture with its default options, 1 channel in and 2 out."""
+
+TINY = {
+    "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
+    "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},
+    "unet": {"width": 4},
+}
+"""Options that make a network thin enough for the tests below."""
+
+
+def test_every_architecture_has_a_stored_parameter_count_and_tiny_options():
+    assert sorted(PARAMETERS) == sorted(TINY) == models.names()
 
 
 def small(name: str) -> nn.Module:
     """A thin network whose running statistics have seen a batch, in evaluation mode."""
     torch.manual_seed(0)
-    network = models.load(name, in_channels=2, out_channels=3, width=4)
+    network = models.load(name, in_channels=2, out_channels=3, **TINY[name])
     network.train()
     with torch.no_grad():
         network(torch.randn(4, 2, 32, 32))
@@ -30,10 +41,6 @@ def small(name: str) -> nn.Module:
 @pytest.fixture(params=models.names())
 def network(request: pytest.FixtureRequest) -> nn.Module:
     return small(request.param)
-
-
-def test_every_architecture_has_a_stored_parameter_count():
-    assert sorted(PARAMETERS) == models.names()
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -91,7 +98,7 @@ def test_the_state_survives_a_round_trip_bit_for_bit(name):
     torch.save(network.state_dict(), stored)
     stored.seek(0)
     torch.manual_seed(1)
-    other = models.load(name, in_channels=2, out_channels=3, width=4).eval()
+    other = models.load(name, in_channels=2, out_channels=3, **TINY[name]).eval()
     assert not torch.equal(other(image), network(image))
     other.load_state_dict(torch.load(stored, weights_only=True))
     assert torch.equal(other(image), network(image))
