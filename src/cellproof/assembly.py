@@ -16,6 +16,7 @@ from .data.folds import Fold
 from .io import read_model
 from .losses.instance_loss import InstanceWeights, instance_loss
 from .models import load as load_architecture
+from .models._vgg16 import holds_vgg16, load_vgg16
 from .pipeline import find_model
 from .training.batch import Batch
 from .training.options import LoopOptions
@@ -50,10 +51,15 @@ def build_module(recipe: Recipe, description: Description) -> nn.Module:
 def start_from(module: nn.Module, model: str) -> tuple[int, int]:
     """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
 
+    A safetensors file of torchvision's VGG-16 starts an fcn8s.
+
     Returns:
         Numbers of tensors copied and of tensors in the module.
     """
-    _, tensors = read_model(find_model(model))
+    path = find_model(model)
+    if holds_vgg16(path):
+        return load_vgg16(module, path)
+    _, tensors = read_model(path)
     own = module.state_dict()
     copied = 0
     for name, value in own.items():
