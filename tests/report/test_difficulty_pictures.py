@@ -103,7 +103,7 @@ def test_the_colours_of_a_heat_map_run_from_0_to_the_top_that_it_names():
     np.testing.assert_array_equal(row[4].rgb[5, 0], INFERNO[int(0.0401 * 20 * 255)])
     np.testing.assert_array_equal(row[5].rgb[5, 0], INFERNO[int(0.0401 / 0.05 * 255)])
     assert (row[5].rgb[6] == row[5].rgb[30, 30]).all()
-    assert [end_of_scale(top) for top in (0.05, 1.0)] == ["≥ 0.05", "1"]
+    assert [end_of_scale(top) for top in (0.05, 1.0)] == ["0.05 or more", "1"]
 
 
 def test_pictures_of_a_row_are_of_one_size_however_small():

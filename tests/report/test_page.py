@@ -196,7 +196,7 @@ def test_further_pictures_of_an_example_have_their_captions_and_heat_maps_a_scal
     assert page.values("img", "alt")[4:] == ["Difficult pixels of <i>1</i>", "Entropy of <i>1</i>", "Turns of <i>1</i>"]
     captions = "".join(page.text)
     assert re.search(r"Entropy: *0\s*1\s", captions)
-    assert re.search(r"Turns: *0\s*≥ 0.05\s", captions)
+    assert re.search(r"Turns: *0\s*0.05 or more\s", captions)
     assert page.values("span", "class").count("scale") == 3  # one of them in the legend
 
 

@@ -151,7 +151,7 @@ def test_the_report_shows_every_image_and_links_its_overlay(segment, two, tmp_pa
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     for name in ("disks4", "disks0"):
         assert f'href="{name}_overlay.png"' in page
-    assert page.count("data:image/jpeg;base64,") == 4
+    assert page.count("data:image/jpeg;base64,") == 2 * 3  # overlay, difficulty, difficult pixels
     assert "torch, f32, on cpu" in page
 
 

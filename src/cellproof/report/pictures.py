@@ -46,7 +46,7 @@ class Figure:
 
 def end_of_scale(top: float) -> str:
     """What stands at the palest end of a heat map's scale, for values that nowhere exceed 1."""
-    return "1" if top == 1 else f"≥ {top:g}"
+    return "1" if top == 1 else f"{top:g} or more"
 
 
 def inline_picture(rgb: np.ndarray, *, max_px: int = 400) -> Picture:
