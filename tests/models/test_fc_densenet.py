@@ -42,7 +42,7 @@ def test_the_channels_after_each_block_are_those_of_the_paper(published):
     seen = []
     for block in (*published.down, published.bottleneck, *published.up):
         block.register_forward_hook(lambda _, given, added: seen.append(given[0].shape[1] + added.shape[1]))
-    published(torch.empty(1, 3, 32, 32, device="meta"))
+    published(torch.empty(2, 3, 32, 32, device="meta"))
     assert seen == [112, 192, 304, 464, 656, 896, 1088, 816, 576, 384, 256]
     layers, skips, added = [4, 5, 7, 10, 12], [], 15 * 16
     expected = [48]
@@ -153,10 +153,15 @@ def test_the_openvino_graph_of_an_fc_densenet_equals_the_network_at_another_size
 
 
 def test_an_fc_densenet_without_memory_draws_no_weights(monkeypatch):
-    for name in ("kaiming_uniform_", "zeros_"):
-        monkeypatch.setattr(nn.init, name, lambda *arguments, **options: pytest.fail("drew weights"))
+    # torch's own layers draw as for a leaky ReLU, on the meta device too.
+    def draw(weight, *, nonlinearity="leaky_relu", **options):
+        assert nonlinearity == "leaky_relu"
+
+    monkeypatch.setattr(nn.init, "kaiming_uniform_", draw)
     with torch.device("meta"):
         assert thin().first.weight.is_meta
+    with pytest.raises(AssertionError, match="relu"):
+        thin()
 
 
 @pytest.mark.parametrize(
