@@ -60,6 +60,7 @@ RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
+    paper=st.none(),
 )
 
 
@@ -80,7 +81,7 @@ def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
 
 def test_the_default_recipe_is_the_documented_one():
     recipe = read_recipe("nuclei")
-    assert (recipe.training.horizon, recipe.training.patch_px, recipe.training.batch) == (6000, 256, 4)
+    assert (recipe.training.steps, recipe.training.patch_px, recipe.training.batch) == (7000, 256, 4)
     assert recipe.model.options == {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
     assert recipe.heads == HeadsConfig(boundary=True, distance=True, flows=True)
 

@@ -117,8 +117,8 @@ class _Display:
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
-    """Show the plan on stdout and progress on stderr while a training runs."""
+def watching(*, quiet: bool = False) -> Iterator[Watcher]:
+    """Show the plan on stdout, or nowhere, and progress on stderr while a training runs."""
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -135,7 +135,7 @@ def watching() -> Iterator[Watcher]:
     )
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         display = _Display(console, bar, bar.add_task("reading", total=None, words=""))
-        yield Watcher(say=typer.echo, step=display.step, page=training_page)
+        yield Watcher(say=console.print if quiet else typer.echo, step=display.step, page=training_page)
 
 
 def words(progress: Progress) -> str:

@@ -1,0 +1,269 @@
+"""Wiring: what a trained network and repairs of its class maps are worth on membranes (Matsuzuki and Hotta 2020)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import add
+
+import numpy as np
+
+from .batches import load_sample
+from .config import DataConfig, PaperSet, RepairConfig
+from .data.description import Description
+from .data.index import Record
+from .data.normalisation import fit_channels
+from .difficulty.disagreement import Poll
+from .difficulty.measures import DifficultyMaps, difficulty_maps
+from .inference.activate import Maps
+from .inference.predict import predict
+from .metrics import partition, pixel
+from .metrics.gaps import share_closed, share_false
+from .metrics.membranes import MembraneImage, count_membranes, membrane_rows
+from .metrics.ranking import auroc
+from .pipeline import Model
+from .refine.reassign import reassign
+from .refine.reconnect import Gap, close_gaps, find_gaps
+from .study_data import class_number
+from .types import IGNORE
+
+REPAIRS = ("none", "reassign", "reconnect")
+"""What is done with a network's class map before it is scored."""
+
+THRESHOLDS = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+"""Least evidence of a gap that is closed, of which validation chooses."""
+
+_WIDTH = "mean width px prediction"
+
+NOTHING_CLOSED = 1.01
+"""A threshold that no evidence reaches."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Numbers of the classes that the repairs speak of.
+
+    Attributes:
+        connected: The membrane.
+        rest: What difficult pixels become last.
+        compact: What they become before; None for none.
+        classes: Names of all classes.
+        tolerance_px: How far membranes may lie from the reference's and still be the same.
+    """
+
+    connected: int
+    rest: int
+    compact: int | None
+    classes: tuple[str, ...]
+    tolerance_px: float
+
+
+def find_roles(config: PaperSet, description: Description) -> Roles:
+    """Roles of the classes of a set.
+
+    Raises:
+        InputError: A class is not there.
+    """
+    return Roles(
+        connected=class_number(description, config.connected),
+        rest=class_number(description, config.rest),
+        compact=class_number(description, config.compact) if config.compact else None,
+        classes=description.classes,
+        tolerance_px=config.tolerance_px,
+    )
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A picture with its reference and what a network says of it.
+
+    Attributes:
+        name: Of the picture.
+        image: (C, H, W) float32, normalised.
+        reference: (H, W) uint8, 255 not annotated.
+        probabilities: (K, H, W) float32.
+        tta: (H, W) disagreement between flips and quarter turns; None where only one view was taken.
+    """
+
+    name: str
+    image: np.ndarray
+    reference: np.ndarray
+    probabilities: np.ndarray
+    tta: np.ndarray | None
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """(H, W) uint8, the likeliest class; not annotated pixels are marked, for no repair may build on them."""
+        classes: np.ndarray = self.probabilities.argmax(axis=0).astype(np.uint8)
+        classes[~self.annotated] = IGNORE
+        return classes
+
+    @property
+    def annotated(self) -> np.ndarray:
+        """(H, W) bool."""
+        mask: np.ndarray = self.reference != IGNORE
+        return mask
+
+    @cached_property
+    def difficulty(self) -> DifficultyMaps:
+        """All measures of its difficulty; the mean that the difficult pixels lie below is of annotated ones."""
+        return difficulty_maps(self.probabilities, tta=self.tta, within=self.annotated)
+
+
+def predict_record(model: Model, record: Record, description: Description, *, views: bool) -> Predicted:
+    """What a model says of an annotated picture.
+
+    Args:
+        model: Of classes, without instance heads.
+        record: The picture.
+        description: Of its mask.
+        views: Whether the disagreement between eight views is wanted too; the prediction itself is that of the
+            picture as it came, as in the paper.
+
+    Raises:
+        InputError: Picture or mask cannot be used.
+    """
+    header = model.header
+    sample, _ = load_sample(record, description, DataConfig(normalisation=header.normalisation))
+    poll, seen = Poll(), list[np.ndarray]()
+
+    def each(member: int, maps: Maps) -> None:
+        poll.add(member, maps.probabilities)
+        if not seen:
+            seen.append(maps.probabilities.copy())
+
+    maps = predict(
+        model.engines,
+        fit_channels(sample.image, header.in_channels),
+        heads=header.heads,
+        stride_px=header.stride_px,
+        halo_px=header.receptive_field_px,
+        temperature=header.temperature,
+        tta=views,
+        each=each if views else None,
+    )
+    as_it_came = seen[0] if views else maps.probabilities
+    return Predicted(record.name, sample.image, sample.class_map, as_it_came, poll.between_views() if views else None)
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """Class maps of one picture, by repair; gaps are searched once for all thresholds."""
+
+    picture: Predicted
+    roles: Roles
+    repair: RepairConfig
+
+    @cached_property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Places where the membrane may be interrupted."""
+        return find_gaps(
+            self.picture.classes,
+            self.picture.probabilities[self.roles.connected],
+            connected=self.roles.connected,
+            longest_px=self.repair.longest_gap_px,
+        )
+
+    def classes(self, repair: str, *, threshold: float) -> np.ndarray:
+        """(H, W) uint8 after a repair of `REPAIRS`."""
+        roles, own = self.roles, self.picture.classes
+        if repair == "reassign":
+            return reassign(
+                own,
+                self.picture.difficulty.difficult,
+                connected=roles.connected,
+                rest=roles.rest,
+                compact=roles.compact,
+                rounds=self.repair.rounds,
+            )
+        if repair == "reconnect":
+            return close_gaps(
+                own,
+                self.gaps,
+                connected=roles.connected,
+                rest=roles.rest,
+                threshold=threshold,
+                spur_px=self.repair.spur_px,
+            ).class_map
+        return own
+
+    def count(self, repair: str, *, threshold: float) -> MembraneImage:
+        """Membrane counts after a repair."""
+        picture, roles = self.picture, self.roles
+        return count_membranes(
+            self.classes(repair, threshold=threshold) == roles.connected,
+            picture.reference == roles.connected,
+            network=picture.classes == roles.connected,
+            tolerance_px=roles.tolerance_px,
+            ignored=~picture.annotated,
+        )
+
+
+def choose_threshold(pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig) -> float:
+    """Threshold of `reconnect` that serves the enclosed cells of validation pictures best.
+
+    Of the thresholds whose closings are false no more often than `most_false` in all, the one of the lowest adapted
+    Rand error; of equals the one that closes more. `NOTHING_CLOSED` where there is none.
+    """
+    repaired = [Repaired(picture, roles, repair) for picture in pictures]
+    best, chosen = (np.inf, 0.0), NOTHING_CLOSED
+    for threshold in (NOTHING_CLOSED, *sorted(THRESHOLDS, reverse=True)):
+        counts = [one.count("reconnect", threshold=threshold) for one in repaired]
+        gaps = reduce(add, [count.gaps for count in counts])
+        error = partition.adapted_rand_error(reduce(add, [count.partition for count in counts]))
+        false, closed = share_false(gaps), share_closed(gaps)
+        key = (float(error), -(0.0 if np.isnan(closed) else closed))
+        if not false > repair.most_false and key < best:
+            best, chosen = key, threshold
+    return chosen
+
+
+def score_repairs(
+    pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig, *, threshold: float
+) -> dict[str, dict[str, float]]:
+    """Every score of every repair on the pictures of a fold, pooled over them: repair → name → value."""
+    repaired = [Repaired(picture, roles, repair) for picture in pictures]
+    scores = {method: _score(repaired, method, threshold) for method in REPAIRS}
+    own_px = scores["none"][_WIDTH]
+    for values in scores.values():
+        values["width change %"] = 100 * (values[_WIDTH] / own_px - 1) if own_px else math.nan
+    return scores
+
+
+def _score(repaired: Sequence[Repaired], method: str, threshold: float) -> dict[str, float]:
+    names = repaired[0].roles.classes
+    confusion = reduce(
+        add,
+        [
+            pixel.confusion(one.classes(method, threshold=threshold), one.picture.reference, classes=len(names))
+            for one in repaired
+        ],
+    )
+    scores = {
+        f"{title} {name}": float(value)
+        for title, formula in (("recall", pixel.recall), ("precision", pixel.precision), ("IoU", pixel.iou))
+        for name, value in zip(names, formula(confusion), strict=True)
+    }
+    scores["mean IoU"] = pixel.mean_over_classes(confusion, pixel.iou)
+    for row in membrane_rows([one.count(method, threshold=threshold) for one in repaired]):
+        if row.averaging == "pooled":
+            scores[f"{row.metric} {row.class_or_threshold}".strip()] = row.value
+    return scores
+
+
+def score_difficulty(pictures: Sequence[Predicted]) -> dict[str, float]:
+    """AUROC of each measure of difficulty against wrong pixels, pooled over annotated pixels; name → value.
+
+    The paper's map is a measure of two values.
+    """
+    wrong = np.concatenate([(p.classes != p.reference)[p.annotated] for p in pictures])
+    names = [name for name, _ in pictures[0].difficulty.named()]
+    measures = {
+        name: np.concatenate([dict(p.difficulty.named())[name][p.annotated] for p in pictures]) for name in names
+    }
+    measures["difficult (f < mean)"] = np.concatenate([p.difficulty.difficult[p.annotated] for p in pictures]).astype(
+        float
+    )
+    return {name: auroc(values, wrong) for name, values in measures.items()}

@@ -1,0 +1,229 @@
+"""Wiring: what is known of a reproduction becomes tables, its report and the lines on the screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import msgspec
+import numpy as np
+
+from .config import PaperConfig, PaperProfile
+from .membrane_study import REPAIRS, Predicted
+from .report.difficulty_pictures import Captioned, difficulty_row, inline_figures
+from .report.overlay import class_overlay
+from .report.study_page import StudyPictures, StudyReport, StudyTable, study_report
+
+PICTURE_PX = 300
+
+_SHOWN = (
+    "recall membrane",
+    "precision membrane",
+    "recall nucleus",
+    "precision nucleus",
+    "mean IoU",
+    "share of gaps closed",
+    "share of closings false",
+    "clDice",
+    "Betti-0 error",
+    "Betti-1 error",
+    "adapted Rand error",
+    "VI split",
+    "VI merge",
+    "merged cells",
+    "split cells",
+    "mean width px prediction",
+    "width change %",
+)
+"""Columns of the report's tables, in this order; everything else is in the CSV file."""
+
+
+_TELLING = (
+    "recall membrane",
+    "precision membrane",
+    "share of gaps closed",
+    "share of closings false",
+    "adapted Rand error",
+    "mean width px prediction",
+)
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """One trained network on the test pictures of one fold.
+
+    Attributes:
+        study: Name of the set, with a word where it is simulated.
+        network: Name in the tables.
+        fold: From 1 on.
+        learned: Pictures learned from.
+        scored: Pictures scored.
+        threshold: Of `reconnect`, chosen on the validation pictures.
+        repairs: Repair → metric → value.
+        difficulty: Measure → AUROC against wrong pixels.
+    """
+
+    study: str
+    network: str
+    fold: int
+    learned: int
+    scored: int
+    threshold: float
+    repairs: dict[str, dict[str, float]]
+    difficulty: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric over folds: mean, and sample standard deviation where there are several values.
+
+    Attributes:
+        study: Name of the set.
+        network: Name of the network.
+        repair: One of `REPAIRS`; "difficulty" for a measure of difficulty.
+        metric: What was measured.
+        mean: Over the folds where it is defined; None where it is in none.
+        sd: Of the same; None for one value.
+        folds: Number of values.
+    """
+
+    study: str
+    network: str
+    repair: str
+    metric: str
+    mean: float | None
+    sd: float | None
+    folds: int
+
+    @property
+    def text(self) -> str:
+        """Mean ± standard deviation, a dash where it is undefined."""
+        if self.mean is None:
+            return "–"
+        digits = 3 if abs(self.mean) < 10 else 1
+        spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
+        return f"{self.mean:.{digits}f}{spread}"
+
+
+def summarise(scored: Sequence[Scored]) -> list[Line]:
+    """Mean and standard deviation over folds of every metric, in the order in which they were measured."""
+    values: dict[tuple[str, str, str, str], list[float]] = {}
+    for one in scored:
+        for repair, metrics in [*one.repairs.items(), ("difficulty", one.difficulty)]:
+            for metric, value in metrics.items():
+                values.setdefault((one.study, one.network, repair, metric), []).append(value)
+    return [_line(key, found) for key, found in values.items()]
+
+
+def _line(key: tuple[str, str, str, str], found: Sequence[float]) -> Line:
+    defined = [value for value in found if not math.isnan(value)]
+    return Line(
+        *key,
+        mean=fmean(defined) if defined else None,
+        sd=stdev(defined) if len(defined) > 1 else None,
+        folds=len(defined),
+    )
+
+
+def columns(lines: Sequence[Line], note: str) -> dict[str, list[object]]:
+    """The lines as columns of a CSV file; every row says how large the reproduction was."""
+    return {
+        "set": [line.study for line in lines],
+        "network": [line.network for line in lines],
+        "size": [note for _ in lines],
+        "repair": [line.repair for line in lines],
+        "metric": [line.metric for line in lines],
+        "mean": [line.mean for line in lines],
+        "sd": [line.sd for line in lines],
+        "folds": [line.folds for line in lines],
+    }
+
+
+def screen(lines: Sequence[Line]) -> str:
+    """The most telling metrics of every network and repair, one line each."""
+    rows: list[tuple[str, ...]] = [
+        ("set", "network", "repair", "recall", "precision", "gaps closed", "false", "Rand error", "width px")
+    ]
+    cells = {(x.study, x.network, x.repair, x.metric): x.text for x in lines}
+    for study, network, repair in dict.fromkeys((x.study, x.network, x.repair) for x in lines):
+        if repair in REPAIRS:
+            rows.append(
+                (study, network, repair, *(cells.get((study, network, repair, name), "–") for name in _TELLING))
+            )
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
+    """For each set: the repairs of each network, and how well each measure of difficulty ranks its errors."""
+    lines, made = summarise(scored), []
+    for study in dict.fromkeys(line.study for line in lines):
+        own = [line for line in lines if line.study == study]
+        folds = max(one.fold for one in scored if one.study == study)
+        size = f"{note}; mean ± standard deviation over {folds} folds" if folds > 1 else f"{note}; one fold"
+        repairs = [line for line in own if line.repair != "difficulty"]
+        there = {line.metric for line in repairs}
+        made.append(_table(f"{study}: repairs", size, repairs, [name for name in _SHOWN if name in there], REPAIRS))
+        measures = [line for line in own if line.repair == "difficulty"]
+        names = list(dict.fromkeys(line.metric for line in measures))
+        made.append(_table(f"{study}: AUROC of difficulty against wrong pixels", size, measures, names, ["difficulty"]))
+    return made
+
+
+def _table(title: str, note: str, lines: Sequence[Line], metrics: Sequence[str], repairs: Iterable[str]) -> StudyTable:
+    cells: Mapping[tuple[str, str, str], str] = {(x.network, x.repair, x.metric): x.text for x in lines}
+    rows = tuple(
+        (network, repair, *(cells.get((network, repair, metric), "–") for metric in metrics))
+        for network in dict.fromkeys(line.network for line in lines)
+        for repair in repairs
+    )
+    return StudyTable(title, note, ("network", "repair", *metrics), 2, rows)
+
+
+def pictures(title: str, picture: Predicted, maps: Mapping[str, np.ndarray], colours: Sequence[str]) -> StudyPictures:
+    """A picture, its reference, its class map before and after each repair, and its difficulty."""
+
+    def drawn(classes: np.ndarray) -> np.ndarray:
+        return class_overlay(picture.image, classes, colours=colours, max_px=PICTURE_PX)
+
+    row = difficulty_row(
+        picture.image,
+        prediction=drawn(maps["none"]),
+        difficult=picture.difficulty.difficult,
+        measures=picture.difficulty.named(),
+        reference=drawn(picture.reference),
+        max_px=PICTURE_PX,
+    )
+    repaired = tuple(Captioned(f"After {name}", drawn(map_)) for name, map_ in maps.items() if name != "none")
+    return StudyPictures(title, inline_figures((*row[:3], *repaired, *row[3:]), max_px=PICTURE_PX))
+
+
+def page(
+    name: str,
+    paper: PaperConfig,
+    profile: PaperProfile,
+    scored: Sequence[Scored],
+    shown: Sequence[StudyPictures],
+    parameters: Sequence[tuple[str, str]],
+) -> str:
+    """The report as HTML."""
+    thresholds = ", ".join(f"{one.study} {one.network} fold {one.fold}: {one.threshold:g}" for one in scored)
+    return study_report(
+        StudyReport(
+            title=f"{name}, reproduced",
+            status=f"{paper.reference}. Size: {profile.note}.",
+            notes=[
+                "none: the network's own class map. reassign: the paper's, difficult pixels become membrane, nucleus "
+                "or rest. reconnect: gaps are closed along minimal paths, and dead ends removed.",
+                "Gaps: stretches of reference membrane that the network lacks. Cells: what membranes enclose. Betti "
+                "errors, merged and split cells are sums over the pictures of a fold.",
+                f"Thresholds of reconnect, chosen on validation pictures: {thresholds}.",
+            ],
+            tables=tables(scored, profile.note),
+            pictures=shown,
+            parameters=parameters,
+        )
+    )

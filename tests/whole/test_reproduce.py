@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from cellproof.checks import InputError, UsageError
+from cellproof.config import PaperProfile, PaperSet, RepairConfig, read_recipe
+from cellproof.data.description import read_description
+from cellproof.data.index import Record
+from cellproof.membrane_study import NOTHING_CLOSED, Predicted, Roles, choose_threshold, score_difficulty, score_repairs
+from cellproof.study_data import StudySet, class_number, divide_set, find_set
+from cellproof.study_page import Scored, summarise, tables
+from cellproof.types import IGNORE
+
+PAPER = """
+[paper]
+reference = "Nobody (2020)"
+protocol = "membranes"
+[[paper.sets]]
+name = "disks"
+connected = "disk"
+rest = "ground"
+[[paper.sets]]
+name = "absent"
+[paper.profiles.full]
+note = "tiny"
+folds = 3
+runs = 2
+settings = ["training.steps=2"]
+[paper.profiles.full.networks]
+one = { architecture = "unet", options = { width = 4, depth = 2 } }
+two = { architecture = "unet", options = { width = 4, depth = 2, norm = "batch_renorm" } }
+"""
+
+
+@pytest.fixture
+def recipe(annotated, no_curves):
+    annotated.recipe.write_text(annotated.recipe.read_text().replace("in_channels = 1", "in_channels = 3") + PAPER)
+    return annotated.recipe
+
+
+def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_its_scores(
+    annotated, recipe, cellproof, tmp_path
+):
+    command = ("reproduce", recipe, "--data", annotated.folder.parent, "--out", tmp_path / "out", "--device", "cpu")
+    first = cellproof(*command)
+    assert first.code == 0
+    assert "absent" in first.out
+    scored = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [(one["network"], one["fold"]) for one in scored] == [("one", 1), ("two", 1), ("one", 2), ("two", 2)]
+    assert all((one["learned"], one["scored"]) == (3, 2) for one in scored)
+    with (tmp_path / "out" / "tables.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["size"] for row in rows} == {"tiny"}
+    values = [one["repairs"]["reassign"]["recall disk"] for one in scored if one["network"] == "two"]
+    row = next(r for r in rows if (r["network"], r["repair"], r["metric"]) == ("two", "reassign", "recall disk"))
+    assert float(row["mean"]) == pytest.approx(np.mean(values))
+    assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") == 2 * 10  # of each network: image, reference, three class maps, difficult pixels, four measures
+    models = sorted((tmp_path / "out" / "runs").rglob("model.safetensors"))
+    assert len(models) == 4
+    before = [path.stat().st_mtime_ns for path in models]
+    again = cellproof(*command, "--json")
+    assert again.code == 0
+    assert [path.stat().st_mtime_ns for path in models] == before
+    assert {line["network"] for line in json.loads(again.out)["lines"]} == {"one", "two"}
+    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scored
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("--profile", "huge"), "no profile 'huge'"),
+        (("--only-set", "liver"), "no set 'liver'; there: disks, absent"),
+        (("--only-network", "three"), "no network 'three'; there: one, two"),
+        (("--quick", "--profile", "full"), "contradict each other"),
+    ],
+)
+def test_what_a_recipe_does_not_offer_is_wrong_use(recipe, cellproof, tmp_path, words, wanted):
+    outcome = cellproof("reproduce", recipe, "--data", tmp_path, "--out", tmp_path / "out", *words)
+    assert outcome.code == 2
+    assert wanted in outcome.err[-1]
+
+
+def test_a_recipe_without_a_paper_is_refused(cellproof, tmp_path):
+    outcome = cellproof("reproduce", "nuclei", "--data", tmp_path, "--out", tmp_path / "out")
+    assert outcome.code == 2
+    assert "has no section [paper]" in outcome.err[-1]
+
+
+def test_the_shipped_recipe_names_the_papers_networks_in_every_size():
+    recipe = read_recipe("matsuzuki2020")
+    assert set(recipe.paper.profiles) == {"full", "laptop", "quick"}
+    for profile in recipe.paper.profiles.values():
+        assert list(profile.networks) == ["U-Net", "FCN-8s", "FC-DenseNet-103"]
+    assert recipe.training.batch == 2
+
+
+def test_a_class_that_a_set_lacks_is_named(annotated):
+    with pytest.raises(InputError, match="no class 'membrane' in 'disks'; its classes are ground, disk"):
+        class_number(read_description(annotated.folder), "membrane")
+
+
+def test_a_set_that_is_not_there_is_simulated_and_called_so(tmp_path):
+    said = []
+    config = PaperSet(name="liver", simulate="liver")
+    profile = PaperProfile(note="", networks={}, images=4)
+    study = find_set(config, profile, data=tmp_path, out=tmp_path / "out", seed=3, say=said.append)
+    assert study.title == "liver (simulated)"
+    assert [record.name for record in study.records] == [f"liver-{k:04d}" for k in range(1, 5)]
+    assert "4 simulated pictures (liver) stand in" in said[0]
+
+
+def study_of(groups):
+    records = [Record(f"r{i}", "", None, None, group) for i, group in enumerate(groups)]
+    return StudySet(PaperSet(name="x", validation=0.25), None, records, False)
+
+
+def test_no_fold_learns_from_a_group_that_it_is_scored_on():
+    study = study_of([letter for letter in "abcd" for _ in range(5)])
+    for division in divide_set(study, PaperProfile(note="", networks={}, folds=4, runs=4), seed=0):
+        parts = [{r.name for r in part} for part in (division.train, division.validation, division.test)]
+        assert sum(map(len, parts)) == 20
+        assert len(set.union(*parts)) == 20
+        assert not {r.group for r in division.test} & {r.group for r in (*division.train, *division.validation)}
+
+
+def test_two_groups_leave_one_to_learn_from_which_validation_then_shares():
+    for division in divide_set(study_of("aaaabbbb"), PaperProfile(note="", networks={}, folds=5), seed=0):
+        assert (len(division.train), len(division.validation), len(division.test)) == (3, 1, 4)
+
+
+ROLES = Roles(connected=1, rest=0, compact=None, classes=("cell", "membrane"), tolerance_px=2.0)
+
+
+def wall(*, gap_probability: float, reference_gap: bool = False) -> Predicted:
+    """A wall between two cells with a gap of 8 px, where its probability is given."""
+    probability = np.full((40, 60), 0.02, np.float32)
+    probability[18:21] = 0.95
+    probability[18:21, 26:34] = gap_probability
+    reference = np.zeros((40, 60), np.uint8)
+    reference[18:21] = 1
+    if reference_gap:
+        reference[18:21, 26:34] = 0
+    probabilities = np.stack([1 - probability, probability])
+    return Predicted("wall", probability[None], reference, probabilities, None)
+
+
+def test_validation_chooses_a_threshold_that_closes_what_is_there():
+    chosen = choose_threshold([wall(gap_probability=0.4)], ROLES, RepairConfig())
+    assert 0 < chosen <= 0.4
+    scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), threshold=chosen)
+    assert (scores["none"]["share of gaps closed"], scores["reconnect"]["share of gaps closed"]) == (0, 1)
+    assert scores["none"]["adapted Rand error"] > scores["reconnect"]["adapted Rand error"]
+    assert abs(scores["reconnect"]["width change %"]) < 5
+    assert scores["none"]["width change %"] == 0
+
+
+def test_validation_closes_nothing_where_the_reference_has_gaps_too():
+    assert choose_threshold([wall(gap_probability=0.4, reference_gap=True)], ROLES, RepairConfig()) == NOTHING_CLOSED
+
+
+def test_difficulty_that_marks_the_wrong_pixels_ranks_them_first():
+    picture = wall(gap_probability=0.4)
+    scores = score_difficulty([picture])
+    assert scores["confidence"] == scores["margin"] == 1
+    assert scores["difficult (f < mean)"] > 0.9
+
+
+def test_pixels_without_annotation_enter_no_score():
+    whole = wall(gap_probability=0.4)
+    reference = whole.reference.copy()
+    reference[18:21, 24:36] = IGNORE
+    hidden = Predicted("wall", whole.image, reference, whole.probabilities, None)
+    scores = score_repairs([hidden], ROLES, RepairConfig(), threshold=0.1)
+    assert scores["none"]["recall membrane"] == scores["none"]["precision membrane"] == 1
+    assert math.isnan(score_difficulty([hidden])["confidence"])
+
+
+def test_lines_are_means_over_folds_of_what_is_defined():
+    def one(fold, value):
+        return Scored("s", "n", fold, 3, 2, 0.1, {"none": {"m": value, "k": 2.0}}, {"entropy": 0.5})
+
+    lines = {line.metric: line for line in summarise([one(1, 0.2), one(2, 0.4), one(3, math.nan)])}
+    assert (lines["m"].mean, lines["m"].folds) == (pytest.approx(0.3), 2)
+    assert lines["m"].sd == pytest.approx(math.sqrt(0.02))
+    assert lines["k"].text == "2.000 ± 0.000"
+    assert summarise([one(1, math.nan)])[0].text == "–"
+    assert tables([one(1, 0.2)], "note")[1].rows == (("n", "difficulty", "0.500"),)
+
+
+def test_a_quick_run_cannot_be_another_profile():
+    with pytest.raises(UsageError, match="give one of them"):
+        from cellproof.cli.reproduce import reproduce_command
+
+        reproduce_command("matsuzuki2020", data=None, out=None, quick=True, profile="laptop")
