@@ -19,6 +19,7 @@ from .difficulty.disagreement import Poll
 from .difficulty.measures import DifficultyMaps, difficulty_maps
 from .inference.activate import Maps
 from .inference.predict import predict
+from .io import read_image
 from .metrics import partition, pixel
 from .metrics.gaps import share_closed, share_false
 from .metrics.membranes import MembraneImage, count_membranes, membrane_rows
@@ -81,7 +82,7 @@ class Predicted:
 
     Attributes:
         name: Of the picture.
-        image: (C, H, W) float32, normalised.
+        image: (C, H, W) as read, for pictures.
         reference: (H, W) uint8, 255 not annotated.
         probabilities: (K, H, W) float32.
         tta: (H, W) disagreement between flips and quarter turns; None where only one view was taken.
@@ -145,7 +146,13 @@ def predict_record(model: Model, record: Record, description: Description, *, vi
         each=each if views else None,
     )
     as_it_came = seen[0] if views else maps.probabilities
-    return Predicted(record.name, sample.image, sample.class_map, as_it_came, poll.between_views() if views else None)
+    return Predicted(
+        record.name,
+        read_image(record.image).pixels[0],
+        sample.class_map,
+        as_it_came,
+        poll.between_views() if views else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -158,29 +158,26 @@ def screen(lines: Sequence[Line]) -> str:
 
 
 def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
-    """For each set: the repairs of each network, and how well each measure of difficulty ranks its errors."""
+    """For each set: what each repair makes of each network, and how well each measure of difficulty ranks errors."""
     lines, made = summarise(scored), []
     for study in dict.fromkeys(line.study for line in lines):
         own = [line for line in lines if line.study == study]
         folds = max(one.fold for one in scored if one.study == study)
         size = f"{note}; mean ± standard deviation over {folds} folds" if folds > 1 else f"{note}; one fold"
-        repairs = [line for line in own if line.repair != "difficulty"]
-        there = {line.metric for line in repairs}
-        made.append(_table(f"{study}: repairs", size, repairs, [name for name in _SHOWN if name in there], REPAIRS))
-        measures = [line for line in own if line.repair == "difficulty"]
-        names = list(dict.fromkeys(line.metric for line in measures))
-        made.append(_table(f"{study}: AUROC of difficulty against wrong pixels", size, measures, names, ["difficulty"]))
+        cells = {(line.network, line.repair, line.metric): line.text for line in own}
+        networks = list(dict.fromkeys(line.network for line in own))
+        metrics = [name for name in _SHOWN if any((network, "none", name) in cells for network in networks)]
+        rows = tuple(
+            (network, metric, *(cells.get((network, repair, metric), "–") for repair in REPAIRS))
+            for network in networks
+            for metric in metrics
+        )
+        made.append(StudyTable(f"{study}: repairs", size, ("network", "metric", *REPAIRS), 2, rows))
+        measures = tuple(dict.fromkeys(line.metric for line in own if line.repair == "difficulty"))
+        ranked = tuple((n, *(cells.get((n, "difficulty", m), "–") for m in measures)) for n in networks)
+        title = f"{study}: AUROC of difficulty against wrong pixels"
+        made.append(StudyTable(title, size, ("network", *measures), 1, ranked))
     return made
-
-
-def _table(title: str, note: str, lines: Sequence[Line], metrics: Sequence[str], repairs: Iterable[str]) -> StudyTable:
-    cells: Mapping[tuple[str, str, str], str] = {(x.network, x.repair, x.metric): x.text for x in lines}
-    rows = tuple(
-        (network, repair, *(cells.get((network, repair, metric), "–") for metric in metrics))
-        for network in dict.fromkeys(line.network for line in lines)
-        for repair in repairs
-    )
-    return StudyTable(title, note, ("network", "repair", *metrics), 2, rows)
 
 
 def pictures(title: str, picture: Predicted, maps: Mapping[str, np.ndarray], colours: Sequence[str]) -> StudyPictures:

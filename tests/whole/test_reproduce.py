@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cellproof.checks import InputError, UsageError
+from cellproof.checks import InputError
 from cellproof.config import PaperProfile, PaperSet, RepairConfig, read_recipe
 from cellproof.data.description import read_description
 from cellproof.data.index import Record
@@ -61,7 +61,9 @@ def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_it
     assert float(row["mean"]) == pytest.approx(np.mean(values))
     assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert page.count("<figure>") == 2 * 10  # of each network: image, reference, three class maps, difficult pixels, four measures
+    assert (
+        page.count("<figure>") == 2 * 10
+    )  # of each network: image, reference, three class maps, difficult pixels, four measures
     models = sorted((tmp_path / "out" / "runs").rglob("model.safetensors"))
     assert len(models) == 4
     before = [path.stat().st_mtime_ns for path in models]
@@ -191,11 +193,4 @@ def test_lines_are_means_over_folds_of_what_is_defined():
     assert lines["m"].sd == pytest.approx(math.sqrt(0.02))
     assert lines["k"].text == "2.000 ± 0.000"
     assert summarise([one(1, math.nan)])[0].text == "–"
-    assert tables([one(1, 0.2)], "note")[1].rows == (("n", "difficulty", "0.500"),)
-
-
-def test_a_quick_run_cannot_be_another_profile():
-    with pytest.raises(UsageError, match="give one of them"):
-        from cellproof.cli.reproduce import reproduce_command
-
-        reproduce_command("matsuzuki2020", data=None, out=None, quick=True, profile="laptop")
+    assert tables([one(1, 0.2)], "note")[1].rows == (("n", "0.500"),)
