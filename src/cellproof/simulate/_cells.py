@@ -141,15 +141,15 @@ def enclosed(thickness_px: np.ndarray) -> np.ndarray:
         (H, W) int32; each number is one 4-connected piece, and pieces of different numbers touch nowhere.
     """
     pieces, count = ndimage.label(thickness_px <= 0)
-    areas = np.bincount(pieces.ravel(), minlength=count + 1)
-    small = np.flatnonzero(areas[1:] < _SMALLEST_CELL_PX) + 1
-    windows = ndimage.find_objects(pieces) if small.size else []
-    for piece in small:
+    kept = np.bincount(pieces.ravel(), minlength=count + 1) >= _SMALLEST_CELL_PX
+    windows = ndimage.find_objects(pieces)
+    for piece in np.flatnonzero(~kept[1:]) + 1:
         around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in windows[piece - 1])
         beside = float(thickness_px[around].max())
+        # A picture of a few pixels may lie in a cell with no membrane in sight.
+        kept[piece] = beside <= 0
         if beside > 0:
             thickness_px[around][pieces[around] == piece] = beside
-    kept = areas >= _SMALLEST_CELL_PX
     kept[0] = False
-    number = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
+    number = np.where(kept, np.cumsum(kept), 0)
     return np.asarray(number[pieces], np.int32)

@@ -85,7 +85,8 @@ def _nuclear_light(rng: np.random.Generator, nuclei: Nuclei, microscope: Microsc
         thickness = np.clip(1 - patch.level**2, 0, 1) ** np.float32(0.3)
         layer[patch.window] += np.float32(rng.lognormal(-0.1, 0.3)) * thickness * texture[patch.window]
     light = blur(sharp, sigma_px=microscope.psf_sigma_px, haze=microscope.haze, haze_px=12)
-    return light + blur(blurred, sigma_px=microscope.psf_sigma_px + 2, haze=microscope.haze, haze_px=12)
+    light += blur(blurred, sigma_px=microscope.psf_sigma_px + 2, haze=microscope.haze, haze_px=12)
+    return light
 
 
 def _cytoplasm(rng: np.random.Generator, sheet: Sheet, nuclei: Nuclei) -> np.ndarray:
@@ -117,4 +118,5 @@ def _membrane_light(
     patches = np.clip(smooth_field(rng, shape, scale_px=40.0), 0, 1.5)
     other = np.roll(sheet.stain, shift, (0, 1)) * patches * (0.5 + microscope.haze)
     light = blur(sharp, sigma_px=microscope.psf_sigma_px, haze=microscope.haze, haze_px=14)
-    return light + blur(other, sigma_px=microscope.psf_sigma_px + 2.5, haze=0, haze_px=0)
+    light += blur(other, sigma_px=microscope.psf_sigma_px + 2.5, haze=0, haze_px=0)
+    return light
