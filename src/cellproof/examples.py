@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from .collection import Collection
 from .data.folds import Fold
 from .data.normalisation import fit_channels
-from .difficulty.confidence import confidence, difficulty_from_confidence
+from .difficulty.measures import difficulty_maps
 from .inference.predict import predict
 from .inference.torch_engine import torch_engines
 from .pipeline import label_objects
 from .run_state import ValidationExample
-from .types import ModelHeader, Sample
+from .types import IGNORE, ModelHeader, Sample
 from .validation import limited
 
 MOST_EXAMPLES = 4
@@ -64,5 +64,5 @@ def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) 
         image=sample.image,
         reference=sample.instances if has_instances and sample.instances is not None else sample.class_map,
         prediction=labels if has_instances else classes,
-        difficulty=difficulty_from_confidence(confidence(maps.probabilities), classes=header.heads.classes),
+        difficulty=difficulty_maps(maps.probabilities, within=sample.class_map != IGNORE),
     )

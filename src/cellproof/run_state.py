@@ -12,6 +12,7 @@ import numpy as np
 from .config import Recipe
 from .data.description import Description
 from .data.folds import Fold
+from .difficulty.measures import DifficultyMaps
 from .training.history import HistoryRow
 from .training.loop import Progress
 
@@ -54,14 +55,14 @@ class ValidationExample:
         image: (C, H, W) float32, normalised, at the working scale.
         reference: (H, W) object ids, or class ids with the ignore value.
         prediction: (H, W) the same of the model.
-        difficulty: (H, W) float32 in [0, 1].
+        difficulty: Measures of it.
     """
 
     name: str
     image: np.ndarray
     reference: np.ndarray
     prediction: np.ndarray
-    difficulty: np.ndarray
+    difficulty: DifficultyMaps
 
 
 @dataclass

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import __version__
+from .report.difficulty_pictures import difficulty_row, inline_figures
 from .report.overlay import class_overlay, difficulty_picture, overlay
 from .report.page import Example, TrainReport, train_report
 from .report.pictures import inline_picture
@@ -156,12 +157,23 @@ def _parameters(state: RunState) -> list[tuple[str, str]]:
 
 def _example(example: ValidationExample, state: RunState) -> Example:
     image = _for_the_eye(example.image)
+    shown, reference, prediction, white, _, *further = inline_figures(
+        difficulty_row(
+            image,
+            prediction=_drawn(image, example.prediction, state),
+            difficult=example.difficulty.difficult,
+            measures=example.difficulty.named(),
+            reference=_drawn(image, example.reference, state),
+            max_px=PICTURE_PX,
+        )
+    )
     return Example(
         name=example.name,
-        image=inline_picture(overlay(image, np.zeros(image.shape[1:], np.int32), max_px=PICTURE_PX)),
-        reference=inline_picture(_drawn(image, example.reference, state)),
-        prediction=inline_picture(_drawn(image, example.prediction, state)),
-        difficulty=inline_picture(difficulty_picture(image, example.difficulty, max_px=PICTURE_PX)),
+        image=shown.picture,
+        reference=reference.picture,
+        prediction=prediction.picture,
+        difficulty=inline_picture(difficulty_picture(image, example.difficulty.confidence, max_px=PICTURE_PX)),
+        further=(white, *further),
         caption=_caption(example, state),
     )
 

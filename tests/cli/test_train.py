@@ -80,7 +80,7 @@ def test_the_page_shows_curves_plan_scores_and_pictures_and_stops_reloading(data
     assert "Finished: 6 steps in" in page
     assert "Training curves: loss, accuracy, IoU background, IoU foreground" in page
     assert "IoU of foreground" in page
-    assert page.count("data:image/jpeg;base64,") == 4
+    assert page.count("data:image/jpeg;base64,") == 7  # four, difficult pixels, entropy, margin
     assert "a class for every pixel" in page
     assert "unet, width 4, depth 2" in page
 
