@@ -139,7 +139,7 @@ def test_an_aligned_image_is_not_copied():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 0}, "depth is 0, wanted at least 1"),
+        ({"depth": 0}, "depth is 0, wanted a whole number, at least 1"),
         ({"depth": 10**9}, "depth is 1000000000, wanted at most 12"),
         ({"in_channels": 0}, "in_channels is 0"),
         ({"dropout": 1.0}, "dropout is 1.0, wanted a probability"),

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from ..checks import InputError
-from ._batch_renorm import BatchRenorm2d
-from ._padding import pad_to_stride
+from ._any_size import AnySize
+from ._options import check_counts, check_dropout, normalisation
 
 Norm = Literal["none", "batch", "batch_renorm", "group"]
 Upsample = Literal["interpolate", "transposed"]
@@ -59,19 +59,10 @@ def build(
     Raises:
         InputError: a number out of range or an unknown word.
     """
-    for name, value in {
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        "width": width,
-        "depth": depth,
-        "max_width": max_width,
-    }.items():
-        if value < 1:
-            raise InputError(f"{name} is {value}, wanted at least 1")
+    check_counts(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth, max_width=max_width)
     if depth > DEEPEST:
         raise InputError(f"depth is {depth}, wanted at most {DEEPEST}")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout is {dropout}, wanted a probability in [0, 1)")
+    check_dropout(dropout)
     for name, word, known in (("norm", norm, get_args(Norm)), ("upsample", upsample, get_args(Upsample))):
         if word not in known:
             raise InputError(f"{name} is {word!r}, wanted one of {', '.join(known)}")
@@ -81,13 +72,8 @@ def build(
     return network
 
 
-class UNet(nn.Module):
-    """The network; `build` describes its options.
-
-    Attributes:
-        stride: Edge in pixels of the image patch under one pixel of the coarsest level.
-        receptive_field_px: Largest row or column distance at which an input pixel can change an output pixel.
-    """
+class UNet(AnySize):
+    """The network; `build` describes its options."""
 
     def __init__(
         self,
@@ -100,11 +86,8 @@ class UNet(nn.Module):
         upsample: Upsample,
         residual: bool,
     ) -> None:
-        super().__init__()
         depth = len(widths)
-        self.in_channels = in_channels
-        self.stride = 2 ** (depth - 1)
-        self.receptive_field_px = _receptive_field_px(depth, upsample)
+        super().__init__(in_channels, stride=2 ** (depth - 1), receptive_field_px=_receptive_field_px(depth, upsample))
         self.down = nn.ModuleList(
             _Block(before, after, norm=norm, residual=residual, dropout=dropout if level >= depth - 2 else 0.0)
             for level, (before, after) in enumerate(zip((in_channels, *widths), widths, strict=False))
@@ -113,23 +96,6 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(_Block(2 * fine, fine, norm=norm, residual=residual) for fine in widths[:-1])
         self.shrink = nn.MaxPool2d(2)
         self.head = nn.Conv2d(widths[0], out_channels, 1)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits (N, out_channels, H, W) of images (N, in_channels, H, W) of any size from 1 × 1.
-
-        While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
-
-        Raises:
-            InputError: the image has another number of axes or channels, or no pixels.
-        """
-        if torch.jit.is_tracing():  # type: ignore[attr-defined]  # public, but missing from the module's __all__
-            return self.forward_aligned(image)
-        if image.ndim != 4 or image.shape[1] != self.in_channels or image.numel() == 0:
-            raise InputError(
-                f"image has shape {tuple(image.shape)}, wanted (N, {self.in_channels}, H, W) with at least one pixel"
-            )
-        height, width = image.shape[-2:]
-        return self.forward_aligned(pad_to_stride(image, self.stride))[..., :height, :width]
 
     def forward_aligned(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of images whose height and width are multiples of ``stride``, without any check."""
@@ -172,14 +138,10 @@ class _Block(nn.Module):
 def _convolution(in_channels: int, out_channels: int, kernel: int, norm: Norm) -> list[nn.Module]:
     """A padded convolution and its normalisation, whose shift makes a bias superfluous."""
     convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=norm == "none")
-    if norm == "batch":
-        return [convolution, nn.BatchNorm2d(out_channels)]
-    if norm == "batch_renorm":
-        return [convolution, BatchRenorm2d(out_channels)]
     if norm == "group":
         # 8 groups where they fit; Wu & He (2018) find 2 to 32 equally good.
         return [convolution, nn.GroupNorm(next(n for n in (8, 4, 2, 1) if out_channels % n == 0), out_channels)]
-    return [convolution]
+    return [convolution, *normalisation(norm, out_channels)]
 
 
 def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Module:
