@@ -183,8 +183,8 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
     started = time.monotonic()
     watcher.say("choosing thresholds and temperature on the validation images")
     recipe = state.recipe
-    # Where the clock runs, a choice from more pixels than a validation sees would outlast it.
-    validations = 3 if state.request.seconds is None else 1
+    # Where the clock runs, a choice from more pixels than a validation sees, or from eight views, would outlast it.
+    unhurried = state.request.seconds is None
     tuned = tune(
         members,
         [collection.samples(fold.val) for fold in state.folds],
@@ -192,7 +192,8 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         heads=heads_of(recipe, collection.description),
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
-        most_pixels=validations * recipe.training.validation_pixels,
+        most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
+        views=unhurried,
     )
     state.timings.choosing_s = time.monotonic() - started
     return tuned

@@ -18,6 +18,7 @@ from .inference.torch_engine import torch_engines
 from .instances.decode import decode
 from .metrics import objects, pixel
 from .metrics.protocols import foreground_confusion
+from .pipeline import VIEWED_PIXELS
 from .types import IGNORE, Heads, InstanceOptions, Sample
 
 CALIBRATED_PIXELS = 200_000
@@ -75,7 +76,7 @@ def limited(samples: Sequence[Sample], *, most_pixels: int) -> list[Sample]:
     return [cuts[position] for position in _within(cuts, most_pixels)]
 
 
-def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channels: int) -> Maps:
+def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channels: int, tta: bool = False) -> Maps:
     """Maps of one sample at its own scale."""
     return predict(
         torch_engines([module], device=next(module.parameters()).device.type),
@@ -83,6 +84,7 @@ def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channe
         heads=heads,
         stride_px=int(module.stride),  # type: ignore[arg-type]
         halo_px=int(module.receptive_field_px),  # type: ignore[arg-type]
+        tta=tta,
     )
 
 
@@ -139,6 +141,7 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
+    views: bool,
 ) -> Tuned:
     """Choose what validation can: how objects are made, and the temperature.
 
@@ -152,6 +155,7 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
+        views: Whether small samples are looked at in eight orientations, as small pictures are when they are segmented.
     """
     cuts = [_middle(sample) for fold in held_out for sample in fold]
     kept = _within(cuts, most_pixels)
@@ -163,7 +167,16 @@ def tune(
         module.load_state_dict(dict(member))
         module.eval()
         own = [cuts[position] for position in kept if owners[position] == number]
-        maps += [predict_sample(module, cut, heads=heads, in_channels=recipe.data.in_channels) for cut in own]
+        maps += [
+            predict_sample(
+                module,
+                cut,
+                heads=heads,
+                in_channels=recipe.data.in_channels,
+                tta=views and cut.class_map.size <= VIEWED_PIXELS,
+            )
+            for cut in own
+        ]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):

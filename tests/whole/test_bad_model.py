@@ -68,8 +68,14 @@ BAD_MODELS = {
     ),
     "with an unknown key": (_replaced(b'\\"members\\"', b'\\"membres\\"'), "membres"),
     "with code for an architecture": (_changed(architecture="os:mkdir", options={"path": "sprung"}), "never run"),
-    "with a module as architecture": (_changed(architecture="antigravity"), "is none of the package's (fc_densenet, fcn8s, unet)"),
-    "with a hidden architecture": (_changed(architecture="_padding"), "is none of the package's (fc_densenet, fcn8s, unet)"),
+    "with a module as architecture": (
+        _changed(architecture="antigravity"),
+        "is none of the package's (fc_densenet, fcn8s, unet)",
+    ),
+    "with a hidden architecture": (
+        _changed(architecture="_padding"),
+        "is none of the package's (fc_densenet, fcn8s, unet)",
+    ),
     "of other weights": (_changed(options={"depth": 1, "width": 9, "norm": "none"}), "the weights do not fit unet: "),
     "as wide as memory": (_changed(options={"depth": 1, "width": 10**7, "norm": "none"}), "weights do not fit unet: "),
     "without end": (_changed(options={"depth": 10**9}), "depth is 1000000000, wanted at most 12"),

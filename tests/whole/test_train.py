@@ -221,7 +221,8 @@ def test_classes_with_unannotated_pixels_are_learned_and_named(start, tmp_path):
     assert header.metrics["accuracy"] > 0.8
     (example,) = seen[-1].examples
     assert (example.reference[:5] == 255).all()
-    assert ((example.prediction == example.reference)[5:].mean()) == pytest.approx(header.metrics["accuracy"])
+    # Metrics come from eight views of the picture, the example from one.
+    assert ((example.prediction == example.reference)[5:].mean()) == pytest.approx(header.metrics["accuracy"], abs=0.03)
 
 
 def test_two_pictures_are_enough_and_one_is_refused_saying_why(instances, start, tmp_path):
