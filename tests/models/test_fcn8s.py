@@ -77,21 +77,9 @@ def test_logits_are_the_enlarged_sum_of_the_scores_at_three_depths():
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "batch_renorm"])
-def test_every_norm_trains_in_mixed_precision_and_channels_last(norm):
+def test_every_norm_trains_in_mixed_precision_and_channels_last(norm, learn):
     network = thin(in_channels=2, out_channels=3, width=8, fc_width=32, norm=norm, dropout=0.1)
-    network = network.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
-    image = torch.randn(2, 2, 5, 7).repeat_interleave(8, 2).repeat_interleave(8, 3)
-    image = image.to(memory_format=torch.channels_last)
-    classes = (image[:, 0] > 0).long() + (image[:, 1] > 1).long()
-    losses = []
-    for _ in range(25):
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = functional.cross_entropy(network(image).float(), classes)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    losses = learn(network, torch.randn(2, 2, 5, 7).repeat_interleave(8, 2).repeat_interleave(8, 3))
     assert losses[-1] < 0.8 * losses[0]
 
 
