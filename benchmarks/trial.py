@@ -134,7 +134,9 @@ def train(trial: Trial, records: Sequence[Record], description: Description) -> 
 
 def score(trial: Trial, records: Sequence[Record], description: Description, *, minutes: float, images: int) -> Result:
     """Segment the records with the trained model and score the files."""
-    held_out, out = trial.work / "held_out", trial.work / "segmented"
+    # Copies of the same images under another name would otherwise meet the results of the first.
+    folder = trial.work / trial.name.replace(", ", "-").replace(" ", "-")
+    held_out, out = folder / "held_out", folder / "segmented"
     write_set(held_out, records, description)
     run_cellproof(
         "segment", held_out / "images", "--out", out, "--model", trial.run / "model.safetensors", "--overwrite"
