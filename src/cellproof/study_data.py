@@ -69,7 +69,9 @@ def find_set(
         say(
             f"{config.name}: {data / config.name} is not there; {count} simulated pictures ({config.simulate}) stand in"
         )
-        simulate_files(Plan(config.simulate, seed=seed, quality=config.quality), folder, count=count)
+        simulate_files(
+            Plan(config.simulate, seed=_own_seed(config.name, seed), quality=config.quality), folder, count=count
+        )
     description = read_description(folder)
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; wanted one, see docs/train.md")
@@ -116,6 +118,11 @@ def write_fold(folder: Path, division: Division, description: Description) -> No
             _link(record.mask, folder / split / "masks" / f"{record.name}{record.mask.suffix}")
     alone = msgspec.structs.replace(description, attributes="", group="")
     write_text(folder / "dataset.toml", description_to_toml(alone))
+
+
+def _own_seed(name: str, seed: int) -> int:
+    """Seed of one set's pictures, so that two sets of the same kind do not hold the same ones."""
+    return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
 
 
 def _some(records: Sequence[Record], count: int | None, seed: int) -> list[Record]:

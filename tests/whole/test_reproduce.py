@@ -118,6 +118,16 @@ def test_a_set_that_is_not_there_is_simulated_and_called_so(tmp_path):
     assert "4 simulated pictures (liver) stand in" in said[0]
 
 
+def test_two_sets_that_are_simulated_alike_hold_different_pictures(tmp_path):
+    profile = PaperProfile(note="", networks={}, images=4)
+    pictures = []
+    for name in ("a", "b"):
+        config = PaperSet(name=name, simulate="liver")
+        study = find_set(config, profile, data=tmp_path, out=tmp_path / "out", seed=3, say=lambda sentence: None)
+        pictures.append(study.records[0].image.read_bytes())
+    assert pictures[0] != pictures[1]
+
+
 def study_of(groups):
     records = [Record(f"r{i}", "", None, None, group) for i, group in enumerate(groups)]
     return StudySet(PaperSet(name="x", validation=0.25), None, records, False)
