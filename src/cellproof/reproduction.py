@@ -185,6 +185,7 @@ def _trained(
     """The network of a fold, trained now unless an earlier run finished it."""
     run = place / network
     if not _is_finished(run):
+        begun = (run / STATE_FILE).exists()
         write_fold(place / "data", division, study.description)
         recipe = msgspec.structs.replace(job.recipe, name=f"{job.recipe.name}-{network}", model=config)
         write_text(place / f"{network}.toml", format_recipe(recipe))
@@ -192,9 +193,9 @@ def _trained(
             TrainRequest(
                 data=place / "data",
                 out=run,
-                recipe=str(place / f"{network}.toml"),
+                recipe=None if begun else str(place / f"{network}.toml"),
                 seed=job.request.seed,
-                resume=(run / STATE_FILE).exists(),
+                resume=begun,
                 device=job.request.device,
             ),
             Watcher(step=job.watcher.step, page=job.watcher.page),
