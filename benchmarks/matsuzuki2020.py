@@ -10,6 +10,8 @@ About 40 minutes on 2 idle cores for ``--profile laptop --folds 1``, two hours f
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,14 +82,22 @@ def _arguments() -> argparse.Namespace:
 def _keep(work: Path) -> None:
     """Add what the last command scored to what earlier ones did."""
     known = {(one.study, one.network, one.fold): one for one in _kept(work)}
-    for one in msgspec.json.decode((work / "scores.json").read_bytes(), type=list[Scored]):
+    for one in _read(work / "scores.json"):
         known[one.study, one.network, one.fold] = one
     (work / "all.json").write_bytes(msgspec.json.encode(list(known.values())))
 
 
 def _kept(work: Path) -> list[Scored]:
-    path = work / "all.json"
-    return msgspec.json.decode(path.read_bytes(), type=list[Scored]) if path.is_file() else []
+    return _read(work / "all.json")
+
+
+def _read(path: Path) -> list[Scored]:
+    """Scores from a file; none without it. JSON has no not-a-number: it stands there as null."""
+    values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    for one in values:
+        for metrics in (*one["repairs"].values(), one["difficulty"]):
+            metrics.update({name: math.nan for name, value in metrics.items() if value is None})
+    return msgspec.convert(values, list[Scored])
 
 
 def _thresholds(scored: Sequence[Scored]) -> str:
