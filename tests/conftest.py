@@ -25,3 +25,14 @@ def data_folder() -> Path:
     if not (folder / "dsb2018").is_dir():
         pytest.skip(f"no real data at {folder}; set CELLPROOF_DATA")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums of one thread are the same each time, and small networks are quicker on one."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -9,14 +9,11 @@ from torch import Tensor, nn
 
 from .collection import Collection
 from .data.folds import Fold
-from .data.normalisation import fit_channels
 from .difficulty.measures import difficulty_maps
-from .inference.predict import predict
-from .inference.torch_engine import torch_engines
 from .pipeline import label_objects
 from .run_state import ValidationExample
 from .types import IGNORE, ModelHeader, Sample
-from .validation import limited
+from .validation import limited, predict_sample
 
 MOST_EXAMPLES = 4
 
@@ -49,13 +46,8 @@ def make_examples(
 
 
 def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) -> ValidationExample:
-    maps = predict(
-        torch_engines([module], device=next(module.parameters()).device.type),
-        fit_channels(sample.image, header.in_channels),
-        heads=header.heads,
-        stride_px=header.stride_px,
-        halo_px=header.receptive_field_px,
-        temperature=header.temperature,
+    maps = predict_sample(
+        module, sample, heads=header.heads, in_channels=header.in_channels, temperature=header.temperature
     )
     labels, classes = label_objects(maps, header)
     has_instances = sample.instances is not None and header.heads.has_instances

@@ -196,11 +196,11 @@ class Repaired:
             ).class_map
         return own
 
-    def count(self, repair: str, *, threshold: float) -> MembraneImage:
-        """Membrane counts after a repair."""
+    def count(self, classes: np.ndarray) -> MembraneImage:
+        """Membrane counts of a class map of the picture."""
         picture, roles = self.picture, self.roles
         return count_membranes(
-            self.classes(repair, threshold=threshold) == roles.connected,
+            classes == roles.connected,
             picture.reference == roles.connected,
             network=picture.classes == roles.connected,
             tolerance_px=roles.tolerance_px,
@@ -217,7 +217,7 @@ def choose_threshold(pictures: Sequence[Predicted], roles: Roles, repair: Repair
     repaired = [Repaired(picture, roles, repair) for picture in pictures]
     best, chosen = (np.inf, 0.0), NOTHING_CLOSED
     for threshold in (NOTHING_CLOSED, *sorted(THRESHOLDS, reverse=True)):
-        counts = [one.count("reconnect", threshold=threshold) for one in repaired]
+        counts = [one.count(one.classes("reconnect", threshold=threshold)) for one in repaired]
         gaps = reduce(add, [count.gaps for count in counts])
         error = partition.adapted_rand_error(reduce(add, [count.partition for count in counts]))
         false, closed = share_false(gaps), share_closed(gaps)
@@ -241,11 +241,12 @@ def score_repairs(
 
 def _score(repaired: Sequence[Repaired], method: str, threshold: float) -> dict[str, float]:
     names = repaired[0].roles.classes
+    maps = [one.classes(method, threshold=threshold) for one in repaired]
     confusion = reduce(
         add,
         [
-            pixel.confusion(one.classes(method, threshold=threshold), one.picture.reference, classes=len(names))
-            for one in repaired
+            pixel.confusion(classes, one.picture.reference, classes=len(names))
+            for one, classes in zip(repaired, maps, strict=True)
         ],
     )
     scores = {
@@ -254,7 +255,7 @@ def _score(repaired: Sequence[Repaired], method: str, threshold: float) -> dict[
         for name, value in zip(names, formula(confusion), strict=True)
     }
     scores["mean IoU"] = pixel.mean_over_classes(confusion, pixel.iou)
-    for row in membrane_rows([one.count(method, threshold=threshold) for one in repaired]):
+    for row in membrane_rows([one.count(classes) for one, classes in zip(repaired, maps, strict=True)]):
         if row.averaging == "pooled":
             scores[f"{row.metric} {row.class_or_threshold}".strip()] = row.value
     return scores

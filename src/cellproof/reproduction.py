@@ -94,7 +94,7 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> list[Line]:
     with folder_lock(make_folder(request.out) / ".lock"):
         for study in _studies(job):
             for number, division in enumerate(divide_set(study, job.profile, seed=request.seed), start=1):
-                for name, model in _wanted(job.profile.networks, request.networks, "network").items():
+                for name, model in job.profile.networks.items():
                     _carry_out(job, study, number, division, network=name, config=model)
                     _write(job)
     if not job.scored:
@@ -117,7 +117,8 @@ def _open(request: ReproduceRequest, watcher: Watcher) -> _Job:
         )
     if request.folds is not None:
         profile = msgspec.structs.replace(profile, folds=max(2, profile.folds, request.folds), runs=request.folds)
-    _wanted(profile.networks, request.networks, "network")
+    networks = _wanted(profile.networks, request.networks, "network")
+    profile = msgspec.structs.replace(profile, networks=networks)
     plain = msgspec.structs.replace(override(recipe, profile.settings), paper=None)
     return _Job(request, plain, recipe.paper, profile, watcher)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -142,17 +142,14 @@ def _some(records: Sequence[Record], count: int | None, seed: int) -> list[Recor
 def _division(fold: Fold, by_name: dict[str, Record], *, share: float, seed: int) -> Division:
     learned = [by_name[name] for name in fold.train]
     # Where a single group is learned from, validation has to come out of it.
-    alone = learned if len({record.group for record in learned}) > 1 else [_ungrouped(record) for record in learned]
-    inner = hold_out(alone, share=share, seed=seed)
+    is_one_group = len({record.group for record in learned}) == 1
+    parted = [replace(record, group=record.name) for record in learned] if is_one_group else learned
+    inner = hold_out(parted, share=share, seed=seed)
     return Division(
         train=[by_name[name] for name in inner.train],
         validation=[by_name[name] for name in inner.val],
         test=[by_name[name] for name in fold.val],
     )
-
-
-def _ungrouped(record: Record) -> Record:
-    return Record(record.name, record.split, record.image, record.mask, record.name, record.attributes)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -157,12 +157,13 @@ def _parameters(state: RunState) -> list[tuple[str, str]]:
 
 def _example(example: ValidationExample, state: RunState) -> Example:
     image = _for_the_eye(example.image)
-    shown, reference, prediction, white, _, *further = inline_figures(
+    # The confidence has a picture of its own, on the same scale for all images.
+    shown, reference, prediction, *further = inline_figures(
         difficulty_row(
             image,
             prediction=_drawn(image, example.prediction, state),
             difficult=example.difficulty.difficult,
-            measures=example.difficulty.named(),
+            measures=example.difficulty.named()[1:],
             reference=_drawn(image, example.reference, state),
             max_px=PICTURE_PX,
         )
@@ -173,7 +174,7 @@ def _example(example: ValidationExample, state: RunState) -> Example:
         reference=reference.picture,
         prediction=prediction.picture,
         difficulty=inline_picture(difficulty_picture(image, example.difficulty.confidence, max_px=PICTURE_PX)),
-        further=(white, *further),
+        further=further,
         caption=_caption(example, state),
     )
 

@@ -76,7 +76,15 @@ def limited(samples: Sequence[Sample], *, most_pixels: int) -> list[Sample]:
     return [cuts[position] for position in _within(cuts, most_pixels)]
 
 
-def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channels: int, tta: bool = False) -> Maps:
+def predict_sample(
+    module: nn.Module,
+    sample: Sample,
+    *,
+    heads: Heads,
+    in_channels: int,
+    temperature: float = 1.0,
+    tta: bool = False,
+) -> Maps:
     """Maps of one sample at its own scale."""
     return predict(
         torch_engines([module], device=next(module.parameters()).device.type),
@@ -84,6 +92,7 @@ def predict_sample(module: nn.Module, sample: Sample, *, heads: Heads, in_channe
         heads=heads,
         stride_px=int(module.stride),  # type: ignore[arg-type]
         halo_px=int(module.receptive_field_px),  # type: ignore[arg-type]
+        temperature=temperature,
         tta=tta,
     )
 

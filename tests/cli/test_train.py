@@ -4,7 +4,6 @@ import html
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from cellproof.cli import main
@@ -25,12 +24,7 @@ SMALL = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -28,3 +28,18 @@ def learn() -> Callable[[nn.Module, torch.Tensor], list[float]]:
         return losses
 
     return run
+
+
+@pytest.fixture
+def drop() -> Callable[[nn.Module, torch.Tensor], list[torch.Tensor]]:
+    """Logits in training after the seeds 1, 1 and 2."""
+
+    @torch.no_grad()
+    def run(network: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+        drawn = []
+        for seed in (1, 1, 2):
+            torch.manual_seed(seed)
+            drawn.append(network.train()(image))
+        return drawn
+
+    return run

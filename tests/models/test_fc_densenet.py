@@ -119,13 +119,10 @@ def test_every_norm_of_an_fc_densenet_trains_in_mixed_precision_and_channels_las
 
 
 @torch.no_grad()
-def test_dropout_of_dense_layers_acts_in_training_only_and_is_repeated_by_its_seed():
+def test_dropout_of_dense_layers_acts_in_training_only_and_is_repeated_by_its_seed(drop):
     network = thin(norm="none", dropout=0.5)
     image = torch.randn(1, 1, 16, 16)
-    drawn = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        drawn.append(network.train()(image))
+    drawn = drop(network, image)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert torch.equal(network.eval()(image), network(image))

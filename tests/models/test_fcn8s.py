@@ -84,14 +84,11 @@ def test_every_norm_trains_in_mixed_precision_and_channels_last(norm, learn):
 
 
 @torch.no_grad()
-def test_dropout_acts_in_training_only_and_is_repeated_by_its_seed():
+def test_dropout_acts_in_training_only_and_is_repeated_by_its_seed(drop):
     network = thin(dropout=0.5, fc_width=32)
     make_scores_large(network)
     image = torch.randn(1, 1, 64, 64)
-    drawn = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        drawn.append(network.train()(image))
+    drawn = drop(network, image)
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert torch.equal(network.eval()(image), network(image))
