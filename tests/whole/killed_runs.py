@@ -11,6 +11,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -85,13 +86,15 @@ def _child(arguments: list[str], event: float, signal_number: int, tell: Callabl
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     count = 0
+    one_at_a_time = threading.Lock()  # two threads write results: none may count between another's count and comparison
 
     def happens() -> None:
         nonlocal count
-        count += 1
-        tell()
-        if count == event:
-            os.kill(os.getpid(), signal_number)
+        with one_at_a_time:
+            count += 1
+            tell()
+            if count == event:
+                os.kill(os.getpid(), signal_number)
 
     _watch(happens, torn=signal_number == signal.SIGKILL, is_next=lambda: count + 1 == event)
     _draw_nothing()
