@@ -174,12 +174,14 @@ class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rounds: How often a class spreads into difficult pixels; None until nothing changes.
         longest_gap_px: Gaps of a membrane up to this long are candidates for closing.
         spur_px: Dead ends of a membrane shorter than this are removed.
+        smallest_region: Share of the median annotated cell's area below which no region is closed off.
         most_false: Largest share of false ones among the closed gaps that validation accepts.
     """
 
     rounds: Count | None = None
     longest_gap_px: Count = 40
     spur_px: Annotated[int, Meta(ge=0)] = 10
+    smallest_region: Share = 0.1
     most_false: Share = 0.1
 
 

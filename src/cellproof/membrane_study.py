@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 
@@ -15,7 +15,7 @@ from .config import DataConfig, PaperSet, RepairConfig
 from .data.description import Description
 from .data.index import Record
 from .data.normalisation import fit_channels
-from .difficulty.disagreement import Poll
+from .difficulty.disagreement import Poll, disagreement
 from .difficulty.measures import DifficultyMaps, difficulty_maps
 from .inference.activate import Maps
 from .inference.predict import predict
@@ -24,6 +24,7 @@ from .metrics import partition, pixel
 from .metrics.gaps import share_closed, share_false
 from .metrics.membranes import MembraneImage, count_membranes, membrane_rows
 from .metrics.ranking import auroc
+from .metrics.topology import cells
 from .pipeline import Model
 from .refine.reassign import reassign
 from .refine.reconnect import Gap, close_gaps, find_gaps
@@ -33,7 +34,7 @@ from .types import IGNORE
 REPAIRS = ("none", "reassign", "reconnect")
 """What is done with a network's class map before it is scored."""
 
-THRESHOLDS = (0.02, 0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 """Least evidence of a gap that is closed, of which validation chooses."""
 
 _WIDTH = "mean width px prediction"
@@ -84,15 +85,19 @@ class Predicted:
         name: Of the picture.
         image: (C, H, W) as read, for pictures.
         reference: (H, W) uint8, 255 not annotated.
-        probabilities: (K, H, W) float32.
-        tta: (H, W) disagreement between flips and quarter turns; None where only one view was taken.
+        probabilities: (K, H, W) float32, of the picture as it came.
+        views: (K, H, W) float32, mean over flips and quarter turns.
+        tta: (H, W) disagreement between these.
+        ensemble: (H, W) disagreement between networks; None of one network.
     """
 
     name: str
     image: np.ndarray
     reference: np.ndarray
     probabilities: np.ndarray
-    tta: np.ndarray | None
+    views: np.ndarray
+    tta: np.ndarray
+    ensemble: np.ndarray | None = None
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -110,18 +115,16 @@ class Predicted:
     @cached_property
     def difficulty(self) -> DifficultyMaps:
         """All measures of its difficulty; the mean that the difficult pixels lie below is of annotated ones."""
-        return difficulty_maps(self.probabilities, tta=self.tta, within=self.annotated)
+        return difficulty_maps(self.probabilities, tta=self.tta, ensemble=self.ensemble, within=self.annotated)
 
 
-def predict_record(model: Model, record: Record, description: Description, *, views: bool) -> Predicted:
-    """What a model says of an annotated picture.
+def predict_record(model: Model, record: Record, description: Description) -> Predicted:
+    """What a model says of an annotated picture: as it came, as in the paper, and in eight views.
 
     Args:
         model: Of classes, without instance heads.
         record: The picture.
         description: Of its mask.
-        views: Whether the disagreement between eight views is wanted too; the prediction itself is that of the
-            picture as it came, as in the paper.
 
     Raises:
         InputError: Picture or mask cannot be used.
@@ -142,17 +145,41 @@ def predict_record(model: Model, record: Record, description: Description, *, vi
         stride_px=header.stride_px,
         halo_px=header.receptive_field_px,
         temperature=header.temperature,
-        tta=views,
-        each=each if views else None,
+        tta=True,
+        each=each,
     )
-    as_it_came = seen[0] if views else maps.probabilities
     return Predicted(
-        record.name,
-        read_image(record.image).pixels[0],
-        sample.class_map,
-        as_it_came,
-        poll.between_views() if views else None,
+        name=record.name,
+        image=read_image(record.image).pixels[0],
+        reference=sample.class_map,
+        probabilities=seen[0],
+        views=maps.probabilities,
+        tta=poll.between_views(),
     )
+
+
+def together(said: Sequence[Predicted]) -> Predicted:
+    """What several networks say of one picture: the means, and how far they disagree."""
+    return replace(
+        said[0],
+        probabilities=np.mean([one.probabilities for one in said], axis=0),
+        views=np.mean([one.views for one in said], axis=0),
+        tta=np.mean([one.tta for one in said], axis=0),
+        ensemble=disagreement(one.probabilities for one in said),
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `reconnect` is told that validation pictures told.
+
+    Attributes:
+        threshold: Least evidence of a gap that is closed.
+        smallest_px: No region of fewer pixels is closed off.
+    """
+
+    threshold: float
+    smallest_px: float
 
 
 @dataclass(frozen=True)
@@ -162,15 +189,17 @@ class Repaired:
     picture: Predicted
     roles: Roles
     repair: RepairConfig
+    smallest_px: float
 
     @cached_property
     def gaps(self) -> tuple[Gap, ...]:
-        """Places where the membrane may be interrupted."""
+        """Places where the membrane may be interrupted, by what eight views make of it."""
         return find_gaps(
             self.picture.classes,
-            self.picture.probabilities[self.roles.connected],
+            self.picture.views[self.roles.connected],
             connected=self.roles.connected,
             longest_px=self.repair.longest_gap_px,
+            smallest_px=self.smallest_px,
         )
 
     def classes(self, repair: str, *, threshold: float) -> np.ndarray:
@@ -208,13 +237,15 @@ class Repaired:
         )
 
 
-def choose_threshold(pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig) -> float:
-    """Threshold of `reconnect` that serves the enclosed cells of validation pictures best.
+def choose(pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig) -> Choice:
+    """Settings of `reconnect` that serve the enclosed cells of validation pictures best.
 
     Of the thresholds whose closings are false no more often than `most_false` in all, the one of the lowest adapted
-    Rand error; of equals the one that closes more. `NOTHING_CLOSED` where there is none.
+    Rand error; of equals the one that closes more. `NOTHING_CLOSED` where there is none. Regions are too small below
+    a share (`smallest_region`) of the median annotated cell.
     """
-    repaired = [Repaired(picture, roles, repair) for picture in pictures]
+    smallest_px = repair.smallest_region * _median_cell_px(pictures, roles)
+    repaired = [Repaired(picture, roles, repair, smallest_px) for picture in pictures]
     best, chosen = (np.inf, 0.0), NOTHING_CLOSED
     for threshold in (NOTHING_CLOSED, *sorted(THRESHOLDS, reverse=True)):
         counts = [one.count(one.classes("reconnect", threshold=threshold)) for one in repaired]
@@ -224,15 +255,25 @@ def choose_threshold(pictures: Sequence[Predicted], roles: Roles, repair: Repair
         key = (float(error), -(0.0 if np.isnan(closed) else closed))
         if not false > repair.most_false and key < best:
             best, chosen = key, threshold
-    return chosen
+    return Choice(chosen, smallest_px)
+
+
+def _median_cell_px(pictures: Sequence[Predicted], roles: Roles) -> float:
+    """Of the cells that the reference membranes enclose; 0 without any."""
+    areas = [
+        np.bincount(cells(picture.reference == roles.connected, ignored=~picture.annotated).ravel())[1:]
+        for picture in pictures
+    ]
+    every = np.concatenate(areas)
+    return float(np.median(every)) if every.size else 0.0
 
 
 def score_repairs(
-    pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig, *, threshold: float
+    pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig, *, choice: Choice
 ) -> dict[str, dict[str, float]]:
     """Every score of every repair on the pictures of a fold, pooled over them: repair → name → value."""
-    repaired = [Repaired(picture, roles, repair) for picture in pictures]
-    scores = {method: _score(repaired, method, threshold) for method in REPAIRS}
+    repaired = [Repaired(picture, roles, repair, choice.smallest_px) for picture in pictures]
+    scores = {method: _score(repaired, method, choice.threshold) for method in REPAIRS}
     own_px = scores["none"][_WIDTH]
     for values in scores.values():
         values["width change %"] = 100 * (values[_WIDTH] / own_px - 1) if own_px else math.nan

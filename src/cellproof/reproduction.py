@@ -13,18 +13,18 @@ import msgspec
 from . import __version__
 from .checks import InputError, UsageError
 from .config import ModelConfig, PaperConfig, PaperProfile, Recipe, format_recipe, override, read_recipe
-from .data.index import Record
 from .experiment import choose_device, train
 from .io import folder_lock, make_folder, read_json, write_csv, write_json, write_text
 from .membrane_study import (
     REPAIRS,
     Predicted,
     Repaired,
-    choose_threshold,
+    choose,
     find_roles,
     predict_record,
     score_difficulty,
     score_repairs,
+    together,
 )
 from .model_writer import MODEL_FILE
 from .pipeline import Model, load_model
@@ -38,6 +38,9 @@ _T = TypeVar("_T")
 
 PROTOCOLS = ("membranes",)
 """Ways of scoring that a recipe may name."""
+
+TOGETHER = "all together"
+"""Name in the tables of the mean of a fold's networks."""
 
 TABLES, SCORES, REPORT = "tables.csv", "scores.json", "report.html"
 
@@ -94,9 +97,7 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> list[Line]:
     with folder_lock(make_folder(request.out) / ".lock"):
         for study in _studies(job):
             for number, division in enumerate(divide_set(study, job.profile, seed=request.seed), start=1):
-                for name, model in job.profile.networks.items():
-                    _carry_out(job, study, number, division, network=name, config=model)
-                    _write(job)
+                _carry_out(job, study, number, division)
     if not job.scored:
         raise InputError(f"{request.data}: holds none of the sets {', '.join(s.name for s in job.paper.sets)}")
     return summarise(job.scored)
@@ -150,17 +151,30 @@ def _studies(job: _Job) -> Iterator[StudySet]:
             yield study
 
 
-def _carry_out(
-    job: _Job, study: StudySet, number: int, division: Division, *, network: str, config: ModelConfig
-) -> None:
-    """Train a network on a fold, or take the one that is there, and score it."""
+def _carry_out(job: _Job, study: StudySet, number: int, division: Division) -> None:
+    """Train every network on a fold, or take the one that is there, and score each, then all together."""
     place = job.request.out / "runs" / study.config.name / f"fold{number}"
-    job.watcher.say(f"{study.title}, fold {number}, {network}: {len(division.train)} pictures to learn from")
-    model = _trained(job, study, division, place, network=network, config=config)
-    roles = find_roles(study.config, study.description)
-    chosen_with = _predict(model, division.validation, study, views=False)
-    threshold = choose_threshold(chosen_with, roles, job.paper.repair)
-    tested = _predict(model, division.test, study, views=True)
+    parts = (division.validation, division.test)
+    said: list[tuple[list[Predicted], ...]] = []
+    for network, config in job.profile.networks.items():
+        job.watcher.say(f"{study.title}, fold {number}, {network}: {len(division.train)} pictures to learn from")
+        model = _trained(job, study, division, place, network=network, config=config)
+        said.append(
+            tuple([predict_record(model, record, study.description) for record in records] for records in parts)
+        )
+        _score(job, study, number, division, network=network, said=said[-1])
+    if len(said) > 1:
+        pooled = tuple([together(ones) for ones in zip(*part, strict=True)] for part in zip(*said, strict=True))
+        _score(job, study, number, division, network=TOGETHER, said=pooled)
+
+
+def _score(
+    job: _Job, study: StudySet, number: int, division: Division, *, network: str, said: tuple[list[Predicted], ...]
+) -> None:
+    """Choose on what was said of the validation pictures, score what was said of the test pictures."""
+    chosen_with, tested = said
+    repair, roles = job.paper.repair, find_roles(study.config, study.description)
+    choice = choose(chosen_with, roles, repair)
     job.scored.append(
         Scored(
             study=study.title,
@@ -168,16 +182,18 @@ def _carry_out(
             fold=number,
             learned=len(division.train),
             scored=len(tested),
-            threshold=threshold,
-            repairs=score_repairs(tested, roles, job.paper.repair, threshold=threshold),
+            threshold=choice.threshold,
+            repairs=score_repairs(tested, roles, repair, choice=choice),
             difficulty=score_difficulty(tested),
+            connected=study.config.connected,
         )
     )
     if number == 1:
-        repaired = Repaired(tested[0], roles, job.paper.repair)
-        maps = {repair: repaired.classes(repair, threshold=threshold) for repair in REPAIRS}
+        repaired = Repaired(tested[0], roles, repair, choice.smallest_px)
+        maps = {name: repaired.classes(name, threshold=choice.threshold) for name in REPAIRS}
         title = f"{study.title}, {network}: {tested[0].name}"
         job.pictures.append(pictures(title, tested[0], maps, study.description.colours))
+    _write(job)
 
 
 def _trained(
@@ -211,10 +227,6 @@ def _is_finished(run: Path) -> bool:
     return isinstance(state, dict) and state.get("status") == "finished"
 
 
-def _predict(model: Model, records: Sequence[Record], study: StudySet, *, views: bool) -> list[Predicted]:
-    return [predict_record(model, record, study.description, views=views) for record in records]
-
-
 def _write(job: _Job) -> None:
     """Tables and report of what is known so far."""
     out, request = job.request.out, job.request
@@ -228,4 +240,7 @@ def _write(job: _Job) -> None:
         ("CellProof", __version__),
         ("written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
-    write_text(out / REPORT, page(job.recipe.name, job.paper, job.profile, job.scored, job.pictures, parameters))
+    write_text(
+        out / REPORT,
+        page(job.recipe.name, job.paper, job.profile, scored=job.scored, shown=job.pictures, parameters=parameters),
+    )

@@ -18,11 +18,10 @@ from .report.study_page import StudyPictures, StudyReport, StudyTable, study_rep
 
 PICTURE_PX = 300
 
+_PER_CLASS = ("recall ", "precision ")
+"""How the names of metrics begin that the report's tables show of every class, before all others."""
+
 _SHOWN = (
-    "recall membrane",
-    "precision membrane",
-    "recall nucleus",
-    "precision nucleus",
     "mean IoU",
     "share of gaps closed",
     "share of closings false",
@@ -37,12 +36,11 @@ _SHOWN = (
     "mean width px prediction",
     "width change %",
 )
-"""Columns of the report's tables, in this order; everything else is in the CSV file."""
-
+"""What they show then, in this order; everything else is in the CSV file."""
 
 _TELLING = (
-    "recall membrane",
-    "precision membrane",
+    "recall {connected}",
+    "precision {connected}",
     "share of gaps closed",
     "share of closings false",
     "adapted Rand error",
@@ -62,6 +60,7 @@ class Scored(msgspec.Struct, frozen=True):
         threshold: Of `reconnect`, chosen on the validation pictures.
         repairs: Repair → metric → value.
         difficulty: Measure → AUROC against wrong pixels.
+        connected: Name of the class whose connection is scored.
     """
 
     study: str
@@ -72,6 +71,7 @@ class Scored(msgspec.Struct, frozen=True):
     threshold: float
     repairs: dict[str, dict[str, float]]
     difficulty: dict[str, float]
+    connected: str = "membrane"
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Line:
         mean: Over the folds where it is defined; None where it is in none.
         sd: Of the same; None for one value.
         folds: Number of values.
+        connected: Name of the set's class whose connection is scored.
     """
 
     study: str
@@ -95,6 +96,7 @@ class Line:
     mean: float | None
     sd: float | None
     folds: int
+    connected: str
 
     @property
     def text(self) -> str:
@@ -109,17 +111,19 @@ class Line:
 def summarise(scored: Sequence[Scored]) -> list[Line]:
     """Mean and standard deviation over folds of every metric, in the order in which they were measured."""
     values: dict[tuple[str, str, str, str], list[float]] = {}
+    connected = {one.study: one.connected for one in scored}
     for one in scored:
         for repair, metrics in [*one.repairs.items(), ("difficulty", one.difficulty)]:
             for metric, value in metrics.items():
                 values.setdefault((one.study, one.network, repair, metric), []).append(value)
-    return [_line(key, found) for key, found in values.items()]
+    return [_line(key, found, connected[key[0]]) for key, found in values.items()]
 
 
-def _line(key: tuple[str, str, str, str], found: Sequence[float]) -> Line:
+def _line(key: tuple[str, str, str, str], found: Sequence[float], connected: str) -> Line:
     defined = [value for value in found if not math.isnan(value)]
     return Line(
         *key,
+        connected=connected,
         mean=fmean(defined) if defined else None,
         sd=stdev(defined) if len(defined) > 1 else None,
         folds=len(defined),
@@ -146,11 +150,10 @@ def screen(lines: Sequence[Line]) -> str:
         ("set", "network", "repair", "recall", "precision", "gaps closed", "false", "Rand error", "width px")
     ]
     cells = {(x.study, x.network, x.repair, x.metric): x.text for x in lines}
-    for study, network, repair in dict.fromkeys((x.study, x.network, x.repair) for x in lines):
+    for study, network, repair, connected in dict.fromkeys((x.study, x.network, x.repair, x.connected) for x in lines):
         if repair in REPAIRS:
-            rows.append(
-                (study, network, repair, *(cells.get((study, network, repair, name), "–") for name in _TELLING))
-            )
+            telling = (name.format(connected=connected) for name in _TELLING)
+            rows.append((study, network, repair, *(cells.get((study, network, repair, name), "–") for name in telling)))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -166,7 +169,8 @@ def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
         size = f"{note}; mean ± standard deviation over {folds} folds" if folds > 1 else f"{note}; one fold"
         cells = {(line.network, line.repair, line.metric): line.text for line in own}
         networks = list(dict.fromkeys(line.network for line in own))
-        metrics = [name for name in _SHOWN if any((network, "none", name) in cells for network in networks)]
+        there = dict.fromkeys(line.metric for line in own if line.repair in REPAIRS)
+        metrics = [name for name in there if name.startswith(_PER_CLASS)] + [name for name in _SHOWN if name in there]
         rows = tuple(
             (network, metric, *(cells.get((network, repair, metric), "–") for repair in REPAIRS))
             for network in networks
@@ -202,6 +206,7 @@ def page(
     name: str,
     paper: PaperConfig,
     profile: PaperProfile,
+    *,
     scored: Sequence[Scored],
     shown: Sequence[StudyPictures],
     parameters: Sequence[tuple[str, str]],
@@ -215,8 +220,8 @@ def page(
             notes=[
                 "none: the network's own class map. reassign: the paper's, difficult pixels become membrane, nucleus "
                 "or rest. reconnect: gaps are closed along minimal paths, and dead ends removed.",
-                "Gaps: stretches of reference membrane that the network lacks. Cells: what membranes enclose. Betti "
-                "errors, merged and split cells are sums over the pictures of a fold.",
+                "Gaps: stretches of reference membrane that the network lacks, also beside it. Cells: what membranes "
+                "enclose. Betti errors, merged and split cells are sums over the pictures of a fold.",
                 f"Thresholds of reconnect, chosen on validation pictures: {thresholds}.",
             ],
             tables=tables(scored, profile.note),

@@ -58,12 +58,26 @@ def test_a_hole_of_three_pixels_or_more_is_a_gap_of_its_own_length(length_px: in
     assert count(network, window(), window()) == Gaps(gaps, gaps, 0)
 
 
-def test_a_gap_is_closed_by_a_detour_within_the_tolerance_and_not_by_one_beyond() -> None:
+def test_a_gap_is_closed_by_a_detour_within_twice_the_tolerance_and_not_by_one_beyond() -> None:
     network = without(window(), slice(10, 11), slice(16, 24))
-    for offset_px, closed in ((0, 1), (1, 1), (2, 1), (3, 0)):
+    for offset_px, closed in ((0, 1), (1, 1), (2, 1), (4, 1), (5, 0)):
         refined = having(network, 10 + offset_px, slice(15, 25))
         refined[10 : 11 + offset_px, [15, 24]] = True
         assert count(network, refined, window()).closed == closed
+
+
+def test_a_stretch_that_the_network_has_beside_the_references_is_displaced_and_no_gap() -> None:
+    network = without(window(), slice(10, 11), slice(16, 24))
+    for offset_px, found in ((3, Gaps(0, 0, 0, 1)), (4, Gaps(0, 0, 0, 1)), (6, Gaps(1, 0, 0, 0))):
+        beside = having(network, 10 + offset_px, slice(15, 25))
+        beside[10 : 11 + offset_px, [15, 24]] = True
+        assert count(beside, beside, window()) == found
+
+
+def test_two_ends_beside_each_other_bridge_nothing() -> None:
+    network = without(window(), slice(10, 11), slice(14, 26))
+    network = having(network, slice(10, 15), [13, 26])
+    assert count(network, network, window()) == Gaps(1, 0, 0, 0)
 
 
 def test_a_gap_that_is_only_shortened_is_not_closed() -> None:
@@ -169,8 +183,8 @@ def test_counts_keep_their_order_and_no_repair_closes_nothing(seed: int) -> None
     found = count(network, refined | network, reference)
     assert 0 <= found.closed <= found.gaps
     assert found.falsely_closed >= 0
-    assert count(network, network, reference) == Gaps(found.gaps, 0, 0)
-    assert count(network, reference | network, reference) == Gaps(found.gaps, found.gaps, 0)
+    assert count(network, network, reference) == Gaps(found.gaps, 0, 0, found.displaced)
+    assert count(network, reference | network, reference) == Gaps(found.gaps, found.gaps, 0, found.displaced)
 
 
 @pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.transpose])
@@ -181,7 +195,8 @@ def test_turning_drawn_membranes_changes_no_count(turn) -> None:
 
 
 def test_shares_are_those_of_pooled_counts_and_undefined_without_any() -> None:
-    pooled = Gaps(3, 1, 0) + Gaps(1, 2, 1)
+    pooled = Gaps(3, 1, 0, 1) + Gaps(1, 2, 1, 4)
+    assert pooled == Gaps(4, 3, 1, 5)
     assert (share_closed(pooled), share_false(pooled)) == (0.75, 0.25)
     assert math.isnan(share_closed(Gaps(0, 0, 1)))
     assert math.isnan(share_false(Gaps(4, 0, 0)))

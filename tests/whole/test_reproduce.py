@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from cellproof.checks import InputError
 from cellproof.config import PaperProfile, PaperSet, RepairConfig, read_recipe
 from cellproof.data.description import read_description
 from cellproof.data.index import Record
-from cellproof.membrane_study import NOTHING_CLOSED, Predicted, Roles, choose_threshold, score_difficulty, score_repairs
+from cellproof.membrane_study import (
+    NOTHING_CLOSED,
+    Choice,
+    Predicted,
+    Roles,
+    choose,
+    score_difficulty,
+    score_repairs,
+    together,
+)
 from cellproof.study_data import StudySet, class_number, divide_set, find_set
 from cellproof.study_page import Scored, summarise, tables
 from cellproof.types import IGNORE
@@ -51,7 +61,9 @@ def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_it
     assert first.code == 0
     assert "absent" in first.out
     scored = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert [(one["network"], one["fold"]) for one in scored] == [("one", 1), ("two", 1), ("one", 2), ("two", 2)]
+    assert [(one["network"], one["fold"]) for one in scored] == [
+        (network, fold) for fold in (1, 2) for network in ("one", "two", "all together")
+    ]
     assert all((one["learned"], one["scored"]) == (3, 2) for one in scored)
     with (tmp_path / "out" / "tables.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -61,9 +73,9 @@ def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_it
     assert float(row["mean"]) == pytest.approx(np.mean(values))
     assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1))
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert (
-        page.count("<figure>") == 2 * 10
-    )  # of each network: image, reference, three class maps, difficult pixels, four measures
+    # Of each network: image, reference, three class maps, difficult pixels, four measures; a fifth of both together.
+    assert page.count("<figure>") == 2 * 10 + 11
+    assert all(0 <= one["difficulty"]["ensemble"] <= 1 for one in scored if one["network"] == "all together")
     models = sorted((tmp_path / "out" / "runs").rglob("model.safetensors"))
     assert len(models) == 4
     before = [path.stat().st_mtime_ns for path in models]
@@ -74,7 +86,7 @@ def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_it
     assert again.code == 0
     assert [path.stat().st_mtime_ns for path in models][:-1] == before[:-1]
     assert '"finished"' in state.read_text()
-    assert {line["network"] for line in json.loads(again.out)["lines"]} == {"one", "two"}
+    assert {line["network"] for line in json.loads(again.out)["lines"]} == {"one", "two", "all together"}
     assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scored
 
 
@@ -164,13 +176,14 @@ def wall(*, gap_probability: float, reference_gap: bool = False) -> Predicted:
     if reference_gap:
         reference[18:21, 26:34] = 0
     probabilities = np.stack([1 - probability, probability])
-    return Predicted("wall", probability[None], reference, probabilities, None)
+    return Predicted("wall", probability[None], reference, probabilities, probabilities, np.zeros_like(probability))
 
 
 def test_validation_chooses_a_threshold_that_closes_what_is_there():
-    chosen = choose_threshold([wall(gap_probability=0.4)], ROLES, RepairConfig())
-    assert 0 < chosen <= 0.4
-    scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), threshold=chosen)
+    choice = choose([wall(gap_probability=0.4)], ROLES, RepairConfig())
+    assert 0 < choice.threshold < 0.9
+    assert choice.smallest_px == pytest.approx(0.1 * (18 * 60 + 19 * 60) / 2)
+    scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), choice=choice)
     assert (scores["none"]["share of gaps closed"], scores["reconnect"]["share of gaps closed"]) == (0, 1)
     assert scores["none"]["adapted Rand error"] > scores["reconnect"]["adapted Rand error"]
     assert abs(scores["reconnect"]["width change %"]) < 5
@@ -178,7 +191,8 @@ def test_validation_chooses_a_threshold_that_closes_what_is_there():
 
 
 def test_validation_closes_nothing_where_the_reference_has_gaps_too():
-    assert choose_threshold([wall(gap_probability=0.4, reference_gap=True)], ROLES, RepairConfig()) == NOTHING_CLOSED
+    choice = choose([wall(gap_probability=0.4, reference_gap=True)], ROLES, RepairConfig())
+    assert choice.threshold == NOTHING_CLOSED
 
 
 def test_difficulty_that_marks_the_wrong_pixels_ranks_them_first():
@@ -192,10 +206,22 @@ def test_pixels_without_annotation_enter_no_score():
     whole = wall(gap_probability=0.4)
     reference = whole.reference.copy()
     reference[18:21, 24:36] = IGNORE
-    hidden = Predicted("wall", whole.image, reference, whole.probabilities, None)
-    scores = score_repairs([hidden], ROLES, RepairConfig(), threshold=0.1)
+    hidden = replace(whole, reference=reference)
+    scores = score_repairs([hidden], ROLES, RepairConfig(), choice=Choice(threshold=0.1, smallest_px=0))
     assert scores["none"]["recall membrane"] == scores["none"]["precision membrane"] == 1
     assert math.isnan(score_difficulty([hidden])["confidence"])
+
+
+def test_networks_together_say_the_mean_and_disagree_where_they_differ():
+    sure, open_ = wall(gap_probability=0.98), wall(gap_probability=0.02)
+    both = together([sure, open_])
+    np.testing.assert_allclose(both.probabilities[1, 19, 26:34], 0.5)
+    np.testing.assert_allclose(both.views, both.probabilities)
+    differ = np.zeros((40, 60), bool)
+    differ[18:21, 26:34] = True
+    assert both.ensemble[differ].min() > 0.8
+    assert both.ensemble[~differ].max() < 1e-6
+    assert "ensemble" in score_difficulty([both])
 
 
 def test_lines_are_means_over_folds_of_what_is_defined():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label
@@ -23,14 +23,16 @@ class Gaps:
         gaps: Stretches of reference membrane that the network lacks.
         closed: Those of them that the repair closed.
         falsely_closed: Connections that the repair made where the reference has no membrane.
+        displaced: Stretches that the network has beside the reference's: nothing is interrupted there.
     """
 
     gaps: int
     closed: int
     falsely_closed: int
+    displaced: int = 0
 
     def __add__(self, other: Gaps) -> Gaps:
-        return Gaps(self.gaps + other.gaps, self.closed + other.closed, self.falsely_closed + other.falsely_closed)
+        return Gaps(*(mine + its for mine, its in zip(astuple(self), astuple(other), strict=True)))
 
 
 def count_gaps(
@@ -49,7 +51,9 @@ def count_gaps(
     A *gap* is a run (8 neighbours) of at least `smallest_px` uncovered pixels; a whole missing edge, or a whole
     missing network, is one run. Skeleton within the tolerance of the picture's edge or of ignored pixels is not
     looked at, since what covers it may lie beyond; runs that come from there count if the rest is long enough.
-    A gap is *closed* when no run of `smallest_px` in it is left uncovered.
+    A run is *bridged* when one piece of membrane, of what lies within twice the tolerance of the run, comes within
+    the tolerance of all its ends: the membrane is there, only displaced. What the network bridges is no gap.
+    A gap is *closed* when it is bridged, or no run of `smallest_px` in it is left uncovered.
 
     A *false closing* is made by a piece (8 neighbours) of the pixels that the repair added, further than the tolerance
     from the reference membrane, that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
@@ -73,11 +77,11 @@ def count_gaps(
         raise InputError(f"tolerance_px is {tolerance_px}, wanted a distance of 0 or more")
     network, refined, reference = (annotated(mask, ignored) for mask in (network, refined, reference))
     unknown = np.zeros(reference.shape, bool) if ignored is None else ignored
-    gaps, closed = _count_gaps(
+    gaps, closed, displaced = _count_gaps(
         network, refined, skeleton(reference), unknown=unknown, tolerance_px=tolerance_px, smallest_px=smallest_px
     )
     far = _distance_px(reference | unknown) > tolerance_px
-    return Gaps(gaps, closed, _count_false(network, refined, far))
+    return Gaps(gaps, closed, _count_false(network, refined, far), displaced)
 
 
 def share_closed(counts: Gaps) -> float:
@@ -99,10 +103,10 @@ def _count_gaps(
     unknown: np.ndarray,
     tolerance_px: float,
     smallest_px: int,
-) -> tuple[int, int]:
-    """Number of gaps, and of those that are closed."""
+) -> tuple[int, int, int]:
+    """Number of gaps, of those that are closed, and of runs that the network bridges."""
     if not line.any():
-        return 0, 0
+        return 0, 0, 0
     distance_px, nearest = distance_transform_edt(~line, return_indices=True)
 
     def uncovered(mask: np.ndarray) -> np.ndarray:
@@ -112,10 +116,34 @@ def _count_gaps(
         return bare
 
     looked_at = _distance_px(np.pad(unknown, 1, constant_values=True))[1:-1, 1:-1] > tolerance_px
-    gaps = without_small(uncovered(network) & looked_at, smallest_px, neighbourhood=EIGHT)
-    labels, number = label(gaps, EIGHT)
-    left = without_small(uncovered(refined) & gaps, smallest_px, neighbourhood=EIGHT)
-    return number, number - len(np.unique(labels[left]))
+    runs = without_small(uncovered(network) & looked_at, smallest_px, neighbourhood=EIGHT)
+    labels, number = label(runs, EIGHT)
+    left = set(np.unique(labels[without_small(uncovered(refined) & runs, smallest_px, neighbourhood=EIGHT)]).tolist())
+    closed = displaced = 0
+    reach = math.ceil(2 * tolerance_px) + 1
+    for run, (rows, columns) in enumerate(find_objects(labels), start=1):
+        window = (_wider(rows, reach), _wider(columns, reach))
+        here = labels[window] == run
+        if _bridges(network[window], here, line[window], tolerance_px=tolerance_px):
+            displaced += 1
+        elif run not in left or _bridges(refined[window], here, line[window], tolerance_px=tolerance_px):
+            closed += 1
+    return number - displaced, closed, displaced
+
+
+def _bridges(mask: np.ndarray, run: np.ndarray, line: np.ndarray, *, tolerance_px: float) -> bool:
+    """Whether one piece of the mask comes near all ends of a run; never where it has fewer than two."""
+    ends, count = label(binary_dilation(run, EIGHT) & line & ~run, EIGHT)
+    if count < 2:
+        return False
+    pieces, _ = label(mask & (_distance_px(run) <= 2 * tolerance_px), EIGHT)
+    near = [set(np.unique(pieces[_distance_px(ends == end) <= tolerance_px]).tolist()) for end in range(1, count + 1)]
+    return bool(set.intersection(*near) - {0})
+
+
+def _wider(part: slice, by: int) -> slice:
+    """A slice with so much more at both sides, as far as there is more."""
+    return slice(max(part.start - by, 0), part.stop + by)
 
 
 def _count_false(network: np.ndarray, refined: np.ndarray, far: np.ndarray) -> int:

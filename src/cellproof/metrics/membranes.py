@@ -104,7 +104,12 @@ def membrane_rows(images: Sequence[MembraneImage], *, group: str = "", seed: int
 def _gap_rows(images: Sequence[MembraneImage], scope: Scope) -> list[Row]:
     gaps = [image.gaps for image in images]
     total = reduce(add, gaps)
-    named = {"gaps": total.gaps, "gaps closed": total.closed, "false closings": total.falsely_closed}
+    named = {
+        "gaps": total.gaps,
+        "gaps closed": total.closed,
+        "false closings": total.falsely_closed,
+        "displaced stretches": total.displaced,
+    }
     return [
         *_count_rows(named, scope),
         _pooled("share of gaps closed", gaps, share_closed, scope=scope, level="object", empty_case=_UNDEFINED),

@@ -18,7 +18,6 @@ class Skeleton:
 
     Attributes:
         pixels: (n, 2) row and column, in raster order.
-        number: (H, W) int32, each pixel's place in that order, -1 off the lines.
         radius_px: (n,) distance to the nearest pixel outside the mask: 1 where the mask is one pixel wide.
         graph: (n, n) distances between neighbours along the lines, each pair in both directions.
         degree: (n,) number of neighbours along the lines.
@@ -26,7 +25,6 @@ class Skeleton:
     """
 
     pixels: np.ndarray
-    number: np.ndarray
     radius_px: np.ndarray
     graph: sparse.csr_array
     degree: np.ndarray
@@ -51,7 +49,7 @@ def find_skeleton(mask: np.ndarray, *, walls: np.ndarray) -> Skeleton:
     ends = np.flatnonzero(degree <= 1)
     # Thinning also shortens a line, by about half its width.
     known_there = ~touches(walls, pixels[ends], radius_px[ends] + 2)
-    return Skeleton(pixels, number, radius_px, graph, degree, ends[known_there])
+    return Skeleton(pixels, radius_px, graph, degree, ends[known_there])
 
 
 def _distance_outside(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
