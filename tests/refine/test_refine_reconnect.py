@@ -5,6 +5,9 @@ from itertools import compress, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from scipy.spatial import KDTree
 from skimage.morphology import skeletonize
@@ -290,6 +293,17 @@ def test_a_higher_threshold_closes_a_part_of_what_a_lower_one_does():
     assert (closed[0] > closed[-1]).any()
 
 
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), shape=st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_whatever_comes_only_membrane_is_added_or_taken(data, shape):
+    class_map = data.draw(arrays.arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 1, 2, IGNORE])))
+    evidence = data.draw(arrays.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+    repaired = reconnect(class_map, evidence, threshold=0.05, smallest_px=1, **CLASSES).class_map
+    changed = repaired != class_map
+    assert ((repaired[changed] == 1) | ((class_map[changed] == 1) & (repaired[changed] == 0))).all()
+    np.testing.assert_array_equal(repaired == IGNORE, class_map == IGNORE)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -305,9 +319,9 @@ def test_a_higher_threshold_closes_a_part_of_what_a_lower_one_does():
     ],
 )
 def test_wrong_input_is_refused_in_one_line(change, message):
-    given = {"class_map": np.zeros((4, 4), np.uint8), "evidence": np.zeros((4, 4)), **CLASSES} | change
+    given_ = {"class_map": np.zeros((4, 4), np.uint8), "evidence": np.zeros((4, 4)), **CLASSES} | change
     with pytest.raises(InputError, match=message):
-        reconnect(given.pop("class_map"), given.pop("evidence"), **given)
+        reconnect(given_.pop("class_map"), given_.pop("evidence"), **given_)
 
 
 def test_what_was_decided_can_be_decided_anew():
