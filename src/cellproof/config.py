@@ -181,7 +181,7 @@ class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: Count | None = None
     longest_gap_px: Count = 40
     spur_px: Annotated[int, Meta(ge=0)] = 10
-    smallest_region: Share = 0.1
+    smallest_region: Share = 0.15
     most_false: Share = 0.1
 
 

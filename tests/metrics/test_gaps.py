@@ -120,6 +120,12 @@ def test_a_bridge_through_a_cell_is_a_false_closing() -> None:
     assert count(window(), having(window(), slice(18, 22), slice(10, 31)), window()) == Gaps(0, 0, 1)
 
 
+@pytest.mark.parametrize(("offset_px", "false"), [(3, 0), (4, 0), (5, 1), (8, 1)])
+def test_a_bridge_that_would_close_a_gap_beside_it_is_not_false(offset_px: int, false: int) -> None:
+    beside = having(window(), 10 + offset_px, slice(10, 31))
+    assert count(window(), beside, window()) == Gaps(0, 0, false)
+
+
 def test_a_false_cross_joins_three_times() -> None:
     refined = having(window(), 20, slice(10, 31))
     assert count(window(), having(refined, slice(10, 31), 20), window()) == Gaps(0, 0, 3)

@@ -182,7 +182,7 @@ def wall(*, gap_probability: float, reference_gap: bool = False) -> Predicted:
 def test_validation_chooses_a_threshold_that_closes_what_is_there():
     choice = choose([wall(gap_probability=0.4)], ROLES, RepairConfig())
     assert 0 < choice.threshold < 0.9
-    assert choice.smallest_px == pytest.approx(0.1 * (18 * 60 + 19 * 60) / 2)
+    assert choice.smallest_px == pytest.approx(0.15 * (18 * 60 + 19 * 60) / 2)
     scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), choice=choice)
     assert (scores["none"]["share of gaps closed"], scores["reconnect"]["share of gaps closed"]) == (0, 1)
     assert scores["none"]["adapted Rand error"] > scores["reconnect"]["adapted Rand error"]

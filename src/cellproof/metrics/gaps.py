@@ -56,7 +56,8 @@ def count_gaps(
     A gap is *closed* when it is bridged, or no run of `smallest_px` in it is left uncovered.
 
     A *false closing* is made by a piece (8 neighbours) of the pixels that the repair added, further than the tolerance
-    from the reference membrane, that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
+    from the reference membrane and than twice the tolerance from its skeleton (nearer, it would bridge a gap, and
+    nothing is to be both), that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
     k - 1 of them, the number of regions cut in two or of parts joined. Pieces that touch in one place (spurs,
     thickening) or none (blobs) join nothing and are not counted. Background regions and parts of membrane too small
     for a cell are taken for flaws: they are filled, or not seen.
@@ -77,10 +78,11 @@ def count_gaps(
         raise InputError(f"tolerance_px is {tolerance_px}, wanted a distance of 0 or more")
     network, refined, reference = (annotated(mask, ignored) for mask in (network, refined, reference))
     unknown = np.zeros(reference.shape, bool) if ignored is None else ignored
+    line = skeleton(reference)
     gaps, closed, displaced = _count_gaps(
-        network, refined, skeleton(reference), unknown=unknown, tolerance_px=tolerance_px, smallest_px=smallest_px
+        network, refined, line, unknown=unknown, tolerance_px=tolerance_px, smallest_px=smallest_px
     )
-    far = _distance_px(reference | unknown) > tolerance_px
+    far = (_distance_px(reference | unknown) > tolerance_px) & (_distance_px(line) > 2 * tolerance_px)
     return Gaps(gaps, closed, _count_false(network, refined, far), displaced)
 
 
