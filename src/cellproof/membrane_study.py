@@ -21,7 +21,7 @@ from .inference.activate import Maps
 from .inference.predict import predict
 from .io import read_image
 from .metrics import partition, pixel
-from .metrics.gaps import share_closed, share_false
+from .metrics.gaps import Gaps
 from .metrics.membranes import MembraneImage, count_membranes, membrane_rows
 from .metrics.ranking import auroc
 from .metrics.topology import cells
@@ -240,22 +240,28 @@ class Repaired:
 def choose(pictures: Sequence[Predicted], roles: Roles, repair: RepairConfig) -> Choice:
     """Settings of `reconnect` that serve the enclosed cells of validation pictures best.
 
-    Of the thresholds whose closings are false no more often than `most_false` in all, the one of the lowest adapted
-    Rand error; of equals the one that closes more. `NOTHING_CLOSED` where there is none. Regions are too small below
-    a share (`smallest_region`) of the median annotated cell.
+    Of the thresholds at which false closings are not too many, the one of the lowest adapted Rand error; of equals the
+    one that closes more. `NOTHING_CLOSED` where there is none. Too many are more than a share (`most_false`) of all
+    closings and one standard deviation of such a count, for a few pictures show a few dozen closings. Regions are too
+    small below a share (`smallest_region`) of the median annotated cell.
     """
     smallest_px = repair.smallest_region * _median_cell_px(pictures, roles)
     repaired = [Repaired(picture, roles, repair, smallest_px) for picture in pictures]
-    best, chosen = (np.inf, 0.0), NOTHING_CLOSED
+    best, chosen = (math.inf, 0), NOTHING_CLOSED
     for threshold in (NOTHING_CLOSED, *sorted(THRESHOLDS, reverse=True)):
         counts = [one.count(one.classes("reconnect", threshold=threshold)) for one in repaired]
         gaps = reduce(add, [count.gaps for count in counts])
         error = partition.adapted_rand_error(reduce(add, [count.partition for count in counts]))
-        false, closed = share_false(gaps), share_closed(gaps)
-        key = (float(error), -(0.0 if np.isnan(closed) else closed))
-        if not false > repair.most_false and key < best:
+        key = (float(error), -gaps.closed)
+        if gaps.falsely_closed <= _most_false(gaps, repair.most_false) and key < best:
             best, chosen = key, threshold
     return Choice(chosen, smallest_px)
+
+
+def _most_false(gaps: Gaps, share: float) -> float:
+    """So many closings may be false: the share of all, and a standard deviation of the count that it would give."""
+    closings = gaps.closed + gaps.falsely_closed
+    return share * closings + math.sqrt(share * (1 - share) * closings)
 
 
 def _median_cell_px(pictures: Sequence[Predicted], roles: Roles) -> float:
