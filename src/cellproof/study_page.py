@@ -166,7 +166,8 @@ def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
     for study in dict.fromkeys(line.study for line in lines):
         own = [line for line in lines if line.study == study]
         folds = max(one.fold for one in scored if one.study == study)
-        size = f"{note}; mean ± standard deviation over {folds} folds" if folds > 1 else f"{note}; one fold"
+        over = f"mean ± standard deviation over {folds} folds, the value of one fold where no deviation stands"
+        size = f"{note}; {over}" if folds > 1 else f"{note}; one fold"
         cells = {(line.network, line.repair, line.metric): line.text for line in own}
         networks = list(dict.fromkeys(line.network for line in own))
         there = dict.fromkeys(line.metric for line in own if line.repair in REPAIRS)
