@@ -175,8 +175,8 @@ class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         longest_gap_px: Gaps of a membrane up to this long are candidates for closing.
         spur_px: Dead ends of a membrane shorter than this are removed.
         smallest_region: Share of the median annotated cell's area below which no region is closed off.
-        most_false: Largest share of false ones among all closings that validation accepts, give or take the chance of
-            so few.
+        most_false: Largest share of false ones among all closings that validation accepts; a standard deviation of
+            that count is allowed on top.
     """
 
     rounds: Count | None = None
