@@ -1,7 +1,7 @@
 """Ways of telling objects apart, compared on the maps of one network.
 
 The network learned boundary, height and flow at once, so that the decoders differ in nothing else. Each is
-scored with the model's own thresholds, with thresholds chosen on all images (optimistic, alike for all), and
+scored with the model's own thresholds, with thresholds chosen on all images (optimiztic, alike for all), and
 cross-fitted: thresholds chosen on one half of the images score the other half.
 
 About 6 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one.
@@ -28,7 +28,7 @@ from scipy import ndimage
 from cellproof.config import Recipe, read_recipe
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
-from cellproof.data.normalisation import fit_channels, normalise
+from cellproof.data.normalization import fit_channels, normalize
 from cellproof.inference.activate import Maps
 from cellproof.inference.predict import predict
 from cellproof.instances.clean import clean_labels
@@ -168,7 +168,7 @@ def _header(recipe: Recipe, description: Description) -> ModelHeader:
         in_channels=recipe.data.in_channels,
         stride_px=int(module.stride),
         receptive_field_px=int(module.receptive_field_px),
-        normalisation=recipe.data.normalisation,
+        normalization=recipe.data.normalization,
         instance=recipe.instance,
     )
 
@@ -192,7 +192,7 @@ def _predict(model: Model, record: Record, description: Description, *, by: str)
     reference = read_labels(record.mask)
     maps = predict(
         model.engines,
-        fit_channels(normalise(pixels, header.normalisation), header.in_channels),
+        fit_channels(normalize(pixels, header.normalization), header.in_channels),
         heads=header.heads,
         stride_px=header.stride_px,
         halo_px=header.receptive_field_px,

@@ -70,7 +70,7 @@ def _divide(name: str, records: Sequence[Record], seed: int) -> tuple[list[Recor
         parts = [[r for r in records if (r.attributes["cornea"] == "4") is is_last] for is_last in (False, True)]
         return parts[0], parts[1]
     if name == "isbi2012":
-        # Neighbouring slices look alike; the last ones are furthest from most that are learned from.
+        # Neighboring slices look alike; the last ones are furthest from most that are learned from.
         ordered = sorted(records, key=lambda record: record.name)
         return ordered[:16], ordered[16:]
     drawn = draw(records, len(records), by="", rng=np.random.default_rng(seed))

@@ -47,7 +47,7 @@ class Result(msgspec.Struct, frozen=True):
         images: Number learned from.
         held_out: Number scored on.
         minutes: Of the training, start of Python included.
-        steps: Optimiser steps taken.
+        steps: Optimizer steps taken.
         task: "objects" or "classes".
         plan: What the training said of its plan.
         scores: Metric → score.

@@ -24,7 +24,7 @@ from cellproof.config import (
     recipe_names,
     recipe_text,
 )
-from cellproof.types import InstanceOptions, Normalisation
+from cellproof.types import InstanceOptions, Normalization
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 SHARES, POSITIVE = st.floats(0.01, 0.99), st.floats(1e-6, 1e6)
@@ -91,7 +91,7 @@ def test_the_default_recipe_is_the_documented_one():
     [
         ("stpes = 3", "unknown field `stpes`"),
         ('name = "a"\n[training]\nstpes = 3', r"unknown field `stpes` - at `\$.training`"),
-        ('name = "a"\n[data.normalisation]\nlow = 3.0', r"unknown field `low` - at `\$.data.normalisation`"),
+        ('name = "a"\n[data.normalization]\nlow = 3.0', r"unknown field `low` - at `\$.data.normalization`"),
         ("folds = 2", "missing required field `name`"),
         ('name = "a"\n[training]\nsteps = "many"', r"Expected `int`, got `str` - at `\$.training.steps`"),
         ('name = "a"\n[training]\nsteps = 0', r"Expected `int` >= 1 - at `\$.training.steps`"),
@@ -120,7 +120,7 @@ def test_what_a_recipe_cannot_say_is_refused_with_its_place(text, words):
         ("model.options.norm=batch_renorm", ("model", "options"), {"norm": "batch_renorm"}),
         ("augment.scale=[0.5, 2]", ("augment", "scale"), (0.5, 2.0)),
         ("augment.flip=false", ("augment", "flip"), False),
-        ("data.normalisation.per_channel=false", ("data", "normalisation"), Normalisation(per_channel=False)),
+        ("data.normalization.per_channel=false", ("data", "normalization"), Normalization(per_channel=False)),
         ("folds=5", ("folds",), 5),
     ],
 )
@@ -177,3 +177,10 @@ def test_a_recipe_is_read_from_a_file(tmp_path):
 def test_all_sections_have_defaults():
     sections = (DataConfig, ModelConfig, HeadsConfig, LossConfig, AugmentConfig, TrainingConfig, InstanceOptions)
     assert parse_recipe('name = "r"') == Recipe("r", "", 1, *(section() for section in sections))
+
+
+def test_keys_of_before_american_spelling_are_read():
+    text = 'name = "old"\n[augment]\ncolour = 0.3\ngreyscale = 0.1\n[training]\noptimiser = "sgd"\n'
+    recipe = override(parse_recipe(text), ["augment.colour=0.5", "data.normalisation.low_percentile=2.0"])
+    assert (recipe.augment.color, recipe.augment.grayscale, recipe.training.optimizer) == (0.5, 0.1, "sgd")
+    assert recipe.data.normalization.low_percentile == 2.0

@@ -28,7 +28,7 @@ PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REP
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 GENERAL_OPTIONS = {"--help", "--version", "--verbose"}
 FOREIGN_COMMANDS = ("pip", "ruff", "pytest")
-"""Programmes whose options appear in the docs beside ours."""
+"""Programs whose options appear in the docs beside ours."""
 
 
 def text_of(page: Path) -> str:
@@ -58,7 +58,7 @@ def command_lines(page: Path) -> Iterator[list[str]]:
 
 @cache
 def help_of(command: str) -> str:
-    """Help text of a command, or of the programme for an empty name."""
+    """Help text of a command, or of the program for an empty name."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         code = main([command, "--help"] if command else ["--help"])

@@ -1,4 +1,4 @@
-"""Plans follow from facts: drawn samples with known sizes, shares and neighbours."""
+"""Plans follow from facts: drawn samples with known sizes, shares and neighbors."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def discs(*, diameter_px: int, count: int, gap_px: int) -> np.ndarray:
     rows, columns = np.mgrid[:pitch, : pitch * count]
     labels = np.zeros(rows.shape, np.int32)
     for number in range(count):
-        centre = number * pitch + pitch // 2
-        labels[(rows - pitch // 2) ** 2 + (columns - centre) ** 2 <= (diameter_px / 2) ** 2] = number + 1
+        center = number * pitch + pitch // 2
+        labels[(rows - pitch // 2) ** 2 + (columns - center) ** 2 <= (diameter_px / 2) ** 2] = number + 1
     return labels
 
 
@@ -87,9 +87,9 @@ def test_semantic_masks_have_no_object_heads_and_rare_classes_weigh_more():
     assert planned(replace(facts, class_shares=(0.6, 0.4)), REGIONS)[0].loss.balance_classes == 0
 
 
-def test_colour_is_augmented_only_where_there_is_colour():
-    assert planned(FACTS)[0].augment.colour == 0
-    assert planned(replace(FACTS, channels=3))[0].augment.colour > 0
+def test_color_is_augmented_only_where_there_is_color():
+    assert planned(FACTS)[0].augment.color == 0
+    assert planned(replace(FACTS, channels=3))[0].augment.color > 0
 
 
 def test_cut_outs_of_single_cells_are_brought_to_one_side():

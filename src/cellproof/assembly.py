@@ -77,7 +77,7 @@ def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOpt
         steps=config.steps if seconds is None else TIMED_STEPS * config.steps,
         seconds=seconds,
         validate_every=config.validate_every,
-        optimiser=config.optimiser,
+        optimizer=config.optimizer,
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         schedule=config.schedule,

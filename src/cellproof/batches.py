@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .augment.colour import ChannelJitter, Greyscale, Hue, Saturation
+from .augment.color import ChannelJitter, Grayscale, Hue, Saturation
 from .augment.compose import Augmentation
 from .augment.geometric import Geometric
 from .augment.intensity import Intensity, Step
@@ -19,7 +19,7 @@ from .checks import InputError
 from .config import AugmentConfig, DataConfig
 from .data.description import Description
 from .data.index import Record
-from .data.normalisation import fit_channels, normalise
+from .data.normalization import fit_channels, normalize
 from .data.samples import fix_mask, make_sample, rescale_sample
 from .data.targets import make_targets
 from .io import read_image, read_labels
@@ -31,7 +31,7 @@ MOST_BYTES = 6 * 1024**3
 
 
 def load_sample(record: Record, description: Description, data: DataConfig) -> tuple[Sample, list[str]]:
-    """Read one record, normalise it and bring it to the working scale.
+    """Read one record, normalize it and bring it to the working scale.
 
     Returns:
         The sample, and sentences on what was mended in its mask.
@@ -53,7 +53,7 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
         )
     try:
         fixed, notes = fix_mask(mask, description)
-        sample = make_sample(normalise(image.pixels[0], data.normalisation), fixed, description)
+        sample = make_sample(normalize(image.pixels[0], data.normalization), fixed, description)
     except InputError as error:
         raise InputError(f"{record.mask}: {error}") from error
     if data.scale != 1.0:
@@ -94,7 +94,7 @@ class BatchMaker:
     Attributes:
         store: Samples.
         weights: (n,) probability of drawing each sample, summing to 1.
-        free: Cut, turn, scale, bend and change patches; by the sample's number of channels, for colours need three.
+        free: Cut, turn, scale, bend and change patches; by the sample's number of channels, for colors need three.
         exact: The same without any resampling of pixels.
         exact_share: Share of patches that are cut exactly.
         heads: Which targets are made.
@@ -170,7 +170,7 @@ def attribute(record: Record, name: str) -> str:
 
 
 def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: bool) -> Augmentation:
-    """The augmentation that a recipe describes; colour steps only for three channels.
+    """The augmentation that a recipe describes; color steps only for three channels.
 
     Args:
         config: Ranges and probabilities.
@@ -190,12 +190,12 @@ def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: 
         ShotNoise(p=p / 2, largest_sd=config.noise),
         GaussianNoise(p=p, largest_sd=config.noise),
     ]
-    if channels == 3 and (config.colour or config.greyscale):
+    if channels == 3 and (config.color or config.grayscale):
         steps[3:3] = [
-            ChannelJitter(p=2 * p, gain=config.colour, offset=config.colour / 4),
-            Hue(p=p, degrees=100 * config.colour),
-            Saturation(p=p, low=max(0.0, 1 - 2 * config.colour), high=1 + 2 * config.colour),
-            Greyscale(p=config.greyscale),
+            ChannelJitter(p=2 * p, gain=config.color, offset=config.color / 4),
+            Hue(p=p, degrees=100 * config.color),
+            Saturation(p=p, low=max(0.0, 1 - 2 * config.color), high=1 + 2 * config.color),
+            Grayscale(p=config.grayscale),
         ]
     if exact:
         geometric = Geometric(

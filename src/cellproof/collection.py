@@ -15,7 +15,7 @@ from .config import Recipe
 from .data.description import Description, describe, read_description
 from .data.folds import Fold, draw_folds, hold_out
 from .data.index import Record, index
-from .data.normalisation import fit_channels
+from .data.normalization import fit_channels
 from .io import read_labels
 from .types import Sample
 

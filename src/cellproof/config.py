@@ -15,7 +15,7 @@ import tomli_w
 from msgspec import Meta
 
 from .checks import InputError, UsageError
-from .types import InstanceOptions, Normalisation
+from .types import RENAMED_KEYS, InstanceOptions, Normalization, with_current_keys
 
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -37,7 +37,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             they occur, 0 all alike.
         area_power: An image is drawn in proportion to its area ** this …
         object_power: … times (its number of objects, at least 1) ** this.
-        normalisation: How intensities are scaled.
+        normalization: How intensities are scaled.
     """
 
     in_channels: Count = 1
@@ -49,7 +49,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     balance_power: NotNegative = 0.5
     area_power: NotNegative = 0.5
     object_power: NotNegative = 0.0
-    normalisation: Normalisation = Normalisation()
+    normalization: Normalization = Normalization()
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,14 +110,14 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         anisotropy: Their largest stretch of one axis, less 1.
         elastic_px: Standard deviation of their displacement.
         elastic_sigma_px: Distance of its control points.
-        foreground_bias: Share of patches centred on a class other than the first.
+        foreground_bias: Share of patches centerd on a class other than the first.
         gamma: Largest exponent, less 1.
         contrast: Largest gain, less 1.
         brightness: Largest shift.
         noise: Largest standard deviation.
         blur_px: Largest standard deviation of a blur.
-        colour: Largest gain of one colour channel, less 1; hue and saturation in proportion.
-        greyscale: Probability of removing colour.
+        color: Largest gain of one color channel, less 1; hue and saturation in proportion.
+        grayscale: Probability of removing color.
         invert: Probability of swapping dark and bright.
         illumination: Strength of uneven light.
         probability: Of each of the intensity changes.
@@ -137,8 +137,8 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brightness: NotNegative = 0.1
     noise: NotNegative = 0.05
     blur_px: NotNegative = 1.0
-    colour: NotNegative = 0.0
-    greyscale: Share = 0.0
+    color: NotNegative = 0.0
+    grayscale: Share = 0.0
     invert: Share = 0.0
     illumination: NotNegative = 0.0
     probability: Share = 0.3
@@ -151,7 +151,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch: Count = 4
     steps: Count = 5000
     validate_every: Count = 500
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 1e-2
     schedule: Literal["constant", "cosine", "step"] = "cosine"
@@ -260,7 +260,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         data: What is learned from.
         model: Which network.
         heads: Its outputs besides the classes.
-        loss: What is minimised.
+        loss: What is minimized.
         augment: How samples are varied.
         training: The loop.
         instance: How objects are made.
@@ -314,7 +314,7 @@ def recipe_text(name_or_file: str) -> str:
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
     """A recipe from TOML text; see `read_recipe` for errors."""
     try:
-        return msgspec.toml.decode(text, type=Recipe)
+        return msgspec.convert(with_current_keys(msgspec.toml.decode(text)), Recipe)
     except msgspec.MsgspecError as error:
         raise InputError(f"{source}: {error}") from error
 
@@ -339,7 +339,7 @@ def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, text = assignment.partition("=")
     if not equals:
         raise UsageError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
-    *sections, key = path.strip().split(".")
+    *sections, key = (RENAMED_KEYS.get(part, part) for part in path.strip().split("."))
     values = _without_none(msgspec.to_builtins(recipe))
     place = values
     for section in sections:

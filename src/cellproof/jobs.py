@@ -258,7 +258,7 @@ def _run(
     job.run.finished = datetime.now(UTC).isoformat(timespec="seconds")
     problem = ""
     try:
-        _summarise(job)
+        _summarize(job)
     except InputError as error:
         problem = str(error)
     return JobSummary(job.out, tuple(job.outcomes), job.run, problem)
@@ -269,7 +269,7 @@ def _end(job: _Job, outcome: Outcome) -> None:
     job.watcher.end(outcome)
 
 
-def _summarise(job: _Job) -> None:
+def _summarize(job: _Job) -> None:
     """Tables and report of this job's inputs, then of the others that are complete in the folder."""
     rows: list[Record | Failure] = [
         outcome.record or Failure(outcome.path, outcome.name, outcome.reason) for outcome in job.outcomes

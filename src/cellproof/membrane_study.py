@@ -14,7 +14,7 @@ from .batches import load_sample
 from .config import DataConfig, PaperSet, RepairConfig
 from .data.description import Description
 from .data.index import Record
-from .data.normalisation import fit_channels
+from .data.normalization import fit_channels
 from .difficulty.disagreement import Poll, disagreement
 from .difficulty.measures import DifficultyMaps, difficulty_maps
 from .inference.activate import Maps
@@ -130,7 +130,7 @@ def predict_record(model: Model, record: Record, description: Description) -> Pr
         InputError: Picture or mask cannot be used.
     """
     header = model.header
-    sample, _ = load_sample(record, description, DataConfig(normalisation=header.normalisation))
+    sample, _ = load_sample(record, description, DataConfig(normalization=header.normalization))
     poll, seen = Poll(), list[np.ndarray]()
 
     def each(member: int, maps: Maps) -> None:

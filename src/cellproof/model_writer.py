@@ -52,9 +52,9 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         options=dict(recipe.model.options),
         heads=heads_of(recipe, description),
         classes=(*background, *description.classes),
-        colours=description.colours if not background else (),
+        colors=description.colors if not background else (),
         in_channels=recipe.data.in_channels,
-        normalisation=recipe.data.normalisation,
+        normalization=recipe.data.normalization,
         scale=recipe.data.scale,
         fit_side_px=recipe.data.fit_side_px,
         fit_objects=recipe.data.fit_objects,
@@ -73,7 +73,7 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
 def _record(collection: Collection, state: RunState) -> TrainingRecord:
     return TrainingRecord(
         data=collection.description.name,
-        licence=collection.description.licence,
+        license=collection.description.license,
         images=len(_trained_on(state)),
         recipe=format_recipe(state.recipe),
         seed=state.request.seed,

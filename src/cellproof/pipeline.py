@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .checks import InputError
-from .data.normalisation import fit_channels, normalise
+from .data.normalization import fit_channels, normalize
 from .data.samples import rescale_image
 from .difficulty.confidence import confidence, difficulty_from_confidence
 from .difficulty.drift import drift_notes
@@ -222,7 +222,7 @@ def segment_plane(
     timings = timings if timings is not None else Timings()
     started = time.perf_counter()
     header = model.header
-    image = fit_channels(normalise(pixels, header.normalisation), header.in_channels)
+    image = fit_channels(normalize(pixels, header.normalization), header.in_channels)
     timings.rest_s += time.perf_counter() - started
     run = _Run(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
     view = run.look(picture_scale(header, image.shape[1:]))
@@ -365,7 +365,7 @@ def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarr
 def _describe(
     model: Model, pixels: np.ndarray, image: np.ndarray, view: _View, *, pixel_size_um: float | None
 ) -> Segmentation:
-    """Difficulty, table and verdict of a labelled plane."""
+    """Difficulty, table and verdict of a labeled plane."""
     header, labels = model.header, view.labels
     sure = confidence(view.maps.probabilities)
     first = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)

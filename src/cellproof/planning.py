@@ -234,8 +234,8 @@ def _augment(facts: Survey, description: Description, reasons: list[str]) -> Aug
     augment = AugmentConfig(scale=(0.7, 1.4), elastic_px=2.0, illumination=0.15)
     words = ["flips, any rotation, scale 0.7 to 1.4, slight elastic, gamma, contrast, noise, blur, uneven light"]
     if facts.channels == 3:
-        augment = msgspec.structs.replace(augment, colour=0.25, greyscale=0.1)
-        words.append("colour, because stains differ between laboratories")
+        augment = msgspec.structs.replace(augment, color=0.25, grayscale=0.1)
+        words.append("color, because stains differ between laboratories")
     if facts.side_px < CUT_OUT_PX:
         augment = msgspec.structs.replace(augment, scale=(0.6, 1.8), foreground_bias=0.3)
         words.append("scale up to 1.8, because pictures this small are cut-outs of varying magnification")
@@ -249,7 +249,7 @@ def _validation_pixels(seconds: float | None) -> int:
 
 
 def _touching(instances: np.ndarray) -> np.ndarray:
-    """Whether each object has a 4-neighbour pixel of another object, one value an object."""
+    """Whether each object has a 4-neighbor pixel of another object, one value an object."""
     ids = np.unique(instances[instances > 0])
     touching: set[int] = set()
     for first, second in (

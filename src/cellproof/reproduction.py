@@ -32,7 +32,7 @@ from .report.study_page import StudyPictures
 from .run_folder import STATE_FILE
 from .run_state import TrainRequest, Watcher
 from .study_data import Division, StudySet, divide_set, find_set, write_fold
-from .study_page import Line, Scored, columns, page, pictures, summarise
+from .study_page import Line, Scored, columns, page, pictures, summarize
 
 _T = TypeVar("_T")
 
@@ -100,7 +100,7 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> list[Line]:
                 _carry_out(job, study, number, division)
     if not job.scored:
         raise InputError(f"{request.data}: holds none of the sets {', '.join(s.name for s in job.paper.sets)}")
-    return summarise(job.scored)
+    return summarize(job.scored)
 
 
 def _open(request: ReproduceRequest, watcher: Watcher) -> _Job:
@@ -192,7 +192,7 @@ def _score(
         repaired = Repaired(tested[0], roles, repair, choice.smallest_px)
         maps = {name: repaired.classes(name, threshold=choice.threshold) for name in REPAIRS}
         title = f"{study.title}, {network}: {tested[0].name}"
-        job.pictures.append(pictures(title, tested[0], maps, study.description.colours))
+        job.pictures.append(pictures(title, tested[0], maps, study.description.colors))
     _write(job)
 
 
@@ -231,7 +231,7 @@ def _write(job: _Job) -> None:
     """Tables and report of what is known so far."""
     out, request = job.request.out, job.request
     write_json(out / SCORES, job.scored)
-    write_csv(out / TABLES, columns(summarise(job.scored), job.profile.note))
+    write_csv(out / TABLES, columns(summarize(job.scored), job.profile.note))
     parameters = [
         ("recipe", request.recipe),
         ("profile", f"{request.profile}: {job.profile.note}"),

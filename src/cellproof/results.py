@@ -316,7 +316,7 @@ def write_results(
 
     def classes() -> None:
         stack = _stack([plane.classes for plane in planes], image)
-        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colours=header.colours, **where)
+        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colors=header.colors, **where)
 
     def difficulty() -> None:
         write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
@@ -415,6 +415,6 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
 
 def _draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
     if not header.heads.has_instances:
-        return class_overlay(pixels, plane.classes, colours=header.colours, max_px=max_px)
+        return class_overlay(pixels, plane.classes, colors=header.colors, max_px=max_px)
     doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]
     return overlay(pixels, plane.labels, doubtful=doubtful, max_px=max_px)

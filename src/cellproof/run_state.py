@@ -52,7 +52,7 @@ class ValidationExample:
 
     Attributes:
         name: Of the image.
-        image: (C, H, W) float32, normalised, at the working scale.
+        image: (C, H, W) float32, normalized, at the working scale.
         reference: (H, W) object ids, or class ids with the ignore value.
         prediction: (H, W) the same of the model.
         difficulty: Measures of it.

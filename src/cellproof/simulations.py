@@ -25,7 +25,7 @@ STATE_FILE = "simulation.json"
 _IMAGES, _MASKS, _CELLS = "images", "masks", "cells"
 _TWELVE_TO_EIGHT_BITS = 16
 _AREA_PX = 512 * 512
-_LICENCE = "simulated; no rights reserved"
+_LICENSE = "simulated; no rights reserved"
 
 Quality = Literal["good", "low"]
 
@@ -71,14 +71,14 @@ class Kind:
         draw: From source of chance, size and quality to a picture.
         masks: What its masks hold.
         classes: Their names, as in a `Description`.
-        colours: Of the classes; empty with instances.
+        colors: Of the classes; empty with instances.
         qualities: Those that make a difference.
     """
 
     draw: Callable[[np.random.Generator, int, Quality], Picture]
     masks: Literal["semantic", "instances"]
     classes: tuple[str, ...]
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
     qualities: tuple[Quality, ...] = ("good", "low")
 
     @property
@@ -228,8 +228,8 @@ def _begin(plan: Plan, kind: Kind, out: Path) -> None:
         name=f"simulated {plan.kind}",
         masks=kind.masks,
         classes=kind.classes,
-        colours=kind.colours,
-        licence=_LICENCE,
+        colors=kind.colors,
+        license=_LICENSE,
         source=f"cellproof {plan.cellproof}, simulate {plan.kind}, seed {plan.seed}, quality {plan.quality}",
     )
     if not (out / FILE_NAME).exists():

@@ -108,7 +108,7 @@ class Line:
         return f"{self.mean:.{digits}f}{spread}"
 
 
-def summarise(scored: Sequence[Scored]) -> list[Line]:
+def summarize(scored: Sequence[Scored]) -> list[Line]:
     """Mean and standard deviation over folds of every metric, in the order in which they were measured."""
     values: dict[tuple[str, str, str, str], list[float]] = {}
     connected = {one.study: one.connected for one in scored}
@@ -162,7 +162,7 @@ def screen(lines: Sequence[Line]) -> str:
 
 def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
     """For each set: what each repair makes of each network, and how well each measure of difficulty ranks errors."""
-    lines, made = summarise(scored), []
+    lines, made = summarize(scored), []
     for study in dict.fromkeys(line.study for line in lines):
         own = [line for line in lines if line.study == study]
         folds = max(one.fold for one in scored if one.study == study)
@@ -185,11 +185,11 @@ def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
     return made
 
 
-def pictures(title: str, picture: Predicted, maps: Mapping[str, np.ndarray], colours: Sequence[str]) -> StudyPictures:
+def pictures(title: str, picture: Predicted, maps: Mapping[str, np.ndarray], colors: Sequence[str]) -> StudyPictures:
     """A picture, its reference, its class map before and after each repair, and its difficulty."""
 
     def drawn(classes: np.ndarray) -> np.ndarray:
-        return class_overlay(picture.image, classes, colours=colours, max_px=PICTURE_PX)
+        return class_overlay(picture.image, classes, colors=colors, max_px=PICTURE_PX)
 
     row = difficulty_row(
         picture.image,

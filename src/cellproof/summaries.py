@@ -274,7 +274,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
 
 
 def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:
-    """Names and colours of classes where pixels, not objects, are coloured."""
+    """Names and colors of classes where pixels, not objects, are colored."""
     if header.heads.has_instances:
         return ()
-    return tuple(zip(header.classes, header.colours, strict=False))
+    return tuple(zip(header.classes, header.colors, strict=False))

@@ -17,7 +17,7 @@ from .types import IGNORE
 
 PICTURE_PX = 400
 
-CLASS_COLOURS = ("#000000", "#3cbeff", "#ffe128", "#3ce678", "#ff78c8", "#a58cff", "#ff8c1e", "#f5f5f5")
+CLASS_COLORS = ("#000000", "#3cbeff", "#ffe128", "#3ce678", "#ff78c8", "#a58cff", "#ff8c1e", "#f5f5f5")
 """Of classes whose description gives none: those of the overlays, the first left clear."""
 
 METRIC_NAMES = {
@@ -124,17 +124,15 @@ def _class_name(state: RunState, number: int) -> str:
     return names[number] if number < len(names) else str(number)
 
 
-def _colours(state: RunState) -> tuple[str, ...]:
+def _colors(state: RunState) -> tuple[str, ...]:
     names = _class_names(state)
-    given = state.description.colours
-    return (
-        given if len(given) == len(names) else tuple(CLASS_COLOURS[k % len(CLASS_COLOURS)] for k in range(len(names)))
-    )
+    given = state.description.colors
+    return given if len(given) == len(names) else tuple(CLASS_COLORS[k % len(CLASS_COLORS)] for k in range(len(names)))
 
 
 def _legend(state: RunState) -> list[tuple[str, str]]:
-    """Names and colours of classes where pixels, not objects, are coloured."""
-    return [] if _has_instances(state) else list(zip(_class_names(state), _colours(state), strict=True))
+    """Names and colors of classes where pixels, not objects, are colored."""
+    return [] if _has_instances(state) else list(zip(_class_names(state), _colors(state), strict=True))
 
 
 def _parameters(state: RunState) -> list[tuple[str, str]]:
@@ -182,7 +180,7 @@ def _example(example: ValidationExample, state: RunState) -> Example:
 def _drawn(image: np.ndarray, labels: np.ndarray, state: RunState) -> np.ndarray:
     if _has_instances(state):
         return overlay(image, labels, max_px=PICTURE_PX)
-    return class_overlay(image, labels, colours=_colours(state), max_px=PICTURE_PX)
+    return class_overlay(image, labels, colors=_colors(state), max_px=PICTURE_PX)
 
 
 def _caption(example: ValidationExample, state: RunState) -> str:
@@ -197,5 +195,5 @@ def _caption(example: ValidationExample, state: RunState) -> str:
 
 
 def _for_the_eye(image: np.ndarray) -> np.ndarray:
-    """Normalised colours as 8-bit ones, which are shown as colours; other pictures as they are."""
+    """Normalized colors as 8-bit ones, which are shown as colors; other pictures as they are."""
     return (np.clip(image, 0, 1) * 255).astype(np.uint8) if len(image) == 3 else image

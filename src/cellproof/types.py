@@ -7,13 +7,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 IGNORE = 255
 """Value in a class map of a pixel without annotation; losses and metrics leave it out."""
+
+RENAMED_KEYS = {
+    "colours": "colors",
+    "colour": "color",
+    "licence": "license",
+    "normalisation": "normalization",
+    "optimiser": "optimizer",
+    "greyscale": "grayscale",
+}
+"""Keys of files written before American spelling was adopted, and what they are called now."""
+
+
+def with_current_keys(values: Any) -> Any:
+    """The same nested values with keys of old files renamed, so that these stay readable.
+
+    Args:
+        values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
+
+    Returns:
+        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
+
+    Examples:
+        >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
+        {'colors': ['#000000'], 'augment': {'color': 0.2}}
+    """
+    if isinstance(values, dict):
+        return {
+            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
+            for key, value in values.items()
+        }
+    if isinstance(values, list):
+        return [with_current_keys(value) for value in values]
+    return values
 
 
 @dataclass(frozen=True)
@@ -45,7 +78,7 @@ class Sample:
     """One plane to learn from.
 
     Attributes:
-        image: (C, H, W) float32, normalised.
+        image: (C, H, W) float32, normalized.
         class_map: (H, W) uint8; 0 is background, 1…K the classes, `IGNORE` not annotated.
             With ``masks = "semantic"`` value k is class k of the description.
         instances: (H, W) int32 object ids, 0 outside objects; None for semantic data.
@@ -104,7 +137,7 @@ class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return slice(start, start + 2 * self.flows)
 
 
-class Normalisation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How raw intensities become network input; stored in the model, applied alike in training and use.
 
     Attributes:
@@ -147,17 +180,17 @@ class TrainingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         data: Name of the data set.
-        licence: Its licence.
+        license: Its license.
         images: Number of training images.
         recipe: The recipe as TOML text.
         seed: Seed of every draw.
-        steps: Optimiser steps taken.
+        steps: Optimizer steps taken.
         seconds: Wall-clock time of the training.
         cellproof: Version of this package.
     """
 
     data: str = ""
-    licence: str = ""
+    license: str = ""
     images: int = 0
     recipe: str = ""
     seed: int = 0
@@ -167,7 +200,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IntensityStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What normalised training images looked like, channel by channel, to notice foreign input.
+    """What normalized training images looked like, channel by channel, to notice foreign input.
 
     Attributes:
         mean: Mean of each channel over the training images.
@@ -191,9 +224,9 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         options: Keyword arguments of the architecture's ``build``.
         heads: Meaning of the output channels.
         classes: Name of each class; with instances, class 0 is the background.
-        colours: ``#rrggbb`` of each class.
-        in_channels: Channels that the network reads; a grey picture is repeated to fill them.
-        normalisation: How intensities were scaled.
+        colors: ``#rrggbb`` of each class.
+        in_channels: Channels that the network reads; a gray picture is repeated to fill them.
+        normalization: How intensities were scaled.
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
         fit_side_px: Pictures are scaled to this shorter side unless it differs more than fourfold: for
             cut-outs that frame one cell, whatever their magnification; 0 for never.
@@ -219,8 +252,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receptive_field_px: int
     description: str = ""
     options: Mapping[str, int | float | bool | str] = {}
-    colours: tuple[str, ...] = ()
-    normalisation: Normalisation = Normalisation()
+    colors: tuple[str, ...] = ()
+    normalization: Normalization = Normalization()
     scale: float = 1.0
     fit_side_px: int = 0
     fit_objects: bool = False

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from .config import Recipe
-from .data.normalisation import fit_channels
+from .data.normalization import fit_channels
 from .difficulty.calibration import fit_temperature
 from .inference.activate import Maps
 from .inference.predict import predict

@@ -31,7 +31,7 @@ def test_a_layer_that_is_used_twice_counts_twice():
     assert multiply_adds(nn.Sequential(layer, layer), (1, 2, 3, 3)) == 2 * 4 * 9
 
 
-def test_the_input_and_the_two_neighbouring_results_are_alive_at_once():
+def test_the_input_and_the_two_neighboring_results_are_alive_at_once():
     # 1 × 64 input (held by the caller), 4 × 64 and 2 × 64 values of four bytes; later 2 and 1 × 64.
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 2, 1), nn.Conv2d(2, 1, 1))
     assert activation_bytes(network, (1, 1, 8, 8)) == (1 + 4 + 2) * 64 * 4

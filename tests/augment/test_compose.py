@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellproof.augment.colour import ChannelJitter, Hue
+from cellproof.augment.color import ChannelJitter, Hue
 from cellproof.augment.compose import Augmentation
 from cellproof.augment.geometric import Geometric
 from cellproof.augment.intensity import Intensity

@@ -39,10 +39,10 @@ def noise_sample(shape=(70, 90), *, channels=2, seed=0):
     return Sample(rng.random((channels, *shape), dtype=np.float32), class_map, (5 * labels).astype(np.int32))
 
 
-def disc_sample(shape, centre, radius):
+def disc_sample(shape, center, radius):
     """One bright disc of class 2 and id 7 on black."""
     rows, columns = np.indices(shape)
-    disc = (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 <= radius**2
+    disc = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 <= radius**2
     return Sample(disc[None].astype(np.float32), 2 * disc.astype(np.uint8), 7 * disc.astype(np.int32))
 
 
@@ -65,7 +65,7 @@ def test_without_any_change_the_patch_is_a_crop_bit_for_bit(seed, rows, columns)
     geometric = Geometric(patch_px=(rows, columns), flip=False, rotate="none")
     params = geometric.draw(np.random.default_rng(seed), sample)
     patch = geometric.apply(sample, params)
-    top, left = round(params.centre[0] - (rows - 1) / 2), round(params.centre[1] - (columns - 1) / 2)
+    top, left = round(params.center[0] - (rows - 1) / 2), round(params.center[1] - (columns - 1) / 2)
     window = np.s_[..., top : top + rows, left : left + columns]
     assert same(patch, Sample(sample.image[window], sample.class_map[window], sample.instances[window]))
 
@@ -129,7 +129,7 @@ def test_affine_patches_equal_scipys_map_coordinates(seed):
     params = geometric.draw(np.random.default_rng(seed), sample)
     patch = geometric.apply(sample, params)
     offsets = np.indices(geometric.patch_px) - np.reshape(middle(geometric.patch_px), (2, 1, 1))
-    places = np.tensordot(params.matrix, offsets, axes=1) + np.reshape(params.centre, (2, 1, 1))
+    places = np.tensordot(params.matrix, offsets, axes=1) + np.reshape(params.center, (2, 1, 1))
     for plane, wanted in zip(patch.image, sample.image, strict=True):
         # float32 places within a window of about 100 px are exact to 1e-5 px.
         np.testing.assert_allclose(plane, ndimage.map_coordinates(wanted, places, order=1, mode="mirror"), atol=3e-5)
@@ -148,8 +148,8 @@ def test_image_and_labels_move_together(seed):
     patch = geometric.apply(sample, geometric.draw(np.random.default_rng(seed), sample))
     assert np.array_equal(patch.instances == 7, patch.class_map == 2)
     drawn = ndimage.center_of_mass(patch.image[0])
-    labelled = ndimage.center_of_mass(patch.instances)
-    np.testing.assert_allclose(labelled, drawn, atol=0.25)
+    labeled = ndimage.center_of_mass(patch.instances)
+    np.testing.assert_allclose(labeled, drawn, atol=0.25)
     # Nearest labels and the half-level set of the interpolated image are the same pixels but for ties.
     assert np.mean((patch.image[0] > 0.5) != (patch.instances > 0)) < 0.01
 
@@ -170,7 +170,7 @@ def test_classes_and_ids_are_never_invented(seed):
 def test_areas_grow_with_the_square_of_the_magnification(magnification):
     sample = disc_sample((200, 200), (99.3, 100.1), 20)
     geometric = Geometric(patch_px=(150, 150), rotate="any", scale=(magnification, magnification))
-    params = replace(geometric.draw(np.random.default_rng(1), sample), centre=(99.5, 99.5))
+    params = replace(geometric.draw(np.random.default_rng(1), sample), center=(99.5, 99.5))
     patch = geometric.apply(sample, params)
     wanted = magnification**2 * np.count_nonzero(sample.instances)
     assert np.count_nonzero(patch.instances) == pytest.approx(wanted, rel=0.02)
@@ -182,7 +182,7 @@ def test_anisotropy_and_shear_keep_areas():
     geometric = Geometric(patch_px=(120, 120), rotate="any", shear=0.3, anisotropy=0.4)
     rng = np.random.default_rng(0)
     for _ in range(10):
-        params = replace(geometric.draw(rng, sample), centre=(60, 60))
+        params = replace(geometric.draw(rng, sample), center=(60, 60))
         assert abs(np.linalg.det(np.array(params.matrix))) == pytest.approx(1)
         area = np.count_nonzero(geometric.apply(sample, params).instances)
         assert area == pytest.approx(np.count_nonzero(sample.instances), rel=0.02)
@@ -231,7 +231,7 @@ def test_every_place_of_the_image_is_drawn_equally_often():
     sample = noise_sample((6, 4))
     geometric = Geometric(patch_px=(4, 4))
     rng = np.random.default_rng(0)
-    starts = np.array([geometric.draw(rng, sample).centre[0] - 1.5 for _ in range(3000)])
+    starts = np.array([geometric.draw(rng, sample).center[0] - 1.5 for _ in range(3000)])
     np.testing.assert_allclose([np.mean(starts == start) for start in (0, 1, 2)], 1 / 3, atol=0.04)
 
 
@@ -286,13 +286,13 @@ def test_rare_pixels_are_found_in_pictures_larger_than_the_searched_grid():
 
 
 @pytest.mark.parametrize("value", [0, IGNORE])
-def test_a_bias_towards_foreground_does_not_need_any(value):
+def test_a_bias_toward_foreground_does_not_need_any(value):
     sample = Sample(np.zeros((1, 20, 20), np.float32), np.full((20, 20), value, np.uint8))
     geometric = Geometric(patch_px=(8, 8), foreground_bias=1.0)
     assert (geometric.apply(sample, geometric.draw(np.random.default_rng(0), sample)).class_map == value).all()
 
 
-def test_shrinking_a_checkerboard_gives_grey_and_no_moire():
+def test_shrinking_a_checkerboard_gives_gray_and_no_moire():
     board = (np.indices((128, 128)).sum(axis=0) % 2).astype(np.float32)
     sample = Sample(board[None], np.zeros((128, 128), np.uint8))
     geometric = Geometric(patch_px=(48, 48), rotate="any", scale=(0.4, 0.4))
@@ -309,7 +309,7 @@ def test_the_elastic_displacement_has_about_the_standard_deviation_asked_for():
     still = np.stack([rows, rows.T])[:, 50:150, 50:150]
     moved = []
     for _ in range(20):
-        params = replace(geometric.draw(rng, sample), centre=middle((200, 200)))
+        params = replace(geometric.draw(rng, sample), center=middle((200, 200)))
         moved.append(geometric.apply(sample, params).image - still)
     assert np.std(moved) == pytest.approx(3, rel=0.1)
     assert np.mean(moved) == pytest.approx(0, abs=0.3)
@@ -321,7 +321,7 @@ def test_the_strongest_elastic_deformation_does_not_fold(seed):
     rows = np.arange(200, dtype=np.float32)[:, None] + np.zeros(200, np.float32)
     sample = Sample(np.stack([rows, rows.T]), np.zeros((200, 200), np.uint8))
     geometric = Geometric(patch_px=(80, 80), flip=False, rotate="none", elastic_px=2.4, elastic_sigma_px=24)
-    params = replace(geometric.draw(np.random.default_rng(seed), sample), centre=middle((200, 200)))
+    params = replace(geometric.draw(np.random.default_rng(seed), sample), center=middle((200, 200)))
     (a, b), (c, d) = (np.gradient(plane) for plane in geometric.apply(sample, params).image)
     assert (a * d - b * c).min() > 0
 

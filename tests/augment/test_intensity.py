@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from cellproof.augment.colour import ChannelJitter, Greyscale, Hue, Saturation
+from cellproof.augment.color import ChannelJitter, Grayscale, Hue, Saturation
 from cellproof.augment.intensity import Intensity
 from cellproof.augment.noise import Blur, GaussianNoise, Sharpen, ShotNoise
 from cellproof.augment.tone import Contrast, Gamma, Illumination, Inversion
@@ -26,7 +26,7 @@ STEPS = [
     ChannelJitter(),
     Hue(),
     Saturation(),
-    Greyscale(),
+    Grayscale(),
 ]
 EVERY_STEP = pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
 

@@ -35,7 +35,7 @@ def test_bilinear_sampling_is_exact_on_a_plane():
 
 
 @pytest.mark.parametrize(("place", "value"), [(0.0, 10), (0.49, 10), (0.51, 20), (1.49, 20), (1.99, 30)])
-def test_nearest_takes_the_pixel_whose_centre_is_closest(place, value):
+def test_nearest_takes_the_pixel_whose_center_is_closest(place, value):
     labels = np.array([[10, 20, 30], [0, 0, 0]], np.uint8)
     row, column = np.zeros((1, 1), np.float32), np.full((1, 1), place, np.float32)
     assert nearest(labels, row, column).item() == value

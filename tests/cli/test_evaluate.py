@@ -182,8 +182,8 @@ def test_the_command_shows_groups_in_one_table(split: Path, results: Path) -> No
 
 
 def test_an_unknown_column_is_refused_with_those_there_are(split: Path, results: Path) -> None:
-    with pytest.raises(InputError, match="cannot group by 'colour'; the attributes' columns are modality"):
-        evaluate_folders(results, split, by="colour")
+    with pytest.raises(InputError, match="cannot group by 'color'; the attributes' columns are modality"):
+        evaluate_folders(results, split, by="color")
 
 
 def test_pixels_without_annotation_do_not_count_in_either_protocol(split: Path, results: Path) -> None:

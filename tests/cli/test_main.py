@@ -59,7 +59,7 @@ def test_without_a_command_help_is_shown(capsys):
     assert "Commands:" in capsys.readouterr().out
 
 
-def test_a_misspelt_command_is_wrong_use_and_the_right_one_is_guessed(capsys):
+def test_a_misspelled_command_is_wrong_use_and_the_right_one_is_guessed(capsys):
     assert main(["segmnt"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("cellproof: error: No such command 'segmnt'")
@@ -127,7 +127,7 @@ def test_models_lists_the_shipped_ones_and_shows_their_cards(capsys):
         assert main(["models", name]) == 0
         card = capsys.readouterr().out
         assert card.startswith(f"{name}: {header.description}")
-        assert header.training.licence in card
+        assert header.training.license in card
         for metric in header.metrics:
             assert f"  {metric} " in card
 

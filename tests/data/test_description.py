@@ -10,12 +10,12 @@ FULL = """
 name = "cornea"
 masks = "semantic"                 # a comment
 classes = ["cell", "membrane"]
-colours = ["#000000", "#ff4040"]
+colors = ["#000000", "#ff4040"]
 ignore = 255
 pixel_size_um = 0.62
 attributes = "manifest.csv"
 group = "cornea"
-licence = "CC0-1.0"
+license = "CC0-1.0"
 source = "somewhere"
 """
 SMALL = 'name = "x"\nmasks = "semantic"\nclasses = ["a", "b"]\n'
@@ -31,12 +31,12 @@ def test_every_key_is_read(tmp_path):
         name="cornea",
         masks="semantic",
         classes=("cell", "membrane"),
-        colours=("#000000", "#ff4040"),
+        colors=("#000000", "#ff4040"),
         ignore=255,
         pixel_size_um=0.62,
         attributes="manifest.csv",
         group="cornea",
-        licence="CC0-1.0",
+        license="CC0-1.0",
         source="somewhere",
     )
 
@@ -54,9 +54,9 @@ def test_what_is_written_is_read_back(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SMALL + "colors = []", "unknown field `colors`.*known keys: name, masks, classes, colours, ignore"),
-        (SMALL + 'colours = ["#000000"]', "1 colours for 2 classes"),
-        (SMALL + 'colours = ["red", "#000000"]', "colour 'red' is not of the form #rrggbb"),
+        (SMALL + "hues = []", "unknown field `hues`.*known keys: name, masks, classes, colors, ignore"),
+        (SMALL + 'colors = ["#000000"]', "1 colors for 2 classes"),
+        (SMALL + 'colors = ["red", "#000000"]', "color 'red' is not of the form #rrggbb"),
         (SMALL + "ignore = 1", "ignore is 1, wanted 2 to 65535"),
         (SMALL + "ignore = 70000", "ignore is 70000"),
         (SMALL + "pixel_size_um = 0.0", "pixel_size_um is 0.0, wanted a positive number"),
@@ -115,7 +115,7 @@ def test_many_ids_are_objects_however_broken():
     assert describe("data", [noise(list(range(60)))])[0].masks == "instances"
 
 
-def test_scattered_grey_levels_are_refused_rather_than_taken_for_objects():
+def test_scattered_gray_levels_are_refused_rather_than_taken_for_objects():
     with pytest.raises(InputError, match="hold 0, 100, 200, which look like classes; number them from 0"):
         describe("data", [noise([0, 100, 200])])
 
@@ -124,3 +124,10 @@ def test_scattered_grey_levels_are_refused_rather_than_taken_for_objects():
 def test_nothing_annotated_is_refused(masks):
     with pytest.raises(InputError, match="no annotated pixel"):
         describe("data", masks)
+
+
+def test_keys_of_before_american_spelling_are_read(tmp_path):
+    text = 'name = "x"\nmasks = "semantic"\nclasses = ["a", "b"]\ncolours = ["#000000", "#ffffff"]\nlicence = "CC0-1.0"\n'
+    (tmp_path / "dataset.toml").write_text(text)
+    description = read_description(tmp_path)
+    assert (description.colors, description.license) == (("#000000", "#ffffff"), "CC0-1.0")

@@ -7,10 +7,10 @@ from skimage.io import imread
 from cellproof.data.description import describe, read_description
 from cellproof.data.folds import hold_out
 from cellproof.data.index import index
-from cellproof.data.normalisation import normalise
+from cellproof.data.normalization import normalize
 from cellproof.data.samples import fix_mask, make_sample
 from cellproof.data.targets import make_targets
-from cellproof.types import IGNORE, Heads, Normalisation
+from cellproof.types import IGNORE, Heads, Normalization
 
 SETS = {"dsb2018": 531, "glas": 145, "kromp2020": 12, "isbi2012": 20, "cornea": 100, "wbc": 300}
 
@@ -38,7 +38,7 @@ def test_real_masks_become_samples_with_sound_targets(real_set):
     pixels = image[np.newaxis] if image.ndim == 2 else np.moveaxis(image, -1, 0)
     mask, notes = fix_mask(imread(record.mask), description)
     window = np.s_[..., :256, :256]
-    sample = make_sample(normalise(pixels, Normalisation())[window], mask[window], description)
+    sample = make_sample(normalize(pixels, Normalization())[window], mask[window], description)
     assert notes == []
     assert set(np.unique(sample.class_map)) <= {*range(len(description.classes) + 1), IGNORE}
     assert 0.3 < np.ptp(sample.image) <= 4
@@ -50,7 +50,7 @@ def test_real_masks_become_samples_with_sound_targets(real_set):
         assert np.hypot(*flow)[inside].mean() > 0.97
 
 
-def test_real_sets_are_recognised_from_their_masks(real_set):
+def test_real_sets_are_recognized_from_their_masks(real_set):
     folder, description, records = real_set
     found, notes = describe(folder.name, [imread(record.mask) for record in records[:6]])
     assert found.masks == description.masks

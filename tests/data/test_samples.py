@@ -15,13 +15,13 @@ OBJECTS = Description("i", "instances", ("nucleus",))
 TWO_KINDS = Description("i", "instances", ("nucleus", "debris"))
 
 
-def grey(shape: tuple[int, int]) -> np.ndarray:
+def gray(shape: tuple[int, int]) -> np.ndarray:
     return np.zeros((1, *shape), np.float32)
 
 
 def sample(mask: list[list[int]], description: Description, **options: np.ndarray) -> Sample:
     array = np.array(mask, np.uint16)
-    return make_sample(grey(array.shape), array, description, **options)
+    return make_sample(gray(array.shape), array, description, **options)
 
 
 def test_semantic_values_are_classes_and_the_ignore_value_is_ignored():
@@ -64,7 +64,7 @@ def test_masks_that_contradict_the_description_are_refused(mask, description, op
 
 def test_a_mask_of_another_size_than_its_image_is_refused():
     with pytest.raises(InputError, match="the image is 4 × 5 pixels and its mask 5 × 4"):
-        make_sample(grey((4, 5)), np.zeros((5, 4), int), OBJECTS)
+        make_sample(gray((4, 5)), np.zeros((5, 4), int), OBJECTS)
 
 
 def test_zero_and_255_are_two_classes():
@@ -131,7 +131,7 @@ def test_image_and_labels_stay_together_when_rescaled():
         assert ((scaled.image[0] > 0.5) != scaled.instances).mean() < 0.02
 
 
-def test_shrinking_smooths_a_checkerboard_to_grey():
+def test_shrinking_smooths_a_checkerboard_to_gray():
     board = (np.indices((32, 32)).sum(axis=0) % 2).astype(np.float32)
     flat = np.zeros((32, 32), np.uint8)
     scaled = rescale_sample(Sample(board[np.newaxis], flat), 0.25)
@@ -139,7 +139,7 @@ def test_shrinking_smooths_a_checkerboard_to_grey():
 
 
 def test_the_same_size_is_the_same_sample_and_no_size_is_refused():
-    same = Sample(grey((4, 4)), np.zeros((4, 4), np.uint8))
+    same = Sample(gray((4, 4)), np.zeros((4, 4), np.uint8))
     assert rescale_sample(same, 1.0) is same
     for scale in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError, match="wanted a positive number"):

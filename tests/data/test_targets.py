@@ -12,8 +12,8 @@ from cellproof.data.targets import boundary_map, flow_field, make_targets, poiss
 from cellproof.types import IGNORE, Heads, Sample
 
 
-def disc(side: int, radius: float, centre: tuple[float, float] | None = None) -> np.ndarray:
-    row, column = centre or ((side - 1) / 2, (side - 1) / 2)
+def disc(side: int, radius: float, center: tuple[float, float] | None = None) -> np.ndarray:
+    row, column = center or ((side - 1) / 2, (side - 1) / 2)
     rows, columns = np.ogrid[:side, :side]
     return ((rows - row) ** 2 + (columns - column) ** 2 <= radius**2).astype(np.int32)
 

@@ -21,7 +21,7 @@ stacks = st.builds(_draw, st.integers(0, 2**32 - 1), st.integers(1, 9), st.integ
 
 
 def _nats(stack):
-    """The definition, spelt out: entropy of the mean less mean of the entropies, C in the axis before the last two."""
+    """The definition spelled out: entropy of the mean less mean of the entropies, C in the axis before the last two."""
 
     def entropy_nats(p):
         return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=-3)

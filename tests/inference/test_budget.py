@@ -9,7 +9,7 @@ from cellproof.inference.budget import window_pixels
 from cellproof.types import Heads
 
 
-def test_memory_beyond_the_programme_and_the_image_goes_to_the_window() -> None:
+def test_memory_beyond_the_program_and_the_image_goes_to_the_window() -> None:
     # 450 MB resident; 3 + 2 float32 channels of 10 million pixels are 200 MB; 350 MB are left for 500 bytes a pixel
     budget = window_pixels(10**9, shape=(3, 2500, 4000), heads=Heads(classes=2), bytes_per_pixel=500)
     assert budget == 700_000

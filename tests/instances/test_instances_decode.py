@@ -22,11 +22,11 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene():
-    """Two touching discs and one apart, with maps computed from their centres."""
-    shape, centres, radius = (60, 80), [(22, 20), (22, 43), (45, 65)], 12
+    """Two touching discs and one apart, with maps computed from their centers."""
+    shape, centers, radius = (60, 80), [(22, 20), (22, 43), (45, 65)], 12
     labels, distance, flows = np.zeros(shape, np.int32), np.zeros(shape), np.zeros((2, *shape))
     rows, columns = np.indices(shape)
-    for label, (row, column) in enumerate(centres, start=1):
+    for label, (row, column) in enumerate(centers, start=1):
         own = np.zeros(shape, bool)
         own[disk((row, column), radius)] = True
         own &= labels == 0

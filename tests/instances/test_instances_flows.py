@@ -128,7 +128,7 @@ def test_only_the_direction_of_the_flow_counts():
     np.testing.assert_array_equal(follow_flows(flows, reference > 0), follow_flows(4 * flows, reference > 0))
 
 
-def test_nothing_outside_the_foreground_is_labelled_and_flow_there_is_not_read():
+def test_nothing_outside_the_foreground_is_labeled_and_flow_there_is_not_read():
     reference = SCENES["discs"]
     flows = np.where(reference > 0, poisson_flows(reference), np.nan)
     labels = follow_flows(flows, reference > 0)

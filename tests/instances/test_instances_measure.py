@@ -44,8 +44,8 @@ def test_cells_that_touch_each_other_and_the_border_have_scikit_images_measureme
     rng = np.random.default_rng(0)
     labels = np.zeros((150, 170), np.int32)
     for label in range(1, 60):
-        centre, axes = rng.uniform(0, 170, 2), rng.uniform(3, 14, 2)
-        labels[ellipse(*centre, *axes, labels.shape, rotation=rng.uniform(-3, 3))] = label
+        center, axes = rng.uniform(0, 170, 2), rng.uniform(3, 14, 2)
+        labels[ellipse(*center, *axes, labels.shape, rotation=rng.uniform(-3, 3))] = label
     check_measurements(labels, ndimage.gaussian_filter(rng.random((150, 170, 1)).astype(np.float32), (2, 2, 0)))
 
 
@@ -97,7 +97,7 @@ def test_columns_start_with_label_class_and_area():
     assert table["class"].tolist() == [2, 1]
 
 
-def test_area_in_square_micrometres_is_pixels_times_the_pixels_area():
+def test_area_in_square_micrometers_is_pixels_times_the_pixels_area():
     assert measure(np.array([[1, 1, 0, 2]]), pixel_size_um=0.5)["area_um2"].tolist() == [0.5, 0.25]
 
 

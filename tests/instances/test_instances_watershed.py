@@ -13,9 +13,9 @@ from cellproof.instances import watershed
 from cellproof.instances.watershed import watershed_objects
 
 
-def cone(centre, radius, shape=(60, 90)):
+def cone(center, radius, shape=(60, 90)):
     rows, columns = np.indices(shape)
-    return np.clip(1 - np.hypot(rows - centre[0], columns - centre[1]) / radius, 0, 1)
+    return np.clip(1 - np.hypot(rows - center[0], columns - center[1]) / radius, 0, 1)
 
 
 @settings(max_examples=30, deadline=None)

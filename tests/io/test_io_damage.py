@@ -52,7 +52,7 @@ def _npy(rng: np.random.Generator) -> bytes:
 
 
 SOURCES: dict[str, Callable[[np.random.Generator], bytes]] = {
-    "grey.png": _pillow("L", "PNG"),
+    "gray.png": _pillow("L", "PNG"),
     "rgb.png": _pillow("RGB", "PNG"),
     "palette.png": _pillow("P", "PNG"),
     "one_bit.png": _pillow("1", "PNG"),

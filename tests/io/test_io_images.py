@@ -30,7 +30,7 @@ def _random(rng, dtype, shape):
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32"])
 @pytest.mark.parametrize("compression", [None, "zlib", "lzw", "zstd"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_a_grey_tiff_comes_back_with_its_dtype(rng, tmp_path, dtype, compression, byteorder):
+def test_a_gray_tiff_comes_back_with_its_dtype(rng, tmp_path, dtype, compression, byteorder):
     pixels = _random(rng, dtype, (33, 20))
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, compression=compression, byteorder=byteorder)
@@ -38,7 +38,7 @@ def test_a_grey_tiff_comes_back_with_its_dtype(rng, tmp_path, dtype, compression
     assert image.pixels.dtype == pixels.dtype.newbyteorder("=")
     assert image.pixels.dtype.isnative
     np.testing.assert_array_equal(image.pixels, pixels[None, None])
-    assert (image.plane_axes, image.plane_shape, image.channel_names) == ("", (), ("grey",))
+    assert (image.plane_axes, image.plane_shape, image.channel_names) == ("", (), ("gray",))
     assert image.notes == ()
     assert image.source == str(path)
 
@@ -64,7 +64,7 @@ def test_a_lossless_picture_comes_back_bit_for_bit(rng, tmp_path, suffix, sample
     image = read_image(path)
     expected = pixels[None, None] if not samples else pixels.transpose(2, 0, 1)[None]
     np.testing.assert_array_equal(image.pixels, expected)
-    assert image.channel_names == (("red", "green", "blue") if samples else ("grey",))
+    assert image.channel_names == (("red", "green", "blue") if samples else ("gray",))
 
 
 @pytest.mark.parametrize(("mode", "suffix"), [("L", ".jpg"), ("RGB", ".jpeg"), ("RGB", ".webp")])
@@ -84,8 +84,8 @@ def test_a_16_bit_png_keeps_16_bits(rng, tmp_path, samples):
     path.write_bytes(imagecodecs.png_encode(pixels))
     image = read_image(path)
     assert image.pixels.dtype == np.uint16
-    colours = np.atleast_3d(pixels)[..., :3]
-    np.testing.assert_array_equal(image.pixels[0], colours.transpose(2, 0, 1))
+    colors = np.atleast_3d(pixels)[..., :3]
+    np.testing.assert_array_equal(image.pixels[0], colors.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
@@ -111,7 +111,7 @@ def test_alpha_is_left_out_and_said(rng, tmp_path, suffix):
     assert any("alpha" in note for note in image.notes)
 
 
-def test_a_colour_table_becomes_rgb_in_an_image_and_stays_indices_in_labels(tmp_path):
+def test_a_color_table_becomes_rgb_in_an_image_and_stays_indices_in_labels(tmp_path):
     indices = np.array([[0, 1], [2, 1]], np.uint8)
     picture = Pillow.frombytes("P", (2, 2), indices.tobytes())
     picture.putpalette([0, 0, 0, 250, 10, 20, 5, 6, 7])
@@ -119,18 +119,18 @@ def test_a_colour_table_becomes_rgb_in_an_image_and_stays_indices_in_labels(tmp_
     picture.save(path)
     image = read_image(path)
     np.testing.assert_array_equal(image.pixels[0, :, 0, 1], [250, 10, 20])
-    assert any("colour table" in note for note in image.notes)
+    assert any("color table" in note for note in image.notes)
     np.testing.assert_array_equal(read_labels(path), indices)
 
 
-def test_a_grey_colour_table_becomes_one_grey_channel(tmp_path):
+def test_a_gray_color_table_becomes_one_gray_channel(tmp_path):
     picture = Pillow.frombytes("P", (2, 1), bytes([0, 1]))
     picture.putpalette([9, 9, 9, 200, 200, 200])
     picture.save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").pixels.tolist() == [[[[9, 200]]]]
 
 
-def test_a_tiff_colour_table_of_an_imagej_look_up_table_is_ignored(rng, tmp_path):
+def test_a_tiff_color_table_of_an_imagej_look_up_table_is_ignored(rng, tmp_path):
     values = _random(rng, "uint8", (6, 7))
     green = np.zeros((3, 256), np.uint16)
     green[1] = np.arange(256) * 257
@@ -140,11 +140,11 @@ def test_a_tiff_colour_table_of_an_imagej_look_up_table_is_ignored(rng, tmp_path
     assert any("display" in note for note in image.notes)
 
 
-def test_a_tiff_colour_table_of_true_colours_is_looked_up(rng, tmp_path):
+def test_a_tiff_color_table_of_true_colors_is_looked_up(rng, tmp_path):
     values = _random(rng, "uint8", (6, 7))
-    colours = rng.integers(0, 256, (3, 256)).astype(np.uint16) * 257
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=colours)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels[0], colours[:, values] >> 8)
+    colors = rng.integers(0, 256, (3, 256)).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=colors)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels[0], colors[:, values] >> 8)
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), values)
 
 
@@ -157,12 +157,12 @@ def test_white_as_zero_is_inverted_in_images_and_kept_in_labels(rng, tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif"), values)
 
 
-def test_three_equal_colours_become_one_grey_channel_unless_channels_are_chosen(rng, tmp_path):
-    grey = _random(rng, "uint8", (9, 8))
+def test_three_equal_colors_become_one_gray_channel_unless_channels_are_chosen(rng, tmp_path):
+    gray = _random(rng, "uint8", (9, 8))
     path = tmp_path / "a.png"
-    Pillow.fromarray(np.stack([grey] * 3, axis=-1)).save(path)
+    Pillow.fromarray(np.stack([gray] * 3, axis=-1)).save(path)
     image = read_image(path)
-    np.testing.assert_array_equal(image.pixels, grey[None, None])
+    np.testing.assert_array_equal(image.pixels, gray[None, None])
     assert any("equal" in note for note in image.notes)
     assert read_image(path, channels=(2, 0)).channel_names == ("blue", "red")
 
@@ -331,7 +331,7 @@ def test_float_labels_with_whole_values_become_whole_numbers(tmp_path, values):
     np.testing.assert_array_equal(labels, values)
 
 
-def test_a_grey_mask_saved_as_rgb_is_a_mask(tmp_path):
+def test_a_gray_mask_saved_as_rgb_is_a_mask(tmp_path):
     ids = np.array([[0, 5, 5], [7, 7, 0]], np.uint8)
     Pillow.fromarray(np.stack([ids] * 3, axis=-1)).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_labels(tmp_path / "a.png"), ids)

@@ -44,11 +44,11 @@ def test_labels_come_back_with_axes_and_pixel_size(tmp_path_factory, stack, pixe
 
 @settings(max_examples=20, deadline=None)
 @given(stack=_stacks(highest=254))
-def test_classes_come_back_with_names_and_colours(tmp_path_factory, stack):
+def test_classes_come_back_with_names_and_colors(tmp_path_factory, stack):
     classes, axes, shape = stack
     path = tmp_path_factory.mktemp("classes") / "a_classes.tif"
     write_classes(
-        path, classes, names=("cell", "µ <&>"), colours=("#000000", "#ff4040"), plane_axes=axes, plane_shape=shape
+        path, classes, names=("cell", "µ <&>"), colors=("#000000", "#ff4040"), plane_axes=axes, plane_shape=shape
     )
     labels = read_labels(path)
     assert labels.dtype == np.uint8
@@ -56,7 +56,7 @@ def test_classes_come_back_with_names_and_colours(tmp_path_factory, stack):
     assert _description(path) == {
         "content": "class ids",
         "classes": ["cell", "µ <&>"],
-        "colours": ["#000000", "#ff4040"],
+        "colors": ["#000000", "#ff4040"],
     }
 
 

@@ -31,7 +31,7 @@ HEADER = ModelHeader(
     receptive_field_px=92,
     options={"width": 32, "norm": "batch", "dropout": 0.1, "deep": True},
     pixel_size_um=0.325,
-    training=TrainingRecord(data="dsb2018", licence="CC0-1.0", recipe='a = "b"\n', seed=3),
+    training=TrainingRecord(data="dsb2018", license="CC0-1.0", recipe='a = "b"\n', seed=3),
     statistics=IntensityStatistics(mean=(0.1, 0.2, 0.3), sd=(0.1, 0.1, 0.1)),
     metrics={"ap50": 0.9},
 )
@@ -150,7 +150,7 @@ def test_a_missing_model_and_a_folder_are_refused(tmp_path):
         ({"format_version": "2"}, "model format 2, this version reads up to 1; update CellProof"),
         ({"format_version": "x"}, "model format x"),
         ({"cellproof": "{"}, "header cannot be used"),
-        ({"cellproof": '{"name": "a", "colour": 1}'}, "unknown field `colour`|missing required field"),
+        ({"cellproof": '{"name": "a", "color": 1}'}, "unknown field `color`|missing required field"),
     ],
 )
 def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason):
@@ -163,10 +163,10 @@ def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason
 
 
 def test_an_unknown_key_is_named(tmp_path):
-    header = msgspec.json.encode(HEADER).decode()[:-1] + ',"colour_map":"x"}'
+    header = msgspec.json.encode(HEADER).decode()[:-1] + ',"color_map":"x"}'
     path = tmp_path / "model.safetensors"
     save_file({}, path, metadata={"cellproof": header, "format_version": "1"})
-    _assert_refused(path, "unknown field `colour_map`", read_header)
+    _assert_refused(path, "unknown field `color_map`", read_header)
 
 
 def test_a_model_cut_anywhere_is_refused(model):

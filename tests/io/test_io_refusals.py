@@ -167,7 +167,7 @@ def test_decoders_are_quiet(tmp_path, capfd, caplog):
     assert caplog.records == []
 
 
-def test_a_colour_mask_is_refused(tmp_path):
+def test_a_color_mask_is_refused(tmp_path):
     Pillow.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3)).save(tmp_path / "a.png")
     _assert_refused(tmp_path / "a.png", "one whole number a pixel", read_labels)
 

@@ -143,7 +143,7 @@ def test_scores_lie_between_zero_and_one_and_fall_with_the_threshold(seed: int) 
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_relabelling_changes_nothing(seed: int) -> None:
+def test_relabeling_changes_nothing(seed: int) -> None:
     prediction, reference = label_images(seed)
     rng = np.random.default_rng(seed)
     # One numbering within uint16, one with huge ids that cannot be counted in a table.
@@ -152,11 +152,11 @@ def test_relabelling_changes_nothing(seed: int) -> None:
         rng.shuffle(numbers[1:])
         if len(np.unique(numbers)) < len(numbers):
             continue
-        original, relabelled = overlap(prediction, reference), overlap(numbers[prediction], numbers[reference])
+        original, relabeled = overlap(prediction, reference), overlap(numbers[prediction], numbers[reference])
         for threshold in (0.2, 0.5, 0.75):
-            ours, theirs = count_matches(original, threshold), count_matches(relabelled, threshold)
+            ours, theirs = count_matches(original, threshold), count_matches(relabeled, threshold)
             assert astuple(ours) == pytest.approx(astuple(theirs))
-        assert count_mistakes(original) == count_mistakes(relabelled)
+        assert count_mistakes(original) == count_mistakes(relabeled)
 
 
 @given(seed=seeds)

@@ -67,7 +67,7 @@ def test_predicted_membrane_in_a_cell_equals_scikit_images_single_pixel_segments
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_neither_relabelling_nor_turning_changes_a_score(seed: int) -> None:
+def test_neither_relabeling_nor_turning_changes_a_score(seed: int) -> None:
     prediction, reference = label_images(seed)
     numbers = np.concatenate([[0], 1 + np.random.default_rng(seed).permutation(60)])
     wanted = score(prediction, reference)

@@ -1,4 +1,4 @@
-"""Topology of membranes: drawn rings, Euler's number as oracle, laws of cells and centre lines, degenerate cases."""
+"""Topology of membranes: drawn rings, Euler's number as oracle, laws of cells and center lines, degenerate cases."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cellproof.checks import InputError
 from cellproof.metrics import _masks
 from cellproof.metrics.topology import (
     Betti,
-    Centrelines,
+    Centerlines,
     betti_errors,
     betti_numbers,
     cells,
     cl_dice,
-    count_centrelines,
+    count_centerlines,
     topology_precision,
     topology_sensitivity,
 )
@@ -100,7 +100,7 @@ def test_diagonal_lines_keep_their_skeletons(width: int, turn) -> None:
     assert _masks.skeleton(turn(line)).sum() > 30
 
 
-def test_cells_are_regions_of_four_neighbours_without_the_smallest() -> None:
+def test_cells_are_regions_of_four_neighbors_without_the_smallest() -> None:
     drawing = mask_of("..#..#.", "..#..##", "###..#.", "...#..#")
     found = cells(drawing, smallest_px=4)
     np.testing.assert_array_equal(found > 0, mask_of("##.##..", "##.##..", "...##..", "....##.") & (found > 0))
@@ -121,10 +121,10 @@ def test_pixels_without_annotation_separate_cells_like_membrane() -> None:
 
 @given(seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_a_mask_has_its_own_centre_lines(seed: int) -> None:
+def test_a_mask_has_its_own_center_lines(seed: int) -> None:
     mask = random_mask(seed)
     mask[0, 0] = True
-    assert cl_dice(count_centrelines(mask, mask)) == 1
+    assert cl_dice(count_centerlines(mask, mask)) == 1
 
 
 @given(seed=seeds)
@@ -132,7 +132,7 @@ def test_a_mask_has_its_own_centre_lines(seed: int) -> None:
 def test_exchanging_the_masks_exchanges_precision_and_sensitivity(seed: int) -> None:
     first = random_mask(seed)
     second = np.roll(first, 1, axis=0)
-    there, back = count_centrelines(first, second), count_centrelines(second, first)
+    there, back = count_centerlines(first, second), count_centerlines(second, first)
     np.testing.assert_equal(topology_precision(there), topology_sensitivity(back))
     np.testing.assert_equal(cl_dice(there), cl_dice(back))
 
@@ -141,27 +141,27 @@ def test_a_missing_half_of_a_line_costs_sensitivity_only() -> None:
     line = np.zeros((9, 40), bool)
     line[4, :] = True
     half = line & (np.arange(40) < 20)
-    counts = count_centrelines(half, line)
-    assert counts == Centrelines(20, 20, 40, 20)
+    counts = count_centerlines(half, line)
+    assert counts == Centerlines(20, 20, 40, 20)
     assert (topology_precision(counts), topology_sensitivity(counts)) == (1, 0.5)
     assert cl_dice(counts) == pytest.approx(2 / 3)
-    assert cl_dice(counts + count_centrelines(line, line)) == pytest.approx(2 * 0.75 / 1.75)
+    assert cl_dice(counts + count_centerlines(line, line)) == pytest.approx(2 * 0.75 / 1.75)
 
 
-def test_thickening_a_membrane_costs_no_centre_line() -> None:
+def test_thickening_a_membrane_costs_no_center_line() -> None:
     line = np.zeros((15, 40), bool)
     line[7] = True
     thick = line.copy()
     thick[5:10] = True
-    assert cl_dice(count_centrelines(thick, line)) == 1
+    assert cl_dice(count_centerlines(thick, line)) == 1
 
 
 @pytest.mark.parametrize(
     ("prediction", "reference", "wanted"),
     [("....", "....", NAN), ("....", ".##.", 0), (".##.", "....", 0), ("#...", "...#", 0), ("####", "####", 1)],
 )
-def test_centreline_dice_of_degenerate_masks_is_as_documented(prediction: str, reference: str, wanted: float) -> None:
-    found = count_centrelines(mask_of(*[prediction] * 3), mask_of(*[reference] * 3))
+def test_centerline_dice_of_degenerate_masks_is_as_documented(prediction: str, reference: str, wanted: float) -> None:
+    found = count_centerlines(mask_of(*[prediction] * 3), mask_of(*[reference] * 3))
     np.testing.assert_equal(cl_dice(found), wanted)
 
 
@@ -172,7 +172,7 @@ def test_what_is_predicted_in_pixels_without_annotation_changes_nothing(seed: in
     rng = np.random.default_rng(seed)
     prediction, elsewhere, ignored = (rng.random(reference.shape) < share for share in (0.4, 0.5, 0.2))
     other = np.where(ignored, elsewhere, prediction)
-    for score in (betti_errors, count_centrelines):
+    for score in (betti_errors, count_centerlines):
         assert score(other, reference, ignored=ignored) == score(prediction, reference, ignored=ignored)
     np.testing.assert_array_equal(cells(other, ignored=ignored), cells(prediction, ignored=ignored))
 
@@ -186,6 +186,6 @@ def test_what_is_predicted_in_pixels_without_annotation_changes_nothing(seed: in
     ],
 )
 def test_arrays_that_are_no_masks_are_refused(prediction, reference, message: str) -> None:
-    for score in (betti_errors, count_centrelines):
+    for score in (betti_errors, count_centerlines):
         with pytest.raises(InputError, match=message):
             score(prediction, reference)

@@ -20,7 +20,7 @@ def bar(width_px: float, angle: float, offset_px: float = 0.0, size: int = 480) 
 
 
 def drawn_width_px(mask: np.ndarray, angle: float) -> float:
-    """Area over the length of the bar's middle line, which pixels of a slanted bar realise only roughly."""
+    """Area over the length of the bar's middle line, which pixels of a slanted bar realize only roughly."""
     radians = math.radians(angle)
     return mask.sum() * max(abs(math.cos(radians)), abs(math.sin(radians))) / len(mask)
 

@@ -15,15 +15,15 @@ def learn() -> Callable[[nn.Module, torch.Tensor], list[float]]:
 
     def run(network: nn.Module, image: torch.Tensor) -> list[float]:
         network, image = (part.to(memory_format=torch.channels_last) for part in (network, image))
-        optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+        optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
         classes = (image[:, 0] > 0).long() + (image[:, 1] > 1).long()
         losses = []
         for _ in range(25):
             with torch.autocast("cpu", torch.bfloat16):
                 loss = nn.functional.cross_entropy(network(image).float(), classes)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             losses.append(loss.item())
         return losses
 

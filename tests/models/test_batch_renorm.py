@@ -23,8 +23,8 @@ def test_the_output_is_the_formula_of_the_paper():
     with torch.no_grad():
         norm.weight.fill_(3)
         norm.bias.fill_(10)
-    normalised = norm(torch.tensor([0.0, 2, 4, 6]).reshape(2, 1, 1, 2))
-    assert normalised.flatten().tolist() == pytest.approx([8.5, 11.5, 14.5, 17.5])
+    normalized = norm(torch.tensor([0.0, 2, 4, 6]).reshape(2, 1, 1, 2))
+    assert normalized.flatten().tolist() == pytest.approx([8.5, 11.5, 14.5, 17.5])
     # α = 0.01: 1 + 0.01 (3 - 1) and 2 + 0.01 (√5 - 2).
     assert norm.running_mean.item() == pytest.approx(1.02)
     assert norm.running_sd.item() == pytest.approx(2 + 0.01 * (5**0.5 - 2))
@@ -46,14 +46,14 @@ def test_no_gradient_flows_through_factor_and_shift():
     features = torch.tensor([0.0, 2, 4, 6]).double().reshape(1, 1, 2, 2).requires_grad_()
     target = torch.randn(1, 1, 2, 2, generator=torch.Generator().manual_seed(0)).double()
     (norm.double()(features) * target).sum().backward()
-    # With r and d constant the layer is batch normalisation scaled by r = √5 and shifted.
+    # With r and d constant the layer is batch normalization scaled by r = √5 and shifted.
     other = features.detach().clone().requires_grad_()
     scaled = (other - other.mean()) / other.var(unbiased=False).sqrt() * 5**0.5 + 3
     (scaled * target).sum().backward()
     torch.testing.assert_close(features.grad, other.grad)
 
 
-def test_with_closed_bounds_it_is_batch_normalisation():
+def test_with_closed_bounds_it_is_batch_normalization():
     torch.manual_seed(0)
     renorm, norm = BatchRenorm2d(3, r_max=1.0, d_max=0.0), nn.BatchNorm2d(3)
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_bounds_widen_linearly_after_the_warmup():
         assert norm.bounds() == pytest.approx(bounds)
 
 
-def test_training_agrees_with_evaluation_better_than_batch_normalisation_at_batches_of_two():
+def test_training_agrees_with_evaluation_better_than_batch_normalization_at_batches_of_two():
     torch.manual_seed(0)
     layers = (open_norm(4), nn.BatchNorm2d(4, momentum=0.01))
     for _ in range(1000):

@@ -28,7 +28,7 @@ def test_a_stranger_architecture_is_loaded_by_its_path():
     [
         ("unett", {}, r"no architecture 'unett' in models/ \(there: .*unet.*'package.module:function'"),
         ("_padding", {}, "no architecture '_padding'"),
-        ("unet", {"in_channels": 1, "out_channels": 1, "colour": 3}, "'unet': got an unexpected keyword .*'colour'"),
+        ("unet", {"in_channels": 1, "out_channels": 1, "color": 3}, "'unet': got an unexpected keyword .*'color'"),
         ("unet", {"in_channels": 1}, "'unet': missing a required .*'out_channels'"),
         ("nowhere.at_all:build", {}, "cannot be imported: No module named 'nowhere'"),
         ("torch.nn:Convolution", {}, "cannot be imported"),

@@ -22,7 +22,7 @@ def number_of_parameters(network):
     [
         # The paper's network, with 1 channel in and 2 out.
         ({"width": 64, "max_width": 1024, "norm": "none"}, 31_030_658),
-        # The widespread batch-normalised half of it (mateuszbuda/brain-segmentation-pytorch), 3 in and 1 out.
+        # The widespread batch-normalized half of it (mateuszbuda/brain-segmentation-pytorch), 3 in and 1 out.
         ({"in_channels": 3, "out_channels": 1}, 7_763_041),
     ],
 )

@@ -110,13 +110,13 @@ def test_fc6_and_fc7_in_the_middle_of_a_picture_of_224_pixels_are_the_fully_conn
 
 
 @torch.no_grad()
-def test_a_network_of_one_channel_sees_grey_as_the_colour_network_does(oracle, file):
-    grey = torch.rand(1, 1, 32, 64)
-    colour_network, grey_network = thin(norms_of(oracle)[0]), thin(norms_of(oracle)[0], in_channels=1)
-    for network in (colour_network, grey_network):
+def test_a_network_of_one_channel_sees_gray_as_the_color_network_does(oracle, file):
+    gray = torch.rand(1, 1, 32, 64)
+    color_network, gray_network = thin(norms_of(oracle)[0]), thin(norms_of(oracle)[0], in_channels=1)
+    for network in (color_network, gray_network):
         load_vgg16(network, file)
-    colour = encode(colour_network, grey.expand(-1, 3, -1, -1))
-    for maps, wanted in zip(encode(grey_network, grey), colour, strict=True):
+    color = encode(color_network, gray.expand(-1, 3, -1, -1))
+    for maps, wanted in zip(encode(gray_network, gray), color, strict=True):
         torch.testing.assert_close(maps, wanted, rtol=1e-4, atol=1e-4)
 
 

@@ -25,7 +25,7 @@ def paper(class_map, difficult, rounds):
     undecided = {pixel for pixel in zip(*np.nonzero(difficult), strict=True) if class_map[pixel] != IGNORE}
     result = class_map.copy()
 
-    def neighbours(pixel):
+    def neighbors(pixel):
         for row in range(max(pixel[0] - 1, 0), min(pixel[0] + 2, height)):
             for column in range(max(pixel[1] - 1, 0), min(pixel[1] + 2, width)):
                 yield row, column
@@ -35,7 +35,7 @@ def paper(class_map, difficult, rounds):
     for number in (MEMBRANE, NUCLEUS):
         done = 0
         while rounds is None or done < rounds:
-            touching = {p for p in undecided if any(q not in undecided and result[q] == number for q in neighbours(p))}
+            touching = {p for p in undecided if any(q not in undecided and result[q] == number for q in neighbors(p))}
             if not touching:
                 break
             for pixel in touching:

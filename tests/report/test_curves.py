@@ -17,12 +17,12 @@ HISTORY = {
 }
 
 
-def _line(svg, colour):
-    """Points of the first curve of this colour."""
+def _line(svg, color):
+    """Points of the first curve of this color."""
     for match in re.finditer(r'<path d="([^"]*)"[^>]*style="([^"]*)"', svg):
-        if f"stroke: {colour}" in match[2] and "stroke-width: 1.6" in match[2]:
+        if f"stroke: {color}" in match[2] and "stroke-width: 1.6" in match[2]:
             return np.array([[float(n) for n in pair] for pair in re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", match[1])])
-    raise AssertionError(f"no curve in {colour}")
+    raise AssertionError(f"no curve in {color}")
 
 
 def test_a_curve_passes_through_the_history():
@@ -36,7 +36,7 @@ def test_a_curve_passes_through_the_history():
 def test_losses_and_metrics_are_named_and_other_columns_left_out():
     svg = training_curves(HISTORY, best_step=400)
     words = re.findall(r">([^<>]+)</text>", svg)
-    assert {"Loss", "Validation", "loss", "dice", "Optimiser step"} <= set(words)
+    assert {"Loss", "Validation", "loss", "dice", "Optimizer step"} <= set(words)
     assert not {"seconds", "learning rate", "score"} & set(words)
     assert svg.count('id="best-') == 2
 

@@ -97,7 +97,7 @@ def test_a_row_shows_the_picture_before_what_was_made_of_it_and_says_what_each_p
     assert [picture.caption for picture in _row(reference=False)][:2] == ["Image", "Prediction"]
 
 
-def test_the_colours_of_a_heat_map_run_from_0_to_the_top_that_it_names():
+def test_the_colors_of_a_heat_map_run_from_0_to_the_top_that_it_names():
     row = _row()
     assert [picture.top for picture in row] == [None] * 4 + [1.0, 0.05, 0.05]
     np.testing.assert_array_equal(row[4].rgb[5, 0], INFERNO[int(0.0401 * 20 * 255)])
@@ -120,7 +120,7 @@ def test_a_prediction_that_was_drawn_in_another_size_is_refused():
         )
 
 
-def test_figures_of_a_page_keep_caption_scale_and_colours():
+def test_figures_of_a_page_keep_caption_scale_and_colors():
     row = _row()
     for figure, picture in zip(inline_figures(row), row, strict=True):
         assert (figure.caption, figure.top) == (picture.caption, picture.top)
@@ -141,5 +141,5 @@ def test_pictures_stand_side_by_side_unchanged_with_captions_and_scales_below(co
         np.testing.assert_array_equal(sheet[upper : upper + 90, left : left + 200], picture.rgb)
         below = sheet[upper + 90 : upper + step_down, left : left + 200].reshape(-1, 3)
         assert (below == (30, 30, 30)).all(axis=1).any()
-        shows_colours = (below[:, None] == INFERNO[[100, 200]]).all(axis=2).any(axis=0).all()
-        assert shows_colours == (picture.top is not None)
+        shows_colors = (below[:, None] == INFERNO[[100, 200]]).all(axis=2).any(axis=0).all()
+        assert shows_colors == (picture.top is not None)

@@ -6,7 +6,7 @@ import pytest
 from cellproof.report._display import displayed
 
 
-def test_grey_is_stretched_between_its_percentiles():
+def test_gray_is_stretched_between_its_percentiles():
     image = np.linspace(1000, 3000, 1000, dtype=np.float32).reshape(1, 25, 40)
     shown = displayed(image)
     assert shown[0, 0, 0] == 0
@@ -22,7 +22,7 @@ def test_dim_objects_of_dark_pictures_are_brought_out():
     assert displayed(image)[22, 0, 0] == pytest.approx(255 * 0.1**0.6, abs=1)
 
 
-def test_colour_pictures_keep_their_hue():
+def test_color_pictures_keep_their_hue():
     image = np.zeros((3, 20, 20), np.uint8)
     image[0], image[1], image[2] = 200, 100, 50
     image[:, :10] = 240

@@ -24,8 +24,8 @@ def test_bars_are_as_high_as_their_counts():
 
 def test_bars_stand_where_their_values_are():
     bars = _bars(histogram(np.array([0.05, 0.55, 0.95]), label="x", limits=(0, 1)))
-    centres = bars[:, 0] + bars[:, 1] / 2
-    np.testing.assert_allclose(np.diff(centres) / np.diff(centres).sum(), [5 / 9, 4 / 9], rtol=1e-3)
+    centers = bars[:, 0] + bars[:, 1] / 2
+    np.testing.assert_allclose(np.diff(centers) / np.diff(centers).sum(), [5 / 9, 4 / 9], rtol=1e-3)
 
 
 def test_a_histogram_says_its_unit_its_median_and_its_numbers():

@@ -8,7 +8,7 @@ from hypothesis.strategies import integers
 from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import find_boundaries
 
-from cellproof.report._outlines import colour_numbers, outline_mask, touching_pairs
+from cellproof.report._outlines import color_numbers, outline_mask, touching_pairs
 
 LABELS = arrays(np.int32, (9, 11), elements=integers(0, 4))
 
@@ -35,22 +35,22 @@ def test_touching_pairs_equal_a_walk_over_all_sides(labels):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=integers(0, 2**32), count=integers(1, 200))
-def test_six_colours_keep_all_touching_objects_apart(seed, count):
+def test_six_colors_keep_all_touching_objects_apart(seed, count):
     rng = np.random.default_rng(seed)
     seeds = np.ones((60, 60), bool)
     seeds.ravel()[rng.choice(3600, count, replace=False)] = False
     nearest = distance_transform_edt(seeds, return_distances=False, return_indices=True)
     labels = rng.permutation(3600).reshape(60, 60)[tuple(nearest)] + 1  # a Voronoi tiling, shuffled numbers
     pairs = touching_pairs(labels)
-    colours = colour_numbers(pairs, largest_label=int(labels.max()))
-    assert colours.max() < 6
-    assert (colours[pairs[:, 0]] != colours[pairs[:, 1]]).all()
+    colors = color_numbers(pairs, largest_label=int(labels.max()))
+    assert colors.max() < 6
+    assert (colors[pairs[:, 0]] != colors[pairs[:, 1]]).all()
 
 
-def test_more_mutual_neighbours_than_colours_are_coloured_all_the_same():
+def test_more_mutual_neighbors_than_colors_are_colored_all_the_same():
     pairs = np.array([(one, other) for one in range(1, 9) for other in range(one + 1, 9)])
-    colours = colour_numbers(pairs, largest_label=8)
-    assert np.unique(colours[1:]).size == 6
+    colors = color_numbers(pairs, largest_label=8)
+    assert np.unique(colors[1:]).size == 6
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1)])

@@ -36,7 +36,7 @@ def test_outlines_lie_inside_objects_and_leave_their_interior_and_the_background
     np.testing.assert_array_equal(changed, ring)
 
 
-def test_touching_objects_differ_in_colour_even_where_their_numbers_are_six_apart():
+def test_touching_objects_differ_in_color_even_where_their_numbers_are_six_apart():
     image, labels = _two_touching()
     drawn = overlay(image, labels)
     assert tuple(drawn[8, 4]) != tuple(drawn[8, 23])
@@ -44,7 +44,7 @@ def test_touching_objects_differ_in_colour_even_where_their_numbers_are_six_apar
     assert (drawn[4:14, 14] == drawn[8, 23]).all()
 
 
-def test_doubtful_objects_have_a_wider_outline_in_a_colour_of_their_own():
+def test_doubtful_objects_have_a_wider_outline_in_a_color_of_their_own():
     image, labels = _two_touching()
     drawn = overlay(image, labels, doubtful=np.array([7]))
     warned = (drawn == WARNING).all(axis=2)
@@ -112,14 +112,14 @@ def test_a_shrunken_overlay_accepts_doubtful_objects_that_vanished():
 def test_class_zero_is_clear_other_classes_shine_through_and_their_edges_are_solid():
     image, labels = _two_touching()
     classes = np.where(labels == 1, 1, np.where(labels == 7, 2, 0)).astype(np.uint8)
-    drawn, plain = class_overlay(image, classes, colours=["#000000", "#ff0000", "#0000ff"]), displayed(image)
+    drawn, plain = class_overlay(image, classes, colors=["#000000", "#ff0000", "#0000ff"]), displayed(image)
     np.testing.assert_array_equal(drawn[classes == 0], plain[classes == 0])
     assert tuple(drawn[4, 4]) == (255, 0, 0)
     assert tuple(drawn[13, 23]) == (0, 0, 255)
     np.testing.assert_array_equal(drawn[8, 8], (plain[8, 8] * 0.65 + np.array([255, 0, 0]) * 0.35).astype(np.uint8))
 
 
-def test_pixels_without_annotation_are_grey_and_have_no_edge():
+def test_pixels_without_annotation_are_gray_and_have_no_edge():
     image = np.zeros((1, 8, 8), np.uint8)
     classes = np.full((8, 8), IGNORE, np.uint8)
     classes[:4] = 0
@@ -128,9 +128,9 @@ def test_pixels_without_annotation_are_grey_and_have_no_edge():
     assert (drawn[4:] == int(128 * 0.35)).all()
 
 
-def test_a_colour_that_is_none_is_refused():
-    with pytest.raises(InputError, match=r"colour 'red' of class 1 is not of the form #rrggbb"):
-        class_overlay(np.zeros((1, 4, 4)), np.ones((4, 4), np.uint8), colours=["#000000", "red"])
+def test_a_color_that_is_none_is_refused():
+    with pytest.raises(InputError, match=r"color 'red' of class 1 is not of the form #rrggbb"):
+        class_overlay(np.zeros((1, 4, 4)), np.ones((4, 4), np.uint8), colors=["#000000", "red"])
 
 
 def test_labels_of_another_size_than_the_picture_are_refused():

@@ -9,7 +9,7 @@ from PIL import Image
 from cellproof.report.pictures import inline_picture
 
 
-def test_an_inlined_picture_is_a_jpeg_of_the_said_size_and_colours():
+def test_an_inlined_picture_is_a_jpeg_of_the_said_size_and_colors():
     rgb = np.zeros((50, 100, 3), np.uint8)
     rgb[:, 50:] = (255, 60, 10)
     picture = inline_picture(rgb, max_px=80)

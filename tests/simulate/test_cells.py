@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import floats, integers
 from scipy import ndimage
 
-from cellproof.simulate._cells import Edges, draw_edges, enclosed, relaxed_centres, touching, trace
+from cellproof.simulate._cells import Edges, draw_edges, enclosed, relaxed_centers, touching, trace
 from cellproof.simulate._membranes import Pattern, draw_sheet
 from cellproof.simulate._nuclei_in_cells import place_nuclei
 
@@ -68,7 +68,7 @@ def test_places_along_an_edge_run_from_its_start_to_its_end():
 
 def test_edges_that_show_are_those_that_are_touching():
     rng = np.random.default_rng(0)
-    edges = draw_edges(rng, relaxed_centres(rng, SHAPE, diameter_px=20, rounds=1), thickness_px=(2, 5), bow=0.1)
+    edges = draw_edges(rng, relaxed_centers(rng, SHAPE, diameter_px=20, rounds=1), thickness_px=(2, 5), bow=0.1)
     shown = {index for index in range(len(edges)) if trace(edges, index, SHAPE).mask.any()}
     assert shown <= set(touching(edges, SHAPE).tolist())
     assert len(shown) < len(edges) / 2
@@ -76,11 +76,11 @@ def test_edges_that_show_are_those_that_are_touching():
 
 def test_relaxation_makes_cells_alike_and_keeps_their_mean_size():
     def areas(rounds):
-        centres = relaxed_centres(np.random.default_rng(1), (300, 300), diameter_px=30, rounds=rounds)
+        centers = relaxed_centers(np.random.default_rng(1), (300, 300), diameter_px=30, rounds=rounds)
         rows, columns = np.indices((300, 300))[:, ::2, ::2]
-        distance = (rows[..., None] - centres[:, 0]) ** 2 + (columns[..., None] - centres[:, 1]) ** 2
-        count = 4 * np.bincount(distance.argmin(axis=-1).ravel(), minlength=len(centres))
-        inside = ((centres > 25) & (centres < 275)).all(axis=1)
+        distance = (rows[..., None] - centers[:, 0]) ** 2 + (columns[..., None] - centers[:, 1]) ** 2
+        count = 4 * np.bincount(distance.argmin(axis=-1).ravel(), minlength=len(centers))
+        inside = ((centers > 25) & (centers < 275)).all(axis=1)
         return count[inside]
 
     raw, relaxed = areas(0), areas(4)

@@ -37,10 +37,10 @@ def test_sections_repeat_bit_for_bit_and_their_nuclei_are_whole_and_numbered(**d
 @pytest.mark.parametrize("seed", range(4))
 def test_nuclei_are_darker_and_bluer_than_the_tissue(seed):
     section = _section(seed, gap_share=0.0)
-    colour = section.image.astype(float)
+    color = section.image.astype(float)
     inside = section.labels > 0
-    assert colour[inside].mean() < colour[~inside].mean() - 30
-    blue_over_red = colour[..., 2] - colour[..., 0]
+    assert color[inside].mean() < color[~inside].mean() - 30
+    blue_over_red = color[..., 2] - color[..., 0]
     assert blue_over_red[inside].mean() > blue_over_red[~inside].mean() + 10
 
 

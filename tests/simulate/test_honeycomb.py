@@ -45,17 +45,17 @@ def test_borders_are_dark_but_for_some_stretches(quality):
     assert 0.02 < sheet.dim.sum() / border.sum() < 0.2
 
 
-def test_most_cells_have_six_neighbours_and_nearly_one_size():
+def test_most_cells_have_six_neighbors_and_nearly_one_size():
     sheet = simulate_honeycomb(np.random.default_rng(4), shape=(300, 300))
     whole = clear_border(sheet.cells)
     ids = np.unique(whole[whole > 0])
     areas = np.bincount(sheet.cells.ravel())[ids]
     assert areas.std() / areas.mean() < 0.25
-    neighbours = []
+    neighbors = []
     for cell in ids:
         grown = ndimage.binary_dilation(sheet.cells == cell, iterations=5)
-        neighbours.append(np.setdiff1d(sheet.cells[grown], (0, cell)).size)
-    assert np.mean(neighbours) == pytest.approx(6, abs=0.5)
+        neighbors.append(np.setdiff1d(sheet.cells[grown], (0, cell)).size)
+    assert np.mean(neighbors) == pytest.approx(6, abs=0.5)
 
 
 def test_a_picture_without_pixels_is_refused():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellproof.simulate._shapes import Outline, arrange, draw_outline, rasterise
+from cellproof.simulate._shapes import Outline, arrange, draw_outline, rasterize
 
 
 def _ellipse(row, column, *, radius_px=10.0, elongation=1.0, angle=0.0):
@@ -14,7 +14,7 @@ def _ellipse(row, column, *, radius_px=10.0, elongation=1.0, angle=0.0):
 
 
 def test_a_smooth_outline_fills_the_pixels_of_its_ellipse():
-    patch = rasterise(_ellipse(20, 30, radius_px=8, elongation=4, angle=math.pi / 2), (40, 60))
+    patch = rasterize(_ellipse(20, 30, radius_px=8, elongation=4, angle=math.pi / 2), (40, 60))
     mask = np.zeros((40, 60), bool)
     mask[patch.window] = patch.mask
     rows, columns = np.indices((40, 60))
@@ -22,7 +22,7 @@ def test_a_smooth_outline_fills_the_pixels_of_its_ellipse():
 
 
 def test_an_outline_beyond_the_picture_has_an_empty_window():
-    patch = rasterise(_ellipse(-100, 10), (20, 20))
+    patch = rasterize(_ellipse(-100, 10), (20, 20))
     assert patch.level.size == 0
 
 
@@ -30,7 +30,7 @@ def test_a_drawn_outline_keeps_about_the_area_of_its_circle():
     outline = replace(
         draw_outline(np.random.default_rng(0), radius_px=20, elongation=1.5, roughness=0.05), row=60, column=60
     )
-    assert rasterise(outline, (120, 120)).mask.sum() == pytest.approx(math.pi * 400, rel=0.05)
+    assert rasterize(outline, (120, 120)).mask.sum() == pytest.approx(math.pi * 400, rel=0.05)
 
 
 def test_a_pixel_of_two_outlines_goes_to_the_one_in_which_it_lies_deeper():
@@ -45,7 +45,7 @@ def test_a_pixel_of_two_outlines_goes_to_the_one_in_which_it_lies_deeper():
     np.testing.assert_array_equal(places.labels[both], 1 + (levels[1] < levels[0])[both])
 
 
-def test_centres_lie_only_where_allowed_and_angles_count_from_the_direction_there():
+def test_centers_lie_only_where_allowed_and_angles_count_from_the_direction_there():
     allowed = np.zeros((100, 100), bool)
     allowed[:, 60:] = True
     outlines = [_ellipse(0, 0, radius_px=6, elongation=4) for _ in range(6)]

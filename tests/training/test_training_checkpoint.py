@@ -20,7 +20,7 @@ def test_a_state_comes_back_as_it_was_saved(toy):
 def test_moments_come_back_in_the_memory_order_of_their_weights(toy):
     copy = toy.through_a_file(toy.run(toy.trainer()), toy.trainer())
     strides = {
-        (parameter.stride(), copy.optimiser.state[parameter]["exp_avg"].stride())
+        (parameter.stride(), copy.optimizer.state[parameter]["exp_avg"].stride())
         for parameter in copy.module.parameters()
     }
     assert len(strides) > 1
@@ -53,8 +53,8 @@ def test_a_state_of_an_earlier_version_without_losses_and_limit_is_read(toy):
         lambda tensors, counters: (tensors, "no json"),
         lambda tensors, counters: (tensors, counters.replace('"step"', '"stairs"')),
         lambda tensors, counters: ({}, counters),
-        lambda tensors, counters: ({**tensors, "optimiser.0.exp_avg.x": torch.zeros(1)}, counters),
-        lambda tensors, counters: ({**tensors, "optimiser.one.exp_avg": torch.zeros(1)}, counters),
+        lambda tensors, counters: ({**tensors, "optimizer.0.exp_avg.x": torch.zeros(1)}, counters),
+        lambda tensors, counters: ({**tensors, "optimizer.one.exp_avg": torch.zeros(1)}, counters),
     ],
 )
 def test_a_damaged_state_is_refused_in_one_line(toy, damage):

@@ -15,16 +15,16 @@ def stop_after(step):
     return on_step
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize(
     "stopped_at", [3, 4, 9, 10], ids=["amid", "before validation", "late", "before the last validation"]
 )
-def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(toy, optimiser, stopped_at):
-    whole = toy.run(toy.trainer(optimiser=optimiser))
-    first = toy.trainer(optimiser=optimiser)
+def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(toy, optimizer, stopped_at):
+    whole = toy.run(toy.trainer(optimizer=optimizer))
+    first = toy.trainer(optimizer=optimizer)
     with pytest.raises(KeyboardInterrupt):
         toy.run(first, on_step=stop_after(stopped_at))
-    resumed = toy.run(toy.through_a_file(first, toy.trainer(seed=99, optimiser=optimiser)))
+    resumed = toy.run(toy.through_a_file(first, toy.trainer(seed=99, optimizer=optimizer)))
     assert toy.state(resumed) == toy.state(whole)
     assert [row.step for row in whole.history] == [4, 8, 10]
 
@@ -123,7 +123,7 @@ def test_the_time_limit_ends_a_training_and_brings_its_learning_rate_to_rest(toy
         trainer,
         loss=clock.during(toy.loss, 1.0),
         clock=clock,
-        on_step=lambda progress: rates.append(trainer.optimiser.param_groups[0]["lr"]),
+        on_step=lambda progress: rates.append(trainer.optimizer.param_groups[0]["lr"]),
     )
     assert trainer.step == 6
     shares = np.arange(6) / 5.5
@@ -175,7 +175,7 @@ def test_a_cooldown_ends_a_schedule_that_is_laid_out_for_more_steps(toy):
         rates[steps] = []
         for _ in range(steps):
             trainer.take_step(toy.batch_at(0), toy.loss)
-            rates[steps].append(trainer.optimiser.param_groups[0]["lr"])
+            rates[steps].append(trainer.optimizer.param_groups[0]["lr"])
     assert rates[10][:7] == rates[20][:7]
     np.testing.assert_allclose(rates[10][6:], rates[20][6] * np.array([1, 0.75, 0.5, 0.25]), rtol=1e-12)
     assert trainer.learning_rate == 0

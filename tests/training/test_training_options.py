@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cellproof.models.unet import build
-from cellproof.training.options import LoopOptions, build_optimiser, use_bf16
+from cellproof.training.options import LoopOptions, build_optimizer, use_bf16
 
 
 @pytest.mark.parametrize(
@@ -12,9 +12,9 @@ from cellproof.training.options import LoopOptions, build_optimiser, use_bf16
 )
 def test_only_weights_of_convolutions_decay(name, kind):
     network = build(in_channels=1, out_channels=2, width=2, depth=2)
-    optimiser = build_optimiser(network, LoopOptions(steps=1, optimiser=name, weight_decay=0.3))
-    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
-    assert type(optimiser) is kind
+    optimizer = build_optimizer(network, LoopOptions(steps=1, optimizer=name, weight_decay=0.3))
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert type(optimizer) is kind
     assert all(decay[id(p)] == (0.3 if p.ndim > 1 else 0.0) for p in network.parameters())
     assert len(decay) == len(list(network.parameters()))
 

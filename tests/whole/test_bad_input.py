@@ -72,7 +72,7 @@ def _npy_bytes(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
 
 
 SOURCES: dict[str, Callable[[np.random.Generator], bytes]] = {
-    "grey.png": _picture("L", "PNG"),
+    "gray.png": _picture("L", "PNG"),
     "rgba.png": _picture("RGBA", "PNG"),
     "palette.png": _picture("P", "PNG"),
     "one_bit.png": _picture("1", "PNG"),
@@ -220,7 +220,7 @@ def _odd_files(trap: Path) -> dict[str, bytes]:
         "five_channels.tif": _tiff("uint8", 5, **channels)(rng),
         "movie.czi": b"ZISRAWFILE" + bytes(100),
         "notes.txt": b"notes",
-        "no_suffix": SOURCES["grey.png"](rng),
+        "no_suffix": SOURCES["gray.png"](rng),
         "graphic.gif": b"GIF89a" + bytes(100),
     }
 
@@ -432,7 +432,7 @@ def test_a_missing_model_is_said_with_the_names_of_those_there_are(pictures, tmp
         (["--channels", "red"], "--channels 'red'; wanted numbers"),
         (["--max-memory", "lots"], "--max-memory 'lots'; wanted a number and a unit"),
         (["--engine", "tensorflow"], "'tensorflow' is not one of"),
-        (["--colour", "blue"], "No such option: --colour"),
+        (["--color", "blue"], "No such option: --color"),
         (["--threads", "0"], "--threads"),
         (["--device", "cuda", "--engine", "openvino"], "OpenVINO runs on the processor"),
     ],

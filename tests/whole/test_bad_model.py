@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from cellproof.types import IntensityStatistics, Normalisation
+from cellproof.types import IntensityStatistics, Normalization
 
 
 class Bomb:
@@ -59,7 +59,7 @@ BAD_MODELS = {
         lambda path, good, write: path.write_bytes(pickle.dumps(Bomb(path.parent / "sprung"))),
         "pickled or zipped model, which is never opened",
     ),
-    "of another programme": (_save_foreign, "a safetensors file without CellProof's header"),
+    "of another program": (_save_foreign, "a safetensors file without CellProof's header"),
     "cut": (lambda path, good, write: path.write_bytes(good.read_bytes()[:-7]), "no complete safetensors file"),
     "cut in the header": (lambda path, good, write: path.write_bytes(good.read_bytes()[:90]), "no complete safetens"),
     "of the future": (
@@ -80,7 +80,7 @@ BAD_MODELS = {
     "as wide as memory": (_changed(options={"depth": 1, "width": 10**7, "norm": "none"}), "weights do not fit unet: "),
     "without end": (_changed(options={"depth": 10**9}), "depth is 1000000000, wanted at most 12"),
     "with words for numbers": (_changed(options={"width": "wide"}), "cannot be built as the file says"),
-    "with an unknown option": (_changed(options={"colour": 1}), "unexpected keyword argument 'colour'"),
+    "with an unknown option": (_changed(options={"color": 1}), "unexpected keyword argument 'color'"),
     "of more members": (_changed(members=10**9), "the weights do not fit unet: down.0.body.0.bias has shape none"),
     "without channels": (_changed(in_channels=0), "in_channels 0, wanted at least 1"),
     "of another stride": (_changed(stride_px=3), "stride_px is 3, unet has 1"),
@@ -88,7 +88,7 @@ BAD_MODELS = {
     "without warmth": (_changed(temperature=0.0), "temperature 0.0, wanted more than 0"),
     "of no scale": (_changed(scale=0.0), "scale 0.0, wanted 0.03125 to 32.0"),
     "of nameless classes": (_changed(classes=("background",)), "1 class names for 2 classes"),
-    "of wrong percentiles": (_changed(normalisation=Normalisation(90, 10)), "percentiles 90.0 and 10.0"),
+    "of wrong percentiles": (_changed(normalization=Normalization(90, 10)), "percentiles 90.0 and 10.0"),
     "of half statistics": (_changed(statistics=IntensityStatistics(mean=(0.1,))), "one mean and sd a channel"),
 }
 

@@ -55,7 +55,7 @@ def test_a_batch_is_a_function_of_its_step_and_the_seed():
     assert not first.images.equal(other_seed.images)
 
 
-def test_grey_patches_are_repeated_to_the_networks_channels_after_they_were_changed():
+def test_gray_patches_are_repeated_to_the_networks_channels_after_they_were_changed():
     images = maker([disk(0.2)])(0).images
     assert images.shape == (3, 3, 16, 16)
     assert images[:, 1].equal(images[:, 0])
@@ -112,7 +112,7 @@ def test_samples_that_do_not_fit_make_room_for_those_used_last_and_are_read_agai
     assert read == [0, 1, 2, 1]
 
 
-def test_a_sample_is_normalised_rescaled_and_keeps_what_is_not_annotated(tmp_path):
+def test_a_sample_is_normalized_rescaled_and_keeps_what_is_not_annotated(tmp_path):
     from PIL import Image
 
     image = np.tile(np.arange(32, dtype=np.uint8) * 8, (32, 1))

@@ -20,40 +20,40 @@ def model(model_file) -> Model:
 
 
 @pytest.fixture(scope="module")
-def grey(pictures) -> np.ndarray:
+def gray(pictures) -> np.ndarray:
     return tifffile.imread(pictures.folder / "disks1.tif")
 
 
-def test_a_grey_picture_has_the_disks_that_were_drawn(grey, model, pictures):
-    result = cellproof.segment(grey, model)
+def test_a_gray_picture_has_the_disks_that_were_drawn(gray, model, pictures):
+    result = cellproof.segment(gray, model)
     np.testing.assert_array_equal(result.labels, pictures.labels["disks1"])
     np.testing.assert_array_equal(result.classes, result.labels > 0)
     assert result.quality.count == len(result.objects["label"]) == result.labels.max()
     np.testing.assert_allclose(result.probabilities.sum(axis=0), 1, atol=1e-6)
 
 
-def test_every_layout_of_one_picture_gives_the_same(grey, model):
-    expected = cellproof.segment(grey, model).labels
-    colour = np.stack([grey, np.roll(grey, 3), grey], axis=-1)
-    layouts = [grey.tolist(), grey[None], grey[..., None], colour, np.moveaxis(colour, -1, 0)]
+def test_every_layout_of_one_picture_gives_the_same(gray, model):
+    expected = cellproof.segment(gray, model).labels
+    color = np.stack([gray, np.roll(gray, 3), gray], axis=-1)
+    layouts = [gray.tolist(), gray[None], gray[..., None], color, np.moveaxis(color, -1, 0)]
     for layout in layouts:
         np.testing.assert_array_equal(cellproof.segment(layout, model).labels, expected)
 
 
-def test_a_model_is_found_by_its_file(grey, model, model_file):
-    by_file = cellproof.segment(grey, model_file, choice=TORCH)
-    np.testing.assert_array_equal(by_file.labels, cellproof.segment(grey, model).labels)
+def test_a_model_is_found_by_its_file(gray, model, model_file):
+    by_file = cellproof.segment(gray, model_file, choice=TORCH)
+    np.testing.assert_array_equal(by_file.labels, cellproof.segment(gray, model).labels)
 
 
-def test_alpha_is_left_out_and_that_is_said(grey, model, caplog):
-    alpha = np.full_like(grey, 255)
-    result = cellproof.segment(np.stack([grey, grey, grey, alpha], axis=-1), model)
-    np.testing.assert_array_equal(result.labels, cellproof.segment(grey, model).labels)
+def test_alpha_is_left_out_and_that_is_said(gray, model, caplog):
+    alpha = np.full_like(gray, 255)
+    result = cellproof.segment(np.stack([gray, gray, gray, alpha], axis=-1), model)
+    np.testing.assert_array_equal(result.labels, cellproof.segment(gray, model).labels)
     assert "taken for alpha and left out" in caplog.text
 
 
-def test_a_pixel_size_adds_areas(grey, model):
-    objects = cellproof.segment(grey, model, pixel_size_um=0.5).objects
+def test_a_pixel_size_adds_areas(gray, model):
+    objects = cellproof.segment(gray, model, pixel_size_um=0.5).objects
     np.testing.assert_allclose(objects["area_um2"], objects["area"] / 4)
 
 
@@ -71,14 +71,14 @@ def test_the_axis_of_channels_settles_a_doubt():
         channels_first(image, 3)
 
 
-def test_nan_two_channels_and_two_choices_are_refused(grey, model):
-    broken = grey.astype(float)
+def test_nan_two_channels_and_two_choices_are_refused(gray, model):
+    broken = gray.astype(float)
     broken[2, 3] = np.nan
     with pytest.raises(InputError, match="1 NaN or infinite"):
         cellproof.segment(broken, model)
     with pytest.raises(InputError, match="2 channels, the model reads 3"):
-        cellproof.segment(np.stack([grey, np.roll(grey, 1)]), model)
+        cellproof.segment(np.stack([gray, np.roll(gray, 1)]), model)
     with pytest.raises(InputError, match="give it to load_model"):
-        cellproof.segment(grey, model, choice=TORCH)
+        cellproof.segment(gray, model, choice=TORCH)
     with pytest.raises(AttributeError, match="segmnt"):
         _ = cellproof.segmnt

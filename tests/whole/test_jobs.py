@@ -329,15 +329,15 @@ def test_a_second_process_is_refused(segment, two, tmp_path):
 
 
 def test_tables_of_images_with_different_channels_leave_missing_cells_empty(segment, two, tmp_path):
-    grey = tifffile.imread(two[0])
-    shift = np.roll(grey, 1, axis=1)
-    tifffile.imwrite(tmp_path / "colour.tif", np.stack([grey, shift, grey], -1), photometric="rgb")
-    segment(two[1], tmp_path / "colour.tif")
+    gray = tifffile.imread(two[0])
+    shift = np.roll(gray, 1, axis=1)
+    tifffile.imwrite(tmp_path / "color.tif", np.stack([gray, shift, gray], -1), photometric="rgb")
+    segment(two[1], tmp_path / "color.tif")
     rows = table(tmp_path / "out" / "objects.csv")
     names = list(rows[0])
     assert names.index("intensity_std-2") == names.index("confidence") - 1
     assert {row["intensity_mean-2"] for row in rows if row["image"] == "disks0"} == {""}
-    assert all(float(row["intensity_mean-2"]) > 0 for row in rows if row["image"] == "colour")
+    assert all(float(row["intensity_mean-2"]) > 0 for row in rows if row["image"] == "color")
 
 
 def test_class_maps_of_a_semantic_model_hold_its_class_numbers(segment, two, tmp_path, write_threshold_model, pictures):
@@ -345,7 +345,7 @@ def test_class_maps_of_a_semantic_model_hold_its_class_numbers(segment, two, tmp
         tmp_path / "semantic.safetensors",
         heads=Heads(classes=3),
         classes=("ground", "disk", "never"),
-        colours=("#000000", "#ff0000", "#00ff00"),
+        colors=("#000000", "#ff0000", "#00ff00"),
     )
     segment(two[0], model=model)
     truth = pictures.labels["disks4"]

@@ -11,7 +11,7 @@ import pytest
 
 from cellproof.checks import InputError
 from cellproof.pipeline import Model, Timings, find_model, picture_scale, segment_plane, too_large_by
-from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalisation
+from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
 
 
 @dataclass
@@ -28,9 +28,9 @@ class Brightness:
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         self.seen.append(batch.shape)
-        grey = batch.mean(axis=1, keepdims=True)
-        centres = np.linspace(0, 1, self.classes)[None, :, None, None]
-        return (-20 * (grey - centres) ** 2).astype(np.float32)
+        gray = batch.mean(axis=1, keepdims=True)
+        centers = np.linspace(0, 1, self.classes)[None, :, None, None]
+        return (-20 * (gray - centers) ** 2).astype(np.float32)
 
 
 def model_of(engine: Brightness, **changes: object) -> Model:
@@ -42,7 +42,7 @@ def model_of(engine: Brightness, **changes: object) -> Model:
         in_channels=1,
         stride_px=1,
         receptive_field_px=0,
-        normalisation=Normalisation(0, 100),
+        normalization=Normalization(0, 100),
         instance=InstanceOptions(method="components", smallest_area_px=1),
     )
     return Model(msgspec.structs.replace(header, **changes), "hash", (engine,), Path("drawn"))

@@ -23,7 +23,7 @@ from cellproof.membrane_study import (
     together,
 )
 from cellproof.study_data import StudySet, class_number, divide_set, find_set
-from cellproof.study_page import Scored, summarise, tables
+from cellproof.study_page import Scored, summarize, tables
 from cellproof.types import IGNORE
 
 PAPER = """
@@ -228,9 +228,9 @@ def test_lines_are_means_over_folds_of_what_is_defined():
     def one(fold, value):
         return Scored("s", "n", fold, 3, 2, 0.1, {"none": {"m": value, "k": 2.0}}, {"entropy": 0.5})
 
-    lines = {line.metric: line for line in summarise([one(1, 0.2), one(2, 0.4), one(3, math.nan)])}
+    lines = {line.metric: line for line in summarize([one(1, 0.2), one(2, 0.4), one(3, math.nan)])}
     assert (lines["m"].mean, lines["m"].folds) == (pytest.approx(0.3), 2)
     assert lines["m"].sd == pytest.approx(math.sqrt(0.02))
     assert lines["k"].text == "2.000 ± 0.000"
-    assert summarise([one(1, math.nan)])[0].text == "–"
+    assert summarize([one(1, math.nan)])[0].text == "–"
     assert tables([one(1, 0.2)], "note")[1].rows == (("n", "0.500"),)

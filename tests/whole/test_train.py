@@ -62,7 +62,7 @@ def instances(tmp_path):
     data = tmp_path / "nuclei"
     for number in range(4):
         write_pair(data, f"field{number}", *picture(number))
-    (data / "dataset.toml").write_text('name = "few nuclei"\nmasks = "instances"\nlicence = "CC0-1.0"\n')
+    (data / "dataset.toml").write_text('name = "few nuclei"\nmasks = "instances"\nlicense = "CC0-1.0"\n')
     return data
 
 
@@ -102,7 +102,7 @@ def test_a_training_leaves_model_history_state_division_and_recipe(instances, st
     model = start(instances, settings=("training.steps=5",))
     header = read_header(model)
     assert (header.name, header.classes, header.members) == ("tiny", ("background", "object"), 1)
-    assert (header.training.data, header.training.licence, header.training.images) == ("few nuclei", "CC0-1.0", 3)
+    assert (header.training.data, header.training.license, header.training.images) == ("few nuclei", "CC0-1.0", 3)
     assert (header.training.steps, header.training.seed) == (5, 0)
     assert len(build_members(model)) == 1
     lines = (tmp_path / "run" / "history.csv").read_text().splitlines()
@@ -197,7 +197,7 @@ def test_classes_with_unannotated_pixels_are_learned_and_named(start, tmp_path):
         write_pair(data, f"{number}", image, mask)
     (data / "dataset.toml").write_text(
         'name = "halves"\nmasks = "semantic"\nclasses = ["left", "never", "right"]\nignore = 255\n'
-        'colours = ["#000000", "#00ff00", "#ff0000"]\n'
+        'colors = ["#000000", "#00ff00", "#ff0000"]\n'
     )
     seen = []
     settings = (
@@ -208,7 +208,7 @@ def test_classes_with_unannotated_pixels_are_learned_and_named(start, tmp_path):
     )
     model = start(data, recipe="classes.toml", settings=settings, page=seen.append)
     header = read_header(model)
-    assert (header.classes, header.colours[2], header.heads.has_instances) == (
+    assert (header.classes, header.colors[2], header.heads.has_instances) == (
         ("left", "never", "right"),
         "#ff0000",
         False,
@@ -306,17 +306,17 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(instances, start):
         start(instances)
 
 
-def test_a_colour_picture_for_a_network_of_one_channel_is_named(instances, start):
-    colours = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
-    Image.fromarray(colours).save(instances / "images" / "field1.png")
+def test_a_color_picture_for_a_network_of_one_channel_is_named(instances, start):
+    colors = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(colors).save(instances / "images" / "field1.png")
     with pytest.raises(InputError, match=r"field1\.png: 3 channels, .* reads 1; use --set data.in_channels=3"):
         start(instances)
 
 
-def test_a_grey_picture_saved_in_colours_is_grey(instances, start):
-    grey = np.asarray(Image.open(instances / "images" / "field1.png"))
+def test_a_gray_picture_saved_in_colors_is_gray(instances, start):
+    gray = np.asarray(Image.open(instances / "images" / "field1.png"))
     plain = start(instances, "plain", settings=("training.steps=1",))
-    Image.fromarray(np.stack([grey] * 3, axis=2)).save(instances / "images" / "field1.png")
+    Image.fromarray(np.stack([gray] * 3, axis=2)).save(instances / "images" / "field1.png")
     assert weights(start(instances, settings=("training.steps=1",))) == weights(plain)
 
 

@@ -58,9 +58,9 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a class without name": (lambda f: _mask(f, np.full((36, 40), 7, np.uint8)), "holds 7, wanted class ids 0"),
     "broken numbers": (lambda f: _mask(f, np.full((36, 40), 0.5, np.float32)), "value 0.5; wanted whole numbers"),
     "negative numbers": (lambda f: _mask(f, np.full((36, 40), -1, np.int16)), "contains -1, wanted 0"),
-    "a coloured mask": (
+    "a colored mask": (
         lambda f: _mask(f, np.random.default_rng(0).integers(0, 2, (36, 40, 3)).astype(np.uint8)),
-        "different channels or colours",
+        "different channels or colors",
     ),
     "a mask as JPEG": (_jpeg_mask, "JPEG does not keep the ids of a mask"),
     "a mask that is missing": (lambda f: (f / "masks" / "disks3.tif").unlink(), "1 of 6 images in .* have no mask"),
@@ -115,7 +115,7 @@ def _assert_refused(outcome, message: str, *, code: int) -> None:
         (["--time", "soon"], "--time 'soon'; wanted a number and a unit", 2),
         (["--folds", "0"], "--folds", 2),
         (["--resume"], "holds no training to resume", 2),
-        (["--colour"], "No such option", 2),
+        (["--color"], "No such option", 2),
         (["--folds", "9"], "folds", 1),
     ],
 )

@@ -144,8 +144,8 @@ def test_members_are_scored_on_what_was_held_out_from_them():
     assert 0 < tuned.metrics["mean_iou"] < 1
 
 
-def test_prediction_repeats_a_grey_sample_for_a_colour_network():
+def test_prediction_repeats_a_gray_sample_for_a_color_network():
     sample = sample_of(two_touching_squares())
-    grey = Sample((sample.class_map[None] > 0).astype(np.float32), sample.class_map)
-    maps = predict_sample(Threshold(), grey, heads=Heads(2), in_channels=3)
+    gray = Sample((sample.class_map[None] > 0).astype(np.float32), sample.class_map)
+    maps = predict_sample(Threshold(), gray, heads=Heads(2), in_channels=3)
     np.testing.assert_array_equal(maps.probabilities.argmax(axis=0), sample.class_map)

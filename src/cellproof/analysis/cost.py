@@ -21,7 +21,7 @@ def count_parameters(module: nn.Module) -> int:
 def multiply_adds(module: nn.Module, input_shape: tuple[int, ...]) -> int:
     """Multiplications (each with its addition) of one pass through all convolutions and linear layers.
 
-    Normalisations, activations, pooling and interpolation are left out: together they are a few per cent.
+    Normalizations, activations, pooling and interpolation are left out: together they are a few per cent.
 
     Args:
         module: Any network of one input.

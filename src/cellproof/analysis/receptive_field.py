@@ -89,11 +89,11 @@ def radius_px(influence: np.ndarray, *, position: tuple[int, int], share: float 
 
     Args:
         influence: (H, W) non-negative.
-        position: Row and column of the disc's centre.
+        position: Row and column of the disc's center.
         share: In (0, 1].
 
     Returns:
-        Distance from the centre to the outermost pixel centre needed, ≥ 0. NaN where nothing has influence.
+        Distance from the center to the outermost pixel center needed, ≥ 0. NaN where nothing has influence.
     """
     if not 0 < share <= 1:
         raise InputError(f"share is {share}, wanted a number in (0, 1]")

@@ -28,7 +28,7 @@ class Window:
 
 
 def cut_mirrored(image: np.ndarray, window: Window) -> np.ndarray:
-    """The window of a (C, H, W) image, mirrored about the outermost pixels' centres beyond its edges."""
+    """The window of a (C, H, W) image, mirrored about the outermost pixels' centers beyond its edges."""
     if window.lies_inside(image.shape):
         return image[:, window.row : window.row + window.rows, window.column : window.column + window.columns]
     rows = _mirror(np.arange(window.row, window.row + window.rows), image.shape[-2])

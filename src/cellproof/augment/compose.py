@@ -21,7 +21,7 @@ class AugmentationParams:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Cut a patch, then change its brightness, noise and colours.
+    """Cut a patch, then change its brightness, noise and colors.
 
     The same generator state gives the same patch bit for bit.
     """

@@ -25,15 +25,15 @@ _PLACES_SEARCHED = 2**18
 
 @dataclass(frozen=True, eq=False)
 class GeometricParams:
-    """One drawn transformation: patch place ``p`` shows image place ``centre + matrix @ (p + bend(p))``.
+    """One drawn transformation: patch place ``p`` shows image place ``center + matrix @ (p + bend(p))``.
 
     Attributes:
-        centre: Row and column in the image that the middle of the patch shows.
+        center: Row and column in the image that the middle of the patch shows.
         matrix: 2 × 2, from offsets in the patch to offsets in the image, in px.
         bend_px: (2, R, C) control points of a spline of displacements in the patch; None for none.
     """
 
-    centre: tuple[float, float]
+    center: tuple[float, float]
     matrix: tuple[tuple[float, float], tuple[float, float]]
     bend_px: np.ndarray | None = None
 
@@ -56,7 +56,7 @@ class Geometric:
             [1/(1+a), 1+a]; areas stay.
         elastic_px: Standard deviation of each component of the elastic displacement, about; 0 for none.
         elastic_sigma_px: Distance of the displacement's control points.
-        foreground_bias: Share of patches that are centred near a pixel of a class other than 0, every such
+        foreground_bias: Share of patches that are centerd near a pixel of a class other than 0, every such
             class of the image equally often.
 
     Raises:
@@ -102,7 +102,7 @@ class Geometric:
         """
         matrix = self._draw_matrix(rng)
         bend_px = self._draw_bend(rng) if self.elastic_px else None
-        return GeometricParams(self._draw_centre(rng, sample, matrix), _as_pairs(matrix), bend_px)
+        return GeometricParams(self._draw_center(rng, sample, matrix), _as_pairs(matrix), bend_px)
 
     def apply(self, sample: Sample, params: GeometricParams) -> Sample:
         """The patch: image by bilinear interpolation, labels by the nearest pixel, both of the same places."""
@@ -135,7 +135,7 @@ class Geometric:
         bend_px *= np.float32(self.elastic_px / SPREAD_KEPT)
         return bend_px
 
-    def _draw_centre(self, rng: np.random.Generator, sample: Sample, matrix: np.ndarray) -> tuple[float, float]:
+    def _draw_center(self, rng: np.random.Generator, sample: Sample, matrix: np.ndarray) -> tuple[float, float]:
         half = np.abs(matrix) @ ((np.array(self.patch_px) - 1) / 2)
         # Whole steps from the image's corner keep flips and quarter turns on whole pixels.
         slack = np.floor(np.array(sample.class_map.shape) - (2 * half + 1) + 1e-9)
@@ -154,7 +154,7 @@ class Geometric:
         if params.bend_px is not None or sorted(np.abs(matrix).ravel()) != [0, 0, 1, 1] or matrix[0] @ matrix[1]:
             return None
         rows, columns = np.abs(matrix).astype(int) @ self.patch_px
-        row, column = params.centre[0] - (rows - 1) / 2, params.centre[1] - (columns - 1) / 2
+        row, column = params.center[0] - (rows - 1) / 2, params.center[1] - (columns - 1) / 2
         if not (row.is_integer() and column.is_integer()):
             return None
         return Window(int(row), int(column), int(rows), int(columns))
@@ -178,12 +178,12 @@ class Geometric:
         blur_px = _blur_against_aliasing(params.matrix)
         margin = 1 + math.ceil(3 * blur_px)
         rows, columns = self._places(params)
-        row, row_count = _span(rows, params.centre[0], margin)
-        column, column_count = _span(columns, params.centre[1], margin)
+        row, row_count = _span(rows, params.center[0], margin)
+        column, column_count = _span(columns, params.center[1], margin)
         window = Window(row, column, row_count, column_count)
         # Places within the window are small numbers, exact enough in float32 for an image of any size.
-        rows += np.float32(params.centre[0] - row)
-        columns += np.float32(params.centre[1] - column)
+        rows += np.float32(params.center[0] - row)
+        columns += np.float32(params.center[1] - column)
         pixels = cut_mirrored(sample.image, window)
         if blur_px:
             pixels = ndimage.gaussian_filter(pixels, (0, blur_px, blur_px), truncate=3)
@@ -194,7 +194,7 @@ class Geometric:
         )
 
     def _places(self, params: GeometricParams) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns that the patch shows, relative to its centre, each of the patch's shape in float32."""
+        """Rows and columns that the patch shows, relative to its center, each of the patch's shape in float32."""
         height, width = self.patch_px
         down = (np.arange(height, dtype=np.float32) - np.float32((height - 1) / 2))[:, None]
         right = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
@@ -235,10 +235,10 @@ def _blur_against_aliasing(matrix: tuple[tuple[float, float], tuple[float, float
     return 0.5 * math.sqrt(shrinking**2 - 1) if shrinking > _SHRINKING_THAT_ALIASES else 0.0
 
 
-def _span(places: np.ndarray, centre: float, margin: int) -> tuple[int, int]:
-    """First whole pixel and number of pixels that hold all places and their neighbours."""
-    first = math.floor(centre + float(places.min())) - margin
-    last = math.floor(centre + float(places.max())) + 1 + margin
+def _span(places: np.ndarray, center: float, margin: int) -> tuple[int, int]:
+    """First whole pixel and number of pixels that hold all places and their neighbors."""
+    first = math.floor(center + float(places.min())) - margin
+    last = math.floor(center + float(places.max())) + 1 + margin
     return first, last - first + 1
 
 

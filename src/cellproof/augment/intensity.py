@@ -12,7 +12,7 @@ from ..types import Sample
 
 
 class Step(Protocol):
-    """One intensity change: see `tone`, `noise` and `colour`."""
+    """One intensity change: see `tone`, `noise` and `color`."""
 
     @property
     def p(self) -> float:

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: Words after the programme's name; those of the process if None.
+        argv: Words after the program's name; those of the process if None.
 
     Returns:
         Exit code: 0 all done, 1 something given could not be used or a fault of ours, 2 wrong use, 130 after Ctrl-C.

@@ -54,7 +54,7 @@ def show_table(headers: dict[str, ModelHeader]) -> None:
             header.description,
             ", ".join(header.classes),
             pixel_size(header),
-            f"{header.training.data} ({header.training.licence or 'licence not stated'})",
+            f"{header.training.data} ({header.training.license or 'license not stated'})",
             ", ".join(f"{metric} {value:.2f}" for metric, value in header.metrics.items() if "/" not in metric),
         )
     console = Console(highlight=False, markup=False, emoji=False)
@@ -77,13 +77,13 @@ def card(header: ModelHeader, *, path: Path, digest: str) -> Iterator[str]:
     yield f"outputs: {', '.join(_outputs(header))}; objects by {_method(header)}"
     options = ", ".join(f"{name} {value}" for name, value in header.options.items())
     yield f"network: {header.architecture} ({options}), {header.members} in the file"
-    yield f"reads {header.in_channels} channels at {header.scale:g} × the image's size; grey pictures are repeated"
+    yield f"reads {header.in_channels} channels at {header.scale:g} × the image's size; gray pictures are repeated"
     yield f"pixel size of the training images: {pixel_size(header)}"
     if header.statistics.object_diameter_px:
         low, middle, high = header.statistics.object_diameter_px
         yield f"diameter of the training objects: {low:g} to {high:g} px, median {middle:g} px, at that scale"
     yield f"trained on {training.images} images of {training.data or 'unnamed data'}"
-    yield f"licence of the data: {training.licence or 'not stated'}"
+    yield f"license of the data: {training.license or 'not stated'}"
     yield f"training: {training.steps} steps in {training.seconds:.0f} s, seed {training.seed}, by {training.cellproof}"
     yield "validation:"
     yield from (f"  {metric} {value:.3f}" for metric, value in header.metrics.items())

@@ -44,7 +44,7 @@ def simulate_command(
 ) -> None:
     """Simulate annotated pictures: a folder that `cellproof train` reads as it is.
 
-    liver: cells with red membranes and green nuclei. honeycomb: a grey monolayer. nuclei: fluorescent. histology:
+    liver: cells with red membranes and green nuclei. honeycomb: a gray monolayer. nuclei: fluorescent. histology:
     H&E. Liver and honeycomb come with class maps in masks/ and ids of the cells in cells/, the others with ids.
     """
     from ..simulations import Plan, simulate_files

@@ -13,7 +13,7 @@ import tomli_w
 from scipy.ndimage import label as label_components
 
 from ..checks import InputError, check_labels, check_ndim
-from ..types import IGNORE
+from ..types import IGNORE, with_current_keys
 
 FILE_NAME = "dataset.toml"
 
@@ -31,24 +31,24 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         masks: "semantic": pixel value k is ``classes[k]``; "instances": 0 is background, each object
             has an id of its own.
         classes: Class names; with instances those of the objects, whose ids are 1…K (0 is background).
-        colours: ``#rrggbb`` of each class; may be empty.
+        colors: ``#rrggbb`` of each class; may be empty.
         ignore: Mask value of pixels without annotation.
         pixel_size_um: Edge of a pixel in µm.
         attributes: File with a table of columns per image, matched by ``name``.
         group: Its column that folds never divide.
-        licence: Licence of the images.
+        license: License of the images.
         source: Where they come from.
     """
 
     name: str
     masks: Literal["semantic", "instances"]
     classes: tuple[str, ...] = ("object",)
-    colours: tuple[str, ...] = ()
+    colors: tuple[str, ...] = ()
     ignore: int | None = None
     pixel_size_um: float | None = None
     attributes: str = ""
     group: str = ""
-    licence: str = ""
+    license: str = ""
     source: str = ""
 
 
@@ -62,7 +62,7 @@ def read_description(folder: Path) -> Description | None:
     if not path.is_file():
         return None
     try:
-        description = msgspec.toml.decode(path.read_bytes(), type=Description)
+        description = msgspec.convert(with_current_keys(msgspec.toml.decode(path.read_bytes())), Description)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}; known keys: {', '.join(Description.__struct_fields__)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
@@ -131,11 +131,11 @@ def _contradiction(description: Description) -> str:
         return f"classes has {count} names, wanted 1 to {IGNORE - 1}"
     if len(set(description.classes)) < count:
         return f"classes names one twice: {', '.join(description.classes)}"
-    if description.colours and len(description.colours) != count:
-        return f"{len(description.colours)} colours for {count} classes; give one for each class or none"
-    for colour in description.colours:
-        if not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-            return f"colour {colour!r} is not of the form #rrggbb"
+    if description.colors and len(description.colors) != count:
+        return f"{len(description.colors)} colors for {count} classes; give one for each class or none"
+    for color in description.colors:
+        if not re.fullmatch("#[0-9a-fA-F]{6}", color):
+            return f"color {color!r} is not of the form #rrggbb"
     return _number_out_of_range(description)
 
 

@@ -17,7 +17,7 @@ SPECK_AREA_PX = 4
 SATURATED_SHARE = 0.01
 """More pixels than this at the picture's largest value, and that is the value's limit: overexposed."""
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 
 def examine(name: str, image: np.ndarray, mask: np.ndarray, description: Description) -> list[str]:
@@ -84,7 +84,7 @@ def _examine_objects(labels: np.ndarray) -> list[str]:
         own = labels[window] == number
         if own.sum() <= SPECK_AREA_PX:
             specks.append(number)
-        if label_components(own, structure=EIGHT_NEIGHBOURS)[1] > 1:
+        if label_components(own, structure=EIGHT_NEIGHBORS)[1] > 1:
             broken.append(number)
         if _has_hole(own):
             holed.append(number)

@@ -1,4 +1,4 @@
-"""Which pictures are learnt from and which are kept to check: drawn from a seed, written down, read back."""
+"""Which pictures are learned from and which are kept to check: drawn from a seed, written down, read back."""
 
 from __future__ import annotations
 

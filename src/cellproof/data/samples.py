@@ -9,16 +9,16 @@ from ..checks import InputError, check_labels, check_ndim
 from ..types import IGNORE, Sample
 from .description import Description
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 
 def make_sample(
     image: np.ndarray, mask: np.ndarray, description: Description, *, classes: np.ndarray | None = None
 ) -> Sample:
-    """Sample of a normalised picture and its mask as `fix_mask` leaves it.
+    """Sample of a normalized picture and its mask as `fix_mask` leaves it.
 
     Args:
-        image: (C, H, W) float32, normalised.
+        image: (C, H, W) float32, normalized.
         mask: (H, W) whole numbers: class ids or object ids, as the description says.
         description: Of the data set.
         classes: (H, W) class ids 1…K of the objects' pixels, for objects of several classes; 0 elsewhere.
@@ -50,7 +50,7 @@ def fix_mask(mask: np.ndarray, description: Description) -> tuple[np.ndarray, li
     """Repair masks whose meaning is plain although their values are not the description's.
 
     With two semantic classes, 0 and 255 are 0 and 1, unless 255 is the ignore value. Where objects are
-    wanted and the mask is foreground in several pieces, each piece (8-neighbourhood) is an object.
+    wanted and the mask is foreground in several pieces, each piece (8-neighborhood) is an object.
 
     Args:
         mask: (H, W) whole numbers or booleans.
@@ -70,7 +70,7 @@ def fix_mask(mask: np.ndarray, description: Description) -> tuple[np.ndarray, li
         if values[-1] == 255 and len(description.classes) == 2:
             return (mask == 255).astype(np.uint8), [f"mask value 255 taken for class 1 ({description.classes[1]})"]
         return mask, []
-    pieces, count = label_components(mask == values[-1], structure=EIGHT_NEIGHBOURS)
+    pieces, count = label_components(mask == values[-1], structure=EIGHT_NEIGHBORS)
     if count < 2:
         return mask, []
     if description.ignore is not None:
@@ -148,7 +148,7 @@ def _number_from_one(labels: np.ndarray) -> np.ndarray:
 
 
 def _nearest(wanted: int, given: int) -> np.ndarray:
-    """Index of the given pixel under the centre of each wanted one, (wanted,)."""
+    """Index of the given pixel under the center of each wanted one, (wanted,)."""
     return ((np.arange(wanted) + 0.5) * given / wanted).astype(np.intp)
 
 

@@ -64,7 +64,7 @@ def make_targets(sample: Sample, heads: Heads) -> Targets:
 
 
 def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) -> np.ndarray:
-    """Pixels of an object that have another object or the background among their eight neighbours.
+    """Pixels of an object that have another object or the background among their eight neighbors.
 
     The picture's own edge is no boundary, nor is that of pixels without annotation: an object that it
     cuts goes on behind it.
@@ -118,7 +118,7 @@ def poisson_height(instances: np.ndarray) -> np.ndarray:
 def flow_field(height: np.ndarray, instances: np.ndarray) -> np.ndarray:
     """Unit vectors that point uphill on ``height``, each object on its own.
 
-    Central differences; a neighbour outside the object has height 0.
+    Central differences; a neighbor outside the object has height 0.
 
     Args:
         height: (H, W), positive inside objects, as from `poisson_height`.
@@ -133,9 +133,9 @@ def flow_field(height: np.ndarray, instances: np.ndarray) -> np.ndarray:
     check_labels(instances=instances)
     inside = instances > 0
     numbers = _numbers(inside)
-    # One more entry, 0, for every neighbour outside the object.
+    # One more entry, 0, for every neighbor outside the object.
     heights = np.append(height[inside], 0).astype(np.float32)
-    up, left, right, down = _neighbours(instances, numbers)
+    up, left, right, down = _neighbors(instances, numbers)
     slope = np.stack([heights[down] - heights[up], heights[right] - heights[left]])
     length = np.hypot(slope[0], slope[1])
     flow = np.zeros((2, *instances.shape), np.float32)
@@ -161,7 +161,7 @@ def _solve(instances: np.ndarray) -> np.ndarray:
 
 
 def _double(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Put values on the even pixels of a grid and average neighbours in between; the last repeats."""
+    """Put values on the even pixels of a grid and average neighbors in between; the last repeats."""
     rows, columns = shape
     wide = np.repeat(coarse, 2, axis=1)[:, :columns]
     inner = (columns - 1) // 2
@@ -173,7 +173,7 @@ def _double(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _conjugate_gradients(adjacency: csr_array, start: np.ndarray) -> np.ndarray:
-    """Solve 4u - (sum of the neighbours' u) = 1 from ``start``; both are (n,)."""
+    """Solve 4u - (sum of the neighbors' u) = 1 from ``start``; both are (n,)."""
     solution = start
     residual = 1 - 4 * solution + adjacency @ solution
     direction = residual.copy()
@@ -191,14 +191,14 @@ def _conjugate_gradients(adjacency: csr_array, start: np.ndarray) -> np.ndarray:
 
 
 def _adjacency(instances: np.ndarray) -> csr_array:
-    """Matrix (n, n) of ones between 4-neighbours of the same object; n object pixels in raster order."""
+    """Matrix (n, n) of ones between 4-neighbors of the same object; n object pixels in raster order."""
     inside = instances > 0
     count = int(inside.sum())
-    neighbours = np.stack(_neighbours(instances, _numbers(inside)), axis=1)
-    same = neighbours < count
+    neighbors = np.stack(_neighbors(instances, _numbers(inside)), axis=1)
+    same = neighbors < count
     starts = np.zeros(count + 1, np.int32)
     np.cumsum(same.sum(axis=1), out=starts[1:])
-    columns = neighbours[same]
+    columns = neighbors[same]
     return csr_array((np.ones(len(columns), np.float32), columns, starts), shape=(count, count))
 
 
@@ -207,7 +207,7 @@ def _numbers(inside: np.ndarray) -> np.ndarray:
     return np.cumsum(inside, dtype=np.int32).reshape(inside.shape) - 1
 
 
-def _neighbours(instances: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _neighbors(instances: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Numbers of the pixels above, left, right and below each object pixel, each (n,) int32.
 
     The number is n where that pixel is not of the same object.

@@ -1,6 +1,6 @@
 """How far predictions of the same pixels differ: views of one picture, or the networks of an ensemble.
 
-The generalised Jensen-Shannon divergence of V predictions is the entropy of their mean less the mean of their
+The generalized Jensen-Shannon divergence of V predictions is the entropy of their mean less the mean of their
 entropies. It is the mutual information between the predicted class and the number of the prediction: what a pixel's
 class would tell about which prediction was asked. Noise that all predictions agree about does not count.
 

@@ -22,7 +22,7 @@ def drift_notes(
     """Say in which respects an image lies outside the training images.
 
     Args:
-        image_means: Mean of each channel of the normalised image.
+        image_means: Mean of each channel of the normalized image.
         statistics: Of the training images; what it leaves empty is not compared.
         diameters_px: (n,) equivalent diameters of the objects found, at the model's working scale;
             their median should lie within `FOREIGN_SIZE` of the 5th and 95th percentile of training.

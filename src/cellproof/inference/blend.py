@@ -42,7 +42,7 @@ def cores(plan: Plan) -> Iterator[Share]:
 
 
 def fades(plan: Plan) -> Iterator[Share]:
-    """Each window contributes all that it read, fading out towards its edges inside the image."""
+    """Each window contributes all that it read, fading out toward its edges inside the image."""
     height, width = plan.shape
     row_weights = ramps(plan.rows, length_px=height)
     column_weights = ramps(plan.columns, length_px=width)
@@ -55,7 +55,7 @@ def fades(plan: Plan) -> Iterator[Share]:
 def ramps(spans: tuple[Span, ...], *, length_px: int) -> tuple[np.ndarray, ...]:
     """Weights of every window along one axis; on each pixel they sum to 1.
 
-    A weight grows with the distance to the nearer edge of its window, except towards the image's own
+    A weight grows with the distance to the nearer edge of its window, except toward the image's own
     edges, where nothing was cut off.
 
     Args:
@@ -81,9 +81,9 @@ def visible(span: Span, *, length_px: int) -> slice:
 
 
 def _distance_to_cut(span: Span, *, length_px: int) -> np.ndarray:
-    """Distance of each pixel's centre to the window's nearer edge inside the image."""
+    """Distance of each pixel's center to the window's nearer edge inside the image."""
     part = visible(span, length_px=length_px)
-    centres = np.arange(part.start, part.stop) + 0.5
-    before = centres - part.start if part.start > 0 else np.full(centres.size, float(length_px))
-    after = part.stop - centres if part.stop < length_px else np.full(centres.size, float(length_px))
+    centers = np.arange(part.start, part.stop) + 0.5
+    before = centers - part.start if part.start > 0 else np.full(centers.size, float(length_px))
+    after = part.stop - centers if part.stop < length_px else np.full(centers.size, float(length_px))
     return np.minimum(before, after)

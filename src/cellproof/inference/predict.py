@@ -40,7 +40,7 @@ def predict(
 
     Args:
         engines: One or more networks with the same heads; their activated maps are averaged.
-        image: (C, H, W) float32, normalised.
+        image: (C, H, W) float32, normalized.
         heads: Meaning of the networks' output channels.
         stride_px: Networks take multiples of this.
         halo_px: Radius of the networks' receptive field.

@@ -48,8 +48,8 @@ def _fill_holes(labels: np.ndarray) -> np.ndarray:
         return labels
     holes = np.where(is_hole[regions], regions, 0)
     touching = contacts(holes, labels)
-    neighbours = np.bincount(touching.region, minlength=count + 1)
-    alone = neighbours[touching.region] == 1
+    neighbors = np.bincount(touching.region, minlength=count + 1)
+    alone = neighbors[touching.region] == 1
     owner = np.zeros(count + 1, np.int32)
     owner[touching.region[alone]] = touching.label[alone]
     return labels + owner[holes]

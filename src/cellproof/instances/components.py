@@ -11,7 +11,7 @@ from ..checks import check_labels, check_ndim
 def label_components(class_map: np.ndarray, *, background: int = 0) -> np.ndarray:
     """Number the connected regions of every class but the background.
 
-    Pixels are neighbours when they share an edge (4-connectivity): cells that only meet at a corner
+    Pixels are neighbors when they share an edge (4-connectivity): cells that only meet at a corner
     stay apart, and a region never holds two classes.
 
     Args:

@@ -35,9 +35,9 @@ def contacts(regions: np.ndarray, labels: np.ndarray) -> Contacts:
     width = labels.shape[1]
     around = np.pad(labels, 1).ravel()
     row, column = np.divmod(np.flatnonzero(regions), width)
-    centre = (row + 1) * (width + 2) + column + 1
+    center = (row + 1) * (width + 2) + column + 1
     region = np.tile(regions[row, column].astype(np.int64), 4)
-    label = np.concatenate([around[centre + step] for step in (-width - 2, -1, 1, width + 2)]).astype(np.int64)
+    label = np.concatenate([around[center + step] for step in (-width - 2, -1, 1, width + 2)]).astype(np.int64)
     touching = label > 0
     base = int(labels.max(initial=0)) + 1
     pairs, edges = np.unique(region[touching] * base + label[touching], return_counts=True)

@@ -27,7 +27,7 @@ def decode(
         options: Method and thresholds.
         boundary: (H, W) probability of an object's edge; "watershed" uses it where given.
         distance: (H, W) Poisson height, 0 at the edge, 1 at the summit; "watershed" needs it.
-        flows: (2, H, W) vectors (row, column) towards the summit; "flows" needs it.
+        flows: (2, H, W) vectors (row, column) toward the summit; "flows" needs it.
 
     Returns:
         (H, W) int32 labels, 0 background, 1…n in raster order, each object one 4-connected piece.

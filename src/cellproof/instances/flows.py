@@ -1,6 +1,6 @@
 """Objects from a flow field: each pixel follows its arrow, and pixels that end together are one object.
 
-The idea of flows comes from Stringer, Wang, Michaelos, Pachitariu (2021). Cellpose: a generalist
+The idea of flows comes from Stringer, Wang, Michaelos, Pachitariu (2021). Cellpose: a generalizt
 algorithm for cellular segmentation. Nature Methods 18, 100-106. doi:10.1038/s41592-020-01018-x.
 There each pixel takes some hundred Euler steps; here the steps are doubled.
 """
@@ -33,7 +33,7 @@ def follow_flows(flows: np.ndarray, foreground: np.ndarray, *, smallest_sink_px:
     fragments: they join the object with which they share the longest edge.
 
     Args:
-        flows: (2, H, W) vectors (row, column) towards the summit; only their direction counts, a
+        flows: (2, H, W) vectors (row, column) toward the summit; only their direction counts, a
             vector of length 0 is an end.
         foreground: (H, W) bool, the pixels that belong to objects.
         smallest_sink_px: Pixels that a sink must collect to found an object.

@@ -27,7 +27,7 @@ def measure(
     All lengths are pixels, ``orientation`` is in radians, and ``bbox-2``, ``bbox-3`` are the first row
     and column after the object. Every column with a name of `skimage.measure.regionprops_table` has
     its definition, the perimeter too (Benkrid and Crookes, 4-connected border), and centroids and
-    axes follow from second moments of pixel centres. ``touches_border`` says that the object is
+    axes follow from second moments of pixel centers. ``touches_border`` says that the object is
     probably cut off by the image's edge.
 
     Args:
@@ -142,9 +142,9 @@ def _size_and_place(runs: _Runs, shape: tuple[int, ...]) -> dict[str, np.ndarray
 def _shape(runs: _Runs, area: np.ndarray) -> dict[str, np.ndarray]:
     """Axes, eccentricity and orientation of the ellipse with the same second moments."""
     row = runs.row - (runs.total(runs.row * runs.length) / area)[runs.owner]
-    centre = runs.start + (runs.length - 1) / 2
-    column = centre - (runs.total(centre * runs.length) / area)[runs.owner]
-    # Columns within a run of m pixels scatter by (m² - 1) / 12 about its centre.
+    center = runs.start + (runs.length - 1) / 2
+    column = center - (runs.total(center * runs.length) / area)[runs.owner]
+    # Columns within a run of m pixels scatter by (m² - 1) / 12 about its center.
     rows = runs.total(runs.length * row**2) / area
     columns = runs.total(runs.length * (column**2 + (runs.length**2 - 1) / 12)) / area
     mixed = runs.total(runs.length * row * column) / area
@@ -182,8 +182,8 @@ def _perimeter(labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
     owner = around[border]
     code = np.ones(border.size, np.int64)
     for rows, columns in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
-        neighbour = border + rows * width + columns
-        code += (10 if rows and columns else 2) * (edge[neighbour] & (around[neighbour] == owner))
+        neighbor = border + rows * width + columns
+        code += (10 if rows and columns else 2) * (edge[neighbor] & (around[neighbor] == owner))
     weights = np.zeros(50)
     weights[[5, 7, 15, 17, 25, 27]] = 1
     weights[[21, 33]] = np.sqrt(2)

@@ -74,7 +74,7 @@ def _basins(surface: np.ndarray, foreground: np.ndarray) -> tuple[np.ndarray, np
     np.copyto(walled[1:-1, 1:-1], surface, where=foreground)
     flat = walled.ravel()
     pixels = np.flatnonzero(flat > -np.inf)
-    # Of equal neighbours the later pixel counts as the higher one, so that a plateau has one summit, not many.
+    # Of equal neighbors the later pixel counts as the higher one, so that a plateau has one summit, not many.
     own, target, steepest = flat[pixels], pixels.copy(), np.zeros(pixels.size, np.float32)
     for rows, columns in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
         step = rows * (width + 2) + columns
@@ -93,7 +93,7 @@ def _basins(surface: np.ndarray, foreground: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _join_basins(basins: np.ndarray, summits: np.ndarray, surface: np.ndarray, *, seed_threshold: float) -> np.ndarray:
-    """Join each basin whose summit has too little prominence with the neighbour behind its highest pass."""
+    """Join each basin whose summit has too little prominence with the neighbor behind its highest pass."""
     first, second, height = _passes(basins, surface)
     top = [-np.inf, *summits.tolist()]
     parent = list(range(len(top)))
@@ -118,7 +118,7 @@ def _passes(basins: np.ndarray, surface: np.ndarray) -> tuple[np.ndarray, np.nda
     """Pairs of touching basins (8-connected) with the height of their highest pass, highest pass first."""
     pairs, levels = [], []
     base = int(basins.max(initial=0)) + 1
-    for here, there in _NEIGHBOURS:
+    for here, there in _NEIGHBORS:
         one, other = basins[here], basins[there]
         meeting = (one != other) & (one > 0) & (other > 0)
         low, high = np.minimum(one[meeting], other[meeting]), np.maximum(one[meeting], other[meeting])
@@ -134,7 +134,7 @@ def _passes(basins: np.ndarray, surface: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 _BEFORE, _AFTER, _ALL = slice(None, -1), slice(1, None), slice(None)
-_NEIGHBOURS = (
+_NEIGHBORS = (
     ((_ALL, _BEFORE), (_ALL, _AFTER)),
     ((_BEFORE, _ALL), (_AFTER, _ALL)),
     ((_BEFORE, _BEFORE), (_AFTER, _AFTER)),

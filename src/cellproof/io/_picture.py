@@ -26,7 +26,7 @@ def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
     Args:
         path: The file.
         kind: ``"PNG"``, ``"JPEG"``, ``"BMP"`` or ``"WebP"``, as its first bytes say.
-        as_stored: Keep the indices of a colour table (label images) instead of its colours.
+        as_stored: Keep the indices of a color table (label images) instead of its colors.
 
     Raises:
         InputError: for everything that cannot be read whole.
@@ -47,7 +47,7 @@ def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
             samples = len(picture.getbands())
             check_declared(path, shape=(height, width, samples), itemsize=1, samples=samples)
             if kind == "PNG" and data[24] == 16:
-                # Pillow cuts 16-bit colour to 8 bits.
+                # Pillow cuts 16-bit color to 8 bits.
                 return _named(imagecodecs.png_decode(data), ())
             return _stored(path, picture, as_stored=as_stored)
 
@@ -76,13 +76,13 @@ def _stored(path: Path, picture: Picture, *, as_stored: bool) -> Stored:
     if picture.mode in ("P", "PA") and as_stored:
         return _named(np.asarray(picture)[..., 0] if picture.mode == "PA" else np.asarray(picture), notes)
     if picture.mode in ("P", "PA"):
-        notes.append("the colour table was turned into RGB")
+        notes.append("the color table was turned into RGB")
         picture = picture.convert("RGB")
     elif picture.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        notes.append(f"{picture.mode} colours were turned into RGB")
+        notes.append(f"{picture.mode} colors were turned into RGB")
         picture = picture.convert("RGB")
     if picture.mode not in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"):
-        raise refusal(path, f"colours of mode {picture.mode} are not read; save it as RGB or grey")
+        raise refusal(path, f"colors of mode {picture.mode} are not read; save it as RGB or gray")
     return _named(np.array(picture), notes)
 
 
@@ -91,7 +91,7 @@ def _named(array: np.ndarray, notes: list[str] | tuple[str, ...]) -> Stored:
     if array.ndim == 2:
         return Stored(array, "YX", notes=tuple(notes))
     samples = array.shape[2]
-    stored = Stored(array, "YXS", colour=samples >= 3, notes=tuple(notes))
+    stored = Stored(array, "YXS", color=samples >= 3, notes=tuple(notes))
     if samples in (2, 4):
         stored = replace(stored, array=array[..., :-1]).with_note("transparency (alpha) was left out")
     return stored

@@ -22,9 +22,9 @@ class Stored:
 
     Attributes:
         array: The stored numbers.
-        axes: One letter an axis: Y row, X column, C channel, S sample of a colour, T time, Z depth,
+        axes: One letter an axis: Y row, X column, C channel, S sample of a color, T time, Z depth,
             Q or I unknown, others as in tifffile.
-        colour: Whether the samples are red, green and blue.
+        color: Whether the samples are red, green and blue.
         pixel_size_um: Edge of a pixel in µm, None where the file does not say.
         channel_names: As the file names them; empty where it does not.
         notes: Guesses made so far.
@@ -32,7 +32,7 @@ class Stored:
 
     array: np.ndarray
     axes: str
-    colour: bool = False
+    color: bool = False
     pixel_size_um: float | None = None
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -64,8 +64,8 @@ def rename_axes(path: Path, stored: Stored, axes: str) -> Stored:
         )
     if not (letters.isascii() and letters.isalpha() and len(set(letters)) == len(letters) and {*"YX"} <= {*letters}):
         raise refusal(path, f"axes {axes!r}; wanted different letters with Y and X among them, such as ZYX, CYX or YXC")
-    colour = "S" in letters and shape[letters.index("S")] == 3
-    return replace(stored, axes=letters, colour=colour)
+    color = "S" in letters and shape[letters.index("S")] == 3
+    return replace(stored, axes=letters, color=color)
 
 
 def settle_axes(path: Path, stored: Stored) -> Stored:
@@ -108,9 +108,9 @@ def _guess_all_axes(path: Path, stored: Stored) -> Stored:
         return replace(stored, axes="QYX")
     if not shape[2] <= _MOST_CHANNELS < min(shape[:2]):
         raise _ambiguous(path, shape, ["CYX", "ZYX", "YXC"])
-    colour = shape[2] == 3
-    meaning = "red, green, blue" if colour else "channels"
-    return replace(stored, axes="YXS" if colour else "YXC", colour=colour).with_note(
+    color = shape[2] == 3
+    meaning = "red, green, blue" if color else "channels"
+    return replace(stored, axes="YXS" if color else "YXC", color=color).with_note(
         f"the file does not name the axes of its shape {shape}; the last is taken for {meaning}"
     )
 

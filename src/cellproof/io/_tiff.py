@@ -36,7 +36,7 @@ def read_tiff(path: Path, *, as_stored: bool) -> Stored:
     Args:
         path: The file.
         as_stored: Keep the stored numbers (label images) where a picture would be shown through
-            a colour table or inverted.
+            a color table or inverted.
 
     Raises:
         InputError: for everything that cannot be read whole.
@@ -134,21 +134,21 @@ def _check_end(path: Path, *, end: int, file_bytes: int) -> None:
 
 
 def _as_shown(path: Path, stored: Stored, *, page: Any, as_stored: bool) -> Stored:
-    """Drop alpha, resolve colour tables, and invert where zero means white."""
+    """Drop alpha, resolve color tables, and invert where zero means white."""
     photometric = int(page.photometric)
     known = photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK) or (
         photometric == _YCBCR and int(page.compression) in _JPEG_COMPRESSIONS
     )
     if not known:
         name = getattr(page.photometric, "name", photometric)
-        raise refusal(path, f"colours are stored as {name}, wanted grey, channels or RGB; save it as RGB")
+        raise refusal(path, f"colors are stored as {name}, wanted gray, channels or RGB; save it as RGB")
     stored = _without_alpha(stored, page)
     samples = stored.array.shape[stored.axes.index("S")] if "S" in stored.axes else 1
-    stored = replace(stored, colour=photometric in (_RGB, _YCBCR) and samples == 3)
+    stored = replace(stored, color=photometric in (_RGB, _YCBCR) and samples == 3)
     if as_stored:
         return stored
     if photometric == _PALETTE and page.colormap is not None:
-        return _through_colour_table(stored, page)
+        return _through_color_table(stored, page)
     # Bilevel files say white-is-zero as a habit and store masks with 1 for True all the same.
     if photometric == _WHITE_IS_ZERO and stored.array.dtype.kind == "u":
         largest = np.array(2 ** int(page.bitspersample) - 1, stored.array.dtype)
@@ -164,16 +164,16 @@ def _without_alpha(stored: Stored, page: Any) -> Stored:
     axis = stored.axes.index("S")
     if stored.array.shape[axis] < 2:
         return stored
-    colours = stored.array.take(range(stored.array.shape[axis] - 1), axis=axis)
-    return replace(stored, array=colours).with_note("transparency (alpha) was left out")
+    colors = stored.array.take(range(stored.array.shape[axis] - 1), axis=axis)
+    return replace(stored, array=colors).with_note("transparency (alpha) was left out")
 
 
-def _through_colour_table(stored: Stored, page: Any) -> Stored:
-    """Look colours up, unless the table only tints intensities as ImageJ's look-up tables do."""
+def _through_color_table(stored: Stored, page: Any) -> Stored:
+    """Look colors up, unless the table only tints intensities as ImageJ's look-up tables do."""
     table = np.asarray(page.colormap)
     if page.is_imagej or page.is_ome or (np.diff(table.astype(np.int64), axis=1) >= 0).all():
-        return stored.with_note("the colour table is taken for a display setting; stored intensities are used")
+        return stored.with_note("the color table is taken for a display setting; stored intensities are used")
     array = np.moveaxis((table >> 8).astype(np.uint8)[:, stored.array], 0, -1)
-    return replace(stored, array=array, axes=stored.axes + "S", colour=True).with_note(
-        "the colour table was turned into RGB"
+    return replace(stored, array=array, axes=stored.axes + "S", color=True).with_note(
+        "the color table was turned into RGB"
     )

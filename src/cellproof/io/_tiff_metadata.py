@@ -6,14 +6,14 @@ import math
 from typing import Any
 from xml.etree import ElementTree
 
-_MICROMETRES = (
+_MICROMETERS = (
     ("µm", 1.0),
     ("μm", 1.0),
     ("um", 1.0),
     ("micron", 1.0),
     ("microns", 1.0),
     ("micrometer", 1.0),
-    ("micrometre", 1.0),
+    ("micrometer", 1.0),
     ("\\u00b5m", 1.0),
     ("nm", 1e-3),
     ("pm", 1e-6),
@@ -42,9 +42,9 @@ def pixel_size_um(tif: Any) -> float | None:
         return None
     if tif.is_imagej:
         unit = str((tif.imagej_metadata or {}).get("unit", ""))
-        return _in_micrometres(1 / per_unit, unit)
+        return _in_micrometers(1 / per_unit, unit)
     unit_code = tif.pages[0].tags.valueof(296, default=_INCH)
-    size = _in_micrometres(1 / per_unit, {_INCH: "inch", _CENTIMETRE: "cm"}.get(int(unit_code), ""))
+    size = _in_micrometers(1 / per_unit, {_INCH: "inch", _CENTIMETRE: "cm"}.get(int(unit_code), ""))
     return size if size is not None and _SMALLEST_SENSIBLE_UM <= size <= _LARGEST_SENSIBLE_UM else None
 
 
@@ -72,7 +72,7 @@ def _ome_pixel_size_um(xml: str | None) -> float | None:
         size = float(pixels.attrib["PhysicalSizeX"])
     except ValueError:
         return None
-    return _in_micrometres(size, pixels.get("PhysicalSizeXUnit", "µm"))
+    return _in_micrometers(size, pixels.get("PhysicalSizeXUnit", "µm"))
 
 
 def _pixels_per_unit(page: Any) -> float | None:
@@ -83,8 +83,8 @@ def _pixels_per_unit(page: Any) -> float | None:
     return float(value[0]) / float(value[1])
 
 
-def _in_micrometres(size: float, unit: str) -> float | None:
-    factor = dict(_MICROMETRES).get(unit.strip().lower())
+def _in_micrometers(size: float, unit: str) -> float | None:
+    factor = dict(_MICROMETERS).get(unit.strip().lower())
     if factor is None or not math.isfinite(size) or size <= 0:
         return None
     return size * factor

@@ -1,7 +1,7 @@
 """Files that are whole or not there: written under a hidden name, then renamed.
 
 A kill at any moment leaves the old file, the new file, or besides one of them a leftover with a
-recognisable name; never half a file under its final name.
+recognizable name; never half a file under its final name.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def read_image(path: str | Path, *, channels: tuple[int, ...] | None = None, axe
     """Read one picture, stack or time series.
 
     What the file does not say and had to be guessed stands in the notes of the result: unknown axes taken
-    for planes, alpha left out, colour tables resolved, three equal colours made one grey channel.
+    for planes, alpha left out, color tables resolved, three equal colors made one gray channel.
 
     Args:
         path: A file with one of `IMAGE_SUFFIXES`; its first bytes decide how it is read.
@@ -52,9 +52,9 @@ def read_image(path: str | Path, *, channels: tuple[int, ...] | None = None, axe
     if channels is not None:
         _check_channels(path, channels, names)
         pixels, names = pixels[:, list(channels)], tuple(names[channel] for channel in channels)
-    elif stored.colour and _all_channels_equal(pixels):
-        pixels, names = pixels[:, :1], ("grey",)
-        notes = (*notes, "red, green and blue are equal everywhere; read as one grey channel")
+    elif stored.color and _all_channels_equal(pixels):
+        pixels, names = pixels[:, :1], ("gray",)
+        notes = (*notes, "red, green and blue are equal everywhere; read as one gray channel")
     pixels = _native(path, pixels)
     check_finite(**{str(path): pixels})
     return Image(
@@ -73,18 +73,18 @@ def read_labels(path: str | Path) -> np.ndarray:
 
     Returns:
         (H, W), or (P, H, W) where the file has planes: whole numbers as stored (the indices, where there is
-        a colour table), uint8 0 and 1 for 1-bit masks, int32 for floats.
+        a color table), uint8 0 and 1 for 1-bit masks, int32 for floats.
 
     Raises:
         InputError: one line that begins with the path, for what `read_image` refuses, negative or broken
-            numbers, colours, lossy compression and anti-aliased edges.
+            numbers, colors, lossy compression and anti-aliased edges.
     """
     path = Path(path)
     planes = arrange(_settle_label_axes(path, _read_stored(path, as_stored=True)))
     if not _all_channels_equal(planes.pixels):
         count = planes.pixels.shape[1]
         raise refusal(
-            path, f"a mask of {count} different channels or colours; wanted one whole number a pixel, save it as grey"
+            path, f"a mask of {count} different channels or colors; wanted one whole number a pixel, save it as gray"
         )
     labels = _whole_numbers(path, _native(path, planes.pixels[:, 0]))
     check_labels(**{str(path): labels})
@@ -190,9 +190,9 @@ def _channel_names(stored: Stored, planes: Planes) -> tuple[str, ...]:
     count = planes.pixels.shape[1]
     if len(stored.channel_names) == count:
         return stored.channel_names
-    if stored.colour and count == 3:
+    if stored.color and count == 3:
         return ("red", "green", "blue")
-    return ("grey",) if count == 1 else tuple(f"channel {channel}" for channel in range(count))
+    return ("gray",) if count == 1 else tuple(f"channel {channel}" for channel in range(count))
 
 
 def _check_channels(path: Path, channels: tuple[int, ...], names: tuple[str, ...]) -> None:
@@ -237,7 +237,7 @@ def _whole_numbers(path: Path, labels: np.ndarray) -> np.ndarray:
 def _is_antialiased(labels: np.ndarray) -> bool:
     """Whether a 0/255 mask has in-between values that are no areas of their own.
 
-    In a label image nearly every pixel has a neighbour with the same id; at a smoothed edge few have.
+    In a label image nearly every pixel has a neighbor with the same id; at a smoothed edge few have.
     """
     between = (labels != 0) & (labels != 255)
     if labels.dtype != np.uint8 or between.sum() < _FEWEST_EDGE_PIXELS or between.mean() > 0.5:

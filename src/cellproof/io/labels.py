@@ -55,18 +55,18 @@ def write_classes(
     classes: np.ndarray,
     *,
     names: Sequence[str] = (),
-    colours: Sequence[str] = (),
+    colors: Sequence[str] = (),
     plane_axes: str = "",
     plane_shape: tuple[int, ...] = (),
     pixel_size_um: float | None = None,
 ) -> None:
-    """Write class ids as uint8, with the classes' names and ``#rrggbb`` colours as JSON in the OME description.
+    """Write class ids as uint8, with the classes' names and ``#rrggbb`` colors as JSON in the OME description.
 
     Args:
         path: Where to; the whole file appears at once.
         classes: (H, W), or (P, H, W) with plane axes; ids 0 to 255.
         names: Name of class 0, 1, …
-        colours: Colour of class 0, 1, …
+        colors: Color of class 0, 1, …
         plane_axes: As in `write_labels`.
         plane_shape: As in `write_labels`.
         pixel_size_um: As in `write_labels`.
@@ -78,7 +78,7 @@ def write_classes(
     if classes.max(initial=0) > np.iinfo(np.uint8).max:
         raise refusal(Path(path), f"the class id {classes.max()} does not fit into 8 bits; wanted 0 to 255")
     stack = _unflatten(Path(path), classes.astype(np.uint8), plane_axes, plane_shape)
-    description = {"content": "class ids", "classes": list(names), "colours": list(colours)}
+    description = {"content": "class ids", "classes": list(names), "colors": list(colors)}
     _write(Path(path), stack, plane_axes=plane_axes, pixel_size_um=pixel_size_um, description=description)
 
 
@@ -142,7 +142,7 @@ def _write(
     per_cm = None if pixel_size_um is None else (_UM_PER_CM / pixel_size_um, _UM_PER_CM / pixel_size_um)
     with atomic_path(path) as temporary:
         # OME-XML holds every axis and unit in all integer types; the resolution tags repeat the
-        # pixel size for programmes that read plain TIFF only, as ImageJ without Bio-Formats.
+        # pixel size for programs that read plain TIFF only, as ImageJ without Bio-Formats.
         tifffile.imwrite(
             temporary,
             stack,

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..checks import InputError
-from ..types import ModelHeader
+from ..types import ModelHeader, with_current_keys
 from ._decoding import read_start, refusal
 from ._json import encode
 from .atomic import write_bytes
@@ -116,7 +116,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
             path, f"model format {version or 'unknown'}, this version reads up to {_FORMAT_VERSION}; update CellProof"
         )
     try:
-        header = msgspec.json.decode(metadata["cellproof"], type=ModelHeader)
+        header = msgspec.convert(with_current_keys(msgspec.json.decode(metadata["cellproof"])), ModelHeader)
         problem = _out_of_range(header)
     except msgspec.DecodeError as error:
         problem = str(error)
@@ -128,7 +128,7 @@ def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
 def _out_of_range(header: ModelHeader) -> str:
     """The first value that no model has, or nothing; what the weights tell is not looked at here."""
     smallest, largest = _SCALES
-    low, high = header.normalisation.low_percentile, header.normalisation.high_percentile
+    low, high = header.normalization.low_percentile, header.normalization.high_percentile
     statistics = header.statistics
     wanted = {
         f"in_channels {header.in_channels}, wanted at least 1": header.in_channels >= 1,

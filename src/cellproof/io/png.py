@@ -12,7 +12,7 @@ from .atomic import atomic_path
 
 
 def write_png(path: str | Path, pixels: np.ndarray) -> None:
-    """Write (H, W) grey or (H, W, 3) colours without loss; equal content gives equal bytes.
+    """Write (H, W) gray or (H, W, 3) colors without loss; equal content gives equal bytes.
 
     Args:
         path: Where to; the whole file appears at once.

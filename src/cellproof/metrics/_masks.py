@@ -9,7 +9,7 @@ from skimage.morphology import skeletonize
 from ..checks import InputError, check_ndim, check_same_shape
 
 EIGHT = np.ones((3, 3), bool)
-"""Neighbourhood of membranes; the cells between them have the other one, of four."""
+"""Neighborhood of membranes; the cells between them have the other one, of four."""
 
 SMALLEST_CELL_PX = 10
 """A region of fewer pixels is taken for a flaw in a membrane and not for a cell."""
@@ -37,7 +37,7 @@ def annotated(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
 
 
 def skeleton(mask: np.ndarray) -> np.ndarray:
-    """Centre lines of a mask, one pixel wide, with as many components and holes as the mask has.
+    """Center lines of a mask, one pixel wide, with as many components and holes as the mask has.
 
     Lines end about half their width before the picture does. A turned mask has nearly, not exactly, the turned
     skeleton.
@@ -52,9 +52,9 @@ def skeleton(mask: np.ndarray) -> np.ndarray:
     return np.asarray(skeletonize(mask, method="lee") > 0)
 
 
-def without_small(mask: np.ndarray, smallest_px: int, *, neighbourhood: np.ndarray | None = None) -> np.ndarray:
-    """The mask without its components of fewer pixels; four neighbours unless a neighbourhood is given."""
-    labels, _ = label(mask, neighbourhood)
+def without_small(mask: np.ndarray, smallest_px: int, *, neighborhood: np.ndarray | None = None) -> np.ndarray:
+    """The mask without its components of fewer pixels; four neighbors unless a neighborhood is given."""
+    labels, _ = label(mask, neighborhood)
     keep = np.bincount(labels.ravel()) >= smallest_px
     keep[:1] = False
     return np.asarray(keep[labels])

@@ -48,14 +48,14 @@ def count_gaps(
 
     A pixel of the reference's skeleton is *covered* when a membrane pixel within the tolerance has it as its nearest
     skeleton pixel; so membrane that merely ends nearby covers nothing ahead of it, and a gap keeps its length.
-    A *gap* is a run (8 neighbours) of at least `smallest_px` uncovered pixels; a whole missing edge, or a whole
+    A *gap* is a run (8 neighbors) of at least `smallest_px` uncovered pixels; a whole missing edge, or a whole
     missing network, is one run. Skeleton within the tolerance of the picture's edge or of ignored pixels is not
     looked at, since what covers it may lie beyond; runs that come from there count if the rest is long enough.
     A run is *bridged* when one piece of membrane, of what lies within twice the tolerance of the run, comes within
     the tolerance of all its ends: the membrane is there, only displaced. What the network bridges is no gap.
     A gap is *closed* when it is bridged, or no run of `smallest_px` in it is left uncovered.
 
-    A *false closing* is made by a piece (8 neighbours) of the pixels that the repair added, further than the tolerance
+    A *false closing* is made by a piece (8 neighbors) of the pixels that the repair added, further than the tolerance
     from the reference membrane and than twice the tolerance from its skeleton (nearer, it would bridge a gap, and
     nothing is to be both), that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
     k - 1 of them, the number of regions cut in two or of parts joined. Pieces that touch in one place (spurs,
@@ -118,9 +118,9 @@ def _count_gaps(
         return bare
 
     looked_at = _distance_px(np.pad(unknown, 1, constant_values=True))[1:-1, 1:-1] > tolerance_px
-    runs = without_small(uncovered(network) & looked_at, smallest_px, neighbourhood=EIGHT)
+    runs = without_small(uncovered(network) & looked_at, smallest_px, neighborhood=EIGHT)
     labels, number = label(runs, EIGHT)
-    left = set(np.unique(labels[without_small(uncovered(refined) & runs, smallest_px, neighbourhood=EIGHT)]).tolist())
+    left = set(np.unique(labels[without_small(uncovered(refined) & runs, smallest_px, neighborhood=EIGHT)]).tolist())
     closed = displaced = 0
     reach = math.ceil(2 * tolerance_px) + 1
     for run, (rows, columns) in enumerate(find_objects(labels), start=1):
@@ -152,7 +152,7 @@ def _count_false(network: np.ndarray, refined: np.ndarray, far: np.ndarray) -> i
     """Connections made by pieces of what the repair added far from the reference membrane."""
     filled = ~without_small(~refined, SMALLEST_CELL_PX)
     pieces = np.pad(label(filled & ~network & far, EIGHT)[0], 1)
-    membrane = without_small(filled & (pieces[1:-1, 1:-1] == 0), SMALLEST_CELL_PX, neighbourhood=EIGHT)
+    membrane = without_small(filled & (pieces[1:-1, 1:-1] == 0), SMALLEST_CELL_PX, neighborhood=EIGHT)
     solid = np.pad(membrane, 1, constant_values=True)
     joined = 0
     for number, (rows, columns) in enumerate(find_objects(pieces), start=1):

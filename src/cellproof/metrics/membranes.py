@@ -15,10 +15,10 @@ from .gaps import Gaps, count_gaps, share_closed, share_false
 from .objects import Mistakes
 from .partition import Partition
 from .rows import Level, Row, Scope, mean_over_images
-from .topology import Betti, Centrelines
+from .topology import Betti, Centerlines
 from .width import Extent
 
-_Counts = TypeVar("_Counts", Gaps, Centrelines, Partition, Extent)
+_Counts = TypeVar("_Counts", Gaps, Centerlines, Partition, Extent)
 
 _UNDEFINED = "NaN where the ratio is 0/0"
 _NO_MEMBRANE = "NaN where prediction and reference have no membrane, 0 where one of them has none"
@@ -32,7 +32,7 @@ class MembraneImage:
 
     Attributes:
         gaps: Of the network's membranes; closed and falsely closed by the prediction.
-        centrelines: Skeletons in each other's masks.
+        centerlines: Skeletons in each other's masks.
         betti_errors: Absolute errors of the Betti numbers.
         partition: Pairs and bits of the enclosed cells.
         mistakes: Merged, split, missed and false cells.
@@ -42,7 +42,7 @@ class MembraneImage:
     """
 
     gaps: Gaps
-    centrelines: Centrelines
+    centerlines: Centerlines
     betti_errors: Betti
     partition: Partition
     mistakes: Mistakes
@@ -75,7 +75,7 @@ def count_membranes(
     cells = objects.overlap(topology.cells(prediction, ignored=ignored), topology.cells(reference, ignored=ignored))
     return MembraneImage(
         gaps=gaps,
-        centrelines=topology.count_centrelines(prediction, reference, ignored=ignored),
+        centerlines=topology.count_centerlines(prediction, reference, ignored=ignored),
         betti_errors=topology.betti_errors(prediction, reference, ignored=ignored),
         partition=partition.count_partition(cells),
         mistakes=objects.count_mistakes(cells),
@@ -118,7 +118,7 @@ def _gap_rows(images: Sequence[MembraneImage], scope: Scope) -> list[Row]:
 
 
 def _line_rows(images: Sequence[MembraneImage], scope: Scope) -> list[Row]:
-    lines = [image.centrelines for image in images]
+    lines = [image.centerlines for image in images]
     extents = {"prediction": [image.extent for image in images], "reference": [i.reference_extent for i in images]}
     errors = reduce(add, [image.betti_errors for image in images])
     return [

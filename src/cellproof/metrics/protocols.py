@@ -75,7 +75,7 @@ def count_objects(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.
 def foreground_confusion(
     prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray | None = None
 ) -> Confusion:
-    """Confusion of background (class 0) and labelled pixels (class 1) of two label images.
+    """Confusion of background (class 0) and labeled pixels (class 1) of two label images.
 
     Args:
         prediction: Label image, 0 is background.

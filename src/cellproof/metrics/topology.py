@@ -1,6 +1,6 @@
 """Topology of membranes: whether they run where they should, hang together, and enclose what they should.
 
-Membranes are boolean masks, connected over 8 neighbours; the cells between them over 4. Pixels without annotation
+Membranes are boolean masks, connected over 8 neighbors; the cells between them over 4. Pixels without annotation
 are membrane in neither mask.
 """
 
@@ -41,8 +41,8 @@ class Betti:
     """Betti numbers of a mask, or absolute errors of them; ``a + b`` pools the errors of two images.
 
     Attributes:
-        components: b0, pieces that hang together over 8 neighbours.
-        holes: b1, pieces of background that hang together over 4 neighbours and do not touch the picture's edge.
+        components: b0, pieces that hang together over 8 neighbors.
+        holes: b1, pieces of background that hang together over 4 neighbors and do not touch the picture's edge.
     """
 
     components: int
@@ -85,7 +85,7 @@ def betti_errors(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.n
 
 
 @dataclass(frozen=True)
-class Centrelines:
+class Centerlines:
     """How much of each mask's skeleton lies in the other mask; ``a + b`` pools two images.
 
     Attributes:
@@ -100,8 +100,8 @@ class Centrelines:
     reference_px: int
     reference_in_prediction_px: int
 
-    def __add__(self, other: Centrelines) -> Centrelines:
-        return Centrelines(
+    def __add__(self, other: Centerlines) -> Centerlines:
+        return Centerlines(
             self.prediction_px + other.prediction_px,
             self.prediction_in_reference_px + other.prediction_in_reference_px,
             self.reference_px + other.reference_px,
@@ -109,9 +109,9 @@ class Centrelines:
         )
 
 
-def count_centrelines(
+def count_centerlines(
     prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray | None = None
-) -> Centrelines:
+) -> Centerlines:
     """Count the pixels of both skeletons, and those that lie in the other mask.
 
     Args:
@@ -125,7 +125,7 @@ def count_centrelines(
     check_masks(prediction=prediction, reference=reference, ignored=ignored)
     prediction, reference = annotated(prediction, ignored), annotated(reference, ignored)
     of_prediction, of_reference = skeleton(prediction), skeleton(reference)
-    return Centrelines(
+    return Centerlines(
         prediction_px=int(of_prediction.sum()),
         prediction_in_reference_px=int((of_prediction & reference).sum()),
         reference_px=int(of_reference.sum()),
@@ -133,18 +133,18 @@ def count_centrelines(
     )
 
 
-def topology_precision(counts: Centrelines) -> float:
+def topology_precision(counts: Centerlines) -> float:
     """Share of the prediction's skeleton on reference membrane, in [0, 1]; NaN when no membrane was predicted."""
     return counts.prediction_in_reference_px / counts.prediction_px if counts.prediction_px else math.nan
 
 
-def topology_sensitivity(counts: Centrelines) -> float:
+def topology_sensitivity(counts: Centerlines) -> float:
     """Share of the reference's skeleton on predicted membrane, in [0, 1]; NaN when the reference has no membrane."""
     return counts.reference_in_prediction_px / counts.reference_px if counts.reference_px else math.nan
 
 
-def cl_dice(counts: Centrelines) -> float:
-    """Centreline Dice, the harmonic mean of topology precision and sensitivity, in [0, 1].
+def cl_dice(counts: Centerlines) -> float:
+    """Centerline Dice, the harmonic mean of topology precision and sensitivity, in [0, 1].
 
     It is 0 when only one of the masks has membrane, and NaN when neither has.
 

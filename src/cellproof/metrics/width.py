@@ -1,4 +1,4 @@
-"""Mean width of membranes: their area over the length of their centre lines."""
+"""Mean width of membranes: their area over the length of their center lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Extent:
 
     Attributes:
         area_px: Membrane pixels.
-        length_px: Length of their centre lines, in edges of a pixel.
+        length_px: Length of their center lines, in edges of a pixel.
     """
 
     area_px: int
@@ -29,7 +29,7 @@ class Extent:
 
 
 def measure_extent(mask: np.ndarray, *, ignored: np.ndarray | None = None) -> Extent:
-    """Area of a membrane mask and length of its centre lines.
+    """Area of a membrane mask and length of its center lines.
 
     The length of a line of pixels is estimated from its steps along an axis, its diagonal steps and the changes
     between them. Counting diagonal steps as √2, without changes, would make lines up to 8 % too long.
@@ -52,7 +52,7 @@ def measure_extent(mask: np.ndarray, *, ignored: np.ndarray | None = None) -> Ex
 
 
 def mean_width_px(extent: Extent) -> float:
-    """Area over length, in pixels; NaN without membrane, and for specks, whose centre line is a single pixel.
+    """Area over length, in pixels; NaN without membrane, and for specks, whose center line is a single pixel.
 
     Straight bars 1 to 9 pixels wide that cross 480 pixels come out within 5 %. Lines end half their width before the
     picture does, so wide membranes in small pictures seem a little wider than they are.
@@ -64,13 +64,13 @@ def _length_px(line: np.ndarray) -> float:
     """Length of a skeleton."""
     framed = np.pad(line, 1)
 
-    def neighbour(rows: int, columns: int) -> np.ndarray:
+    def neighbor(rows: int, columns: int) -> np.ndarray:
         return framed[1 + rows : framed.shape[0] - 1 + rows, 1 + columns : framed.shape[1] - 1 + columns]
 
-    above, below, left, right = neighbour(-1, 0), neighbour(1, 0), neighbour(0, -1), neighbour(0, 1)
+    above, below, left, right = neighbor(-1, 0), neighbor(1, 0), neighbor(0, -1), neighbor(0, 1)
     # A diagonal step whose corner is part of the line is two axial steps and not counted again.
     diagonals = [
-        neighbour(rows, columns) & ~beside & ~across
+        neighbor(rows, columns) & ~beside & ~across
         for rows, beside in ((-1, above), (1, below))
         for columns, across in ((-1, left), (1, right))
     ]

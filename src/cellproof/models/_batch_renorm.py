@@ -1,10 +1,10 @@
-"""Batch renormalisation: batch normalisation that acts alike in training and use.
+"""Batch renormalization: batch normalization that acts alike in training and use.
 
-A batch's own mean and variance are corrected towards the running ones by a factor r and a shift d, through which no
-gradient flows. Both are clipped, at first to 1 and 0 (which is batch normalisation), later wider and wider.
+A batch's own mean and variance are corrected toward the running ones by a factor r and a shift d, through which no
+gradient flows. Both are clipped, at first to 1 and 0 (which is batch normalization), later wider and wider.
 
 References:
-    Ioffe (2017). Batch renormalization: towards reducing minibatch dependence in batch-normalized models. NeurIPS.
+    Ioffe (2017). Batch renormalization: toward reducing minibatch dependence in batch-normalized models. NeurIPS.
     arXiv:1702.03275
 """
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 
 class BatchRenorm2d(nn.Module):
-    """Batch renormalisation of (N, C, H, W), Algorithm 1 of Ioffe (2017).
+    """Batch renormalization of (N, C, H, W), Algorithm 1 of Ioffe (2017).
 
     The number of training steps taken is a buffer, so that a resumed training continues the schedule.
 
@@ -24,7 +24,7 @@ class BatchRenorm2d(nn.Module):
         channels: C.
         r_max: Last bound of the factor: 1 / r_max ≤ r ≤ r_max.
         d_max: Last bound of the shift: -d_max ≤ d ≤ d_max.
-        warmup_steps: Training steps of plain batch normalisation.
+        warmup_steps: Training steps of plain batch normalization.
         r_steps: Step at which ``r_max`` is reached, linearly from 1 at ``warmup_steps``.
         d_steps: Step at which ``d_max`` is reached, linearly from 0.
         momentum: Weight of a new batch in the running statistics; α of the paper.
@@ -32,7 +32,7 @@ class BatchRenorm2d(nn.Module):
     """
 
     # Section 4.2 of the paper: r to 3 at 40k and d to 5 at 25k of 160k steps, after 5k steps of plain batch
-    # normalisation. The defaults are a tenth of that, as microscopy trainings have thousands of steps.
+    # normalization. The defaults are a tenth of that, as microscopy trainings have thousands of steps.
     def __init__(
         self,
         channels: int,
@@ -66,7 +66,7 @@ class BatchRenorm2d(nn.Module):
         return 1 + r_share * (self.r_max - 1), d_share * self.d_max
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Normalised features, in their own dtype."""
+        """Normalized features, in their own dtype."""
         if not self.training:
             return functional.batch_norm(
                 features, self.running_mean, self.running_sd**2, self.weight, self.bias, eps=0.0

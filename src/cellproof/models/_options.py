@@ -43,7 +43,7 @@ def check_norm(norm: str) -> None:
         raise InputError(f"norm is {norm!r}, wanted one of {', '.join(get_args(Norm))}")
 
 
-def normalisation(norm: Norm, channels: int) -> list[nn.Module]:
+def normalization(norm: Norm, channels: int) -> list[nn.Module]:
     """The layers, one or none, that a norm's name stands for."""
     if norm == "batch":
         return [nn.BatchNorm2d(channels)]

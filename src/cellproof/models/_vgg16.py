@@ -30,7 +30,7 @@ from ._batch_renorm import BatchRenorm2d
 from .fcn8s import FC6, FCN8s
 
 EPSILON = nn.BatchNorm2d(1).eps
-"""Of the file's batch normalisations."""
+"""Of the file's batch normalizations."""
 
 
 def holds_vgg16(path: str | Path) -> bool:
@@ -41,8 +41,8 @@ def holds_vgg16(path: str | Path) -> bool:
 def load_vgg16(network: nn.Module, path: str | Path) -> tuple[int, int]:
     """Copy the encoder's weights, and those of fc6 and fc7 where the file has them and they are as wide as the file's.
 
-    A network with a norm takes VGG-16-BN, one without VGG-16. VGG-16 reads colour; the weights of a network that
-    reads one channel are summed over the colours, so that it sees a grey picture as VGG-16 sees it in grey colours.
+    A network with a norm takes VGG-16-BN, one without VGG-16. VGG-16 reads color; the weights of a network that
+    reads one channel are summed over the colors, so that it sees a gray picture as VGG-16 sees it in gray colors.
 
     Args:
         network: An `FCN8s`, changed in place.
@@ -143,7 +143,7 @@ def _fillings(network: FCN8s, tensors: Mapping[str, Tensor]) -> Iterator[tuple[T
 
 
 def _norm_fillings(norm: nn.Module, values: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same for one norm; batch renormalisation keeps a standard deviation, with epsilon in it."""
+    """The same for one norm; batch renormalization keeps a standard deviation, with epsilon in it."""
     assert isinstance(norm, nn.BatchNorm2d | BatchRenorm2d)
     yield norm.weight, values["weight"]
     yield norm.bias, values["bias"]

@@ -6,7 +6,7 @@ enlarged. Difference from the paper: a convolution has no bias where a norm foll
 References:
     Jégou, Drozdzal, Vazquez, Romero, Bengio (2017). The one hundred layers tiramisu: fully convolutional DenseNets
     for semantic segmentation. CVPR Workshops. doi:10.1109/CVPRW.2017.156
-    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialisation)
+    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialization)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import nn
 
 from ..checks import InputError
 from ._any_size import AnySize
-from ._options import Norm, check_counts, check_dropout, check_norm, normalisation
+from ._options import Norm, check_counts, check_dropout, check_norm, normalization
 
 MOST_BLOCKS = 11
 """On the way down; the coarsest pixel then covers 2048 of the image's, more than any tile has."""
@@ -65,7 +65,7 @@ def build(
         dropout=dropout,
         norm=norm,
     )
-    _initialise(network)
+    _initialize(network)
     return network
 
 
@@ -141,7 +141,7 @@ class _DenseBlock(nn.Module):
 def _layer(in_channels: int, out_channels: int, *, kernel: int, dropout: float, norm: Norm) -> nn.Sequential:
     """Norm, ReLU, convolution, dropout."""
     return nn.Sequential(
-        *normalisation(norm, in_channels),
+        *normalization(norm, in_channels),
         nn.ReLU(inplace=norm != "none"),  # without a norm it would change maps that others read
         nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=norm == "none"),
         nn.Dropout(dropout, inplace=True),
@@ -158,8 +158,8 @@ def _transition_up(channels: int, *, norm: Norm) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(channels, channels, 3, stride=2, padding=1, output_padding=1, bias=norm == "none")
 
 
-def _initialise(network: nn.Module) -> None:
-    """He's uniform initialisation, the paper's; biases 0."""
+def _initialize(network: nn.Module) -> None:
+    """He's uniform initialization, the paper's; biases 0."""
     for module in network.modules():
         # On the meta device there are no values, and torch would load its compiler to draw none.
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:

@@ -12,7 +12,7 @@ References:
     doi:10.1109/CVPR.2015.7298965
     Simonyan, Zisserman (2015). Very deep convolutional networks for large-scale image recognition. ICLR.
     arXiv:1409.1556 (the encoder)
-    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialisation)
+    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialization)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from ._any_size import AnySize
-from ._options import Norm, check_counts, check_dropout, check_norm, normalisation
+from ._options import Norm, check_counts, check_dropout, check_norm, normalization
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Of VGG-16, before each of its five poolings; its configuration D."""
@@ -61,7 +61,7 @@ def build(
     check_dropout(dropout)
     check_norm(norm)
     network = FCN8s(in_channels, out_channels, width=width, fc_width=fc_width, dropout=dropout, norm=norm)
-    _initialise(network)
+    _initialize(network)
     return network
 
 
@@ -122,12 +122,12 @@ def _stage(in_channels: int, out_channels: int, *, convolutions: int, norm: Norm
     layers: list[nn.Module] = []
     for before in (in_channels, *[out_channels] * (convolutions - 1)):
         layers.append(nn.Conv2d(before, out_channels, 3, padding=1, bias=norm == "none"))
-        layers += [*normalisation(norm, out_channels), nn.ReLU(inplace=True)]
+        layers += [*normalization(norm, out_channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
-def _initialise(network: FCN8s) -> None:
-    """He's normal initialisation before a ReLU, scores near 0, bilinear enlargement; biases 0."""
+def _initialize(network: FCN8s) -> None:
+    """He's normal initialization before a ReLU, scores near 0, bilinear enlargement; biases 0."""
     scoring = (network.score_fc7, network.score_pool4, network.score_pool3)
     for module in network.modules():
         # On the meta device there are no values, and torch would load its compiler to draw none.
@@ -162,7 +162,7 @@ def _receptive_field_px() -> int:
     for pixel in range(STRIDE):
         first = last = pixel
         for factor in (8, 2, 2):
-            # A bilinear kernel of 2f pixels reads the two pixels whose centres are nearest.
+            # A bilinear kernel of 2f pixels reads the two pixels whose centers are nearest.
             first, last = (first - factor // 2) // factor, (last + factor // 2) // factor
         first, last = first - FC6 // 2, last + FC6 // 2
         for convolutions in reversed(CONVOLUTIONS):

@@ -1,12 +1,12 @@
 """U-Net: a contracting and an expanding path of double convolutions, joined level by level.
 
 Differences from the paper: convolutions are padded, so the logits have the image's size; each convolution may be
-followed by a normalisation; a block may have a residual connection.
+followed by a normalization; a block may have a residual connection.
 
 References:
     Ronneberger, Fischer, Brox (2015). U-Net: convolutional networks for biomedical image segmentation. MICCAI.
     doi:10.1007/978-3-319-24574-4_28
-    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialisation)
+    He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialization)
     He, Zhang, Ren, Sun (2016). Deep residual learning for image recognition. CVPR. doi:10.1109/CVPR.2016.90
 """
 
@@ -20,7 +20,7 @@ from torch import nn
 
 from ..checks import InputError
 from ._any_size import AnySize
-from ._options import check_counts, check_dropout, normalisation
+from ._options import check_counts, check_dropout, normalization
 
 Norm = Literal["none", "batch", "batch_renorm", "group"]
 Upsample = Literal["interpolate", "transposed"]
@@ -68,7 +68,7 @@ def build(
             raise InputError(f"{name} is {word!r}, wanted one of {', '.join(known)}")
     widths = tuple(min(width * 2**level, max_width) for level in range(depth))
     network = UNet(in_channels, out_channels, widths, norm=norm, dropout=dropout, upsample=upsample, residual=residual)
-    _initialise(network)
+    _initialize(network)
     return network
 
 
@@ -110,7 +110,7 @@ class UNet(AnySize):
 
 
 class _Block(nn.Module):
-    """Twice 3 × 3 convolution, normalisation, ReLU; with a residual connection before the last ReLU if wanted."""
+    """Twice 3 × 3 convolution, normalization, ReLU; with a residual connection before the last ReLU if wanted."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, norm: Norm, residual: bool, dropout: float = 0.0
@@ -136,12 +136,12 @@ class _Block(nn.Module):
 
 
 def _convolution(in_channels: int, out_channels: int, kernel: int, norm: Norm) -> list[nn.Module]:
-    """A padded convolution and its normalisation, whose shift makes a bias superfluous."""
+    """A padded convolution and its normalization, whose shift makes a bias superfluous."""
     convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=norm == "none")
     if norm == "group":
         # 8 groups where they fit; Wu & He (2018) find 2 to 32 equally good.
         return [convolution, nn.GroupNorm(next(n for n in (8, 4, 2, 1) if out_channels % n == 0), out_channels)]
-    return [convolution, *normalisation(norm, out_channels)]
+    return [convolution, *normalization(norm, out_channels)]
 
 
 def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Module:
@@ -155,8 +155,8 @@ def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Modu
     )
 
 
-def _initialise(network: nn.Module) -> None:
-    """He's normal initialisation before a ReLU, variance-preserving elsewhere; biases 0."""
+def _initialize(network: nn.Module) -> None:
+    """He's normal initialization before a ReLU, variance-preserving elsewhere; biases 0."""
     for module in network.modules():
         # On the meta device there are no values, and torch would load its compiler to draw none.
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:

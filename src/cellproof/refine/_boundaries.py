@@ -73,7 +73,7 @@ def find_boundaries(evidence: np.ndarray, network: np.ndarray, *, unknown: np.nd
 
 
 def _pairs_at(basins: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every pair of different basins among the eight neighbours of each pixel: the pixel's place, and the pair."""
+    """Every pair of different basins among the eight neighbors of each pixel: the pixel's place, and the pair."""
     padded = np.pad(basins, 1)
     row, column = pixels.T + 1
     around = [padded[row + r, column + c] for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]

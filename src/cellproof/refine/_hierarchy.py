@@ -58,7 +58,7 @@ def fall_levels(boundaries: Boundaries, network: np.ndarray, *, smallest_px: flo
     Args:
         boundaries: The lines.
         network: (H, W) bool, membrane that is there.
-        smallest_px: Regions of fewer pixels outside the network are united with a neighbour first; the boundaries
+        smallest_px: Regions of fewer pixels outside the network are united with a neighbor first; the boundaries
             that fall then have negative levels.
     """
     return _Hierarchy(boundaries, network, smallest_px).take_down()
@@ -125,7 +125,7 @@ class _Hierarchy:
         return self.inside[region] / self.area[region] if self.area[region] else 0.0
 
     def _unite(self, one: int, two: int) -> None:
-        """The region with fewer neighbours becomes a part of the other."""
+        """The region with fewer neighbors becomes a part of the other."""
         kept, gone = (one, two) if len(self.walls[one]) >= len(self.walls[two]) else (two, one)
         del self.walls[kept][gone], self.walls[gone][kept]
         self.area[kept] += self.area[gone]

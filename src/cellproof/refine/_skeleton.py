@@ -1,4 +1,4 @@
-"""The centre lines of a mask: their pixels, how they hang together, how wide the mask is there, and where they end."""
+"""The center lines of a mask: their pixels, how they hang together, how wide the mask is there, and where they end."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ._discs import touches
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Centre lines of a mask, one pixel wide.
+    """Center lines of a mask, one pixel wide.
 
     Attributes:
         pixels: (n, 2) row and column, in raster order.
         radius_px: (n,) distance to the nearest pixel outside the mask: 1 where the mask is one pixel wide.
-        graph: (n, n) distances between neighbours along the lines, each pair in both directions.
-        degree: (n,) number of neighbours along the lines.
+        graph: (n, n) distances between neighbors along the lines, each pair in both directions.
+        degree: (n,) number of neighbors along the lines.
         free_ends: Places of pixels in which a line ends inside the picture.
     """
 
@@ -32,7 +32,7 @@ class Skeleton:
 
 
 def find_skeleton(mask: np.ndarray, *, walls: np.ndarray) -> Skeleton:
-    """Thin a mask to its centre lines.
+    """Thin a mask to its center lines.
 
     Args:
         mask: (H, W) bool.
@@ -64,7 +64,7 @@ def _distance_outside(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def _graph(number: np.ndarray, count: int) -> sparse.csr_array:
-    """Neighbours across edges, and across a corner where no third pixel makes that a detour of two edges."""
+    """Neighbors across edges, and across a corner where no third pixel makes that a detour of two edges."""
     first, second, length_px = [], [], []
     padded = np.pad(number, 1, constant_values=-1)
     row, column = np.nonzero(padded >= 0)

@@ -1,4 +1,4 @@
-"""Dead ends of a mask's centre lines, and the mask without them."""
+"""Dead ends of a mask's center lines, and the mask without them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def without_spurs(mask: np.ndarray, skeleton: Skeleton, *, spur_px: float) -> np
 
     Args:
         mask: (H, W) bool.
-        skeleton: Its centre lines.
+        skeleton: Its center lines.
         spur_px: Length from which a dead end is a membrane of its own.
 
     Returns:

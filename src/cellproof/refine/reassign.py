@@ -25,9 +25,9 @@ def reassign(
     """Give every difficult pixel a new class, in the paper's three steps.
 
     All difficult pixels lose the class they had, also those of the connected class: only sure
-    pixels found anything. Then (1) a difficult pixel with a neighbour of the connected class
+    pixels found anything. Then (1) a difficult pixel with a neighbor of the connected class
     becomes it, all such pixels at once, round after round; (2) what is still difficult joins the
-    compact class in the same way; (3) what is left becomes the rest. Pixels are neighbours across
+    compact class in the same way; (3) what is left becomes the rest. Pixels are neighbors across
     edges and corners.
 
     Args:
@@ -84,7 +84,7 @@ def check_classes(**classes: int | None) -> None:
 
 
 def _flood(seeds: np.ndarray, ground: np.ndarray, rounds: int | None) -> np.ndarray:
-    """Pixels of the ground that the seeds reach over the ground, in at most so many steps to a neighbour."""
+    """Pixels of the ground that the seeds reach over the ground, in at most so many steps to a neighbor."""
     if rounds is not None:
         return _front(seeds, ground, rounds)
     regions, count = ndimage.label(seeds | ground, np.ones((3, 3), bool))
@@ -118,7 +118,7 @@ def _front(seeds: np.ndarray, ground: np.ndarray, rounds: int) -> np.ndarray:
 
 
 def _around(mask: np.ndarray) -> np.ndarray:
-    """The mask and all neighbours of its pixels."""
+    """The mask and all neighbors of its pixels."""
     tall = mask.copy()
     tall[1:] |= mask[:-1]
     tall[:-1] |= mask[1:]

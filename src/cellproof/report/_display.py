@@ -1,4 +1,4 @@
-"""Raw intensities → 8-bit colours for the eye."""
+"""Raw intensities → 8-bit colors for the eye."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LOW_PERCENTILE, _HIGH_PERCENTILE = 0.5, 99.8
 _SAMPLED_PX = 1 << 18
 _DARK_BELOW, _DARK_GAMMA = 0.25, 0.6
 
-# Two channels in green and magenta, three in cyan, magenta and yellow: told apart with any colour vision.
+# Two channels in green and magenta, three in cyan, magenta and yellow: told apart with any color vision.
 _TWO_LIGHTS = np.array([[0, 255, 0], [255, 0, 255]], np.float32)
 _THREE_LIGHTS = np.array([[0, 190, 255], [255, 0, 190], [255, 190, 0]], np.float32)
 
@@ -17,7 +17,7 @@ def displayed(image: np.ndarray) -> np.ndarray:
     """Stretch an image's contrast for the eye.
 
     Args:
-        image: (C, H, W) of any real dtype. One channel is grey. Three 8-bit channels are a colour picture,
+        image: (C, H, W) of any real dtype. One channel is gray. Three 8-bit channels are a color picture,
             stretched together so that hues stay. Otherwise the first three channels are lights of their own.
 
     Returns:
@@ -50,6 +50,6 @@ def _stretch(values: np.ndarray) -> np.ndarray:
         steps = np.arange(np.iinfo(values.dtype).max + 1)
         return np.asarray((255 * np.clip((steps - low) / (high - low), 0, 1) ** gamma).astype(np.uint8)[values])
     finite = np.nan_to_num(np.asarray(values, np.float32), nan=low, posinf=high, neginf=low)
-    # Eight bits hold 256 greys; a table of 4096 steps is as good as a power of every pixel, and quicker.
+    # Eight bits hold 256 grays; a table of 4096 steps is as good as a power of every pixel, and quicker.
     table = (255 * np.linspace(0, 1, 4096) ** gamma).astype(np.uint8)
     return np.asarray(table[(np.clip((finite - low) / (high - low), 0, 1) * 4095).astype(np.uint16)])

@@ -1,4 +1,4 @@
-"""The perceptually uniform colour map *inferno*, as a table: matplotlib has it, and takes long to be loaded.
+"""The perceptually uniform color map *inferno*, as a table: matplotlib has it, and takes long to be loaded.
 
 By Stéfan van der Walt and Nathaniel Smith (2015), CC0. https://bids.github.io/colormap
 """

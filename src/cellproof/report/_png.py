@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRUE_COLOUR = 2
+_TRUE_COLOR = 2
 _FILTER_SUB = 1
 
 
@@ -26,7 +26,7 @@ def png_bytes(rgb: np.ndarray) -> bytes:
     rows[:, 0] = _FILTER_SUB
     rows[:, 1:4] = rgb[:, 0]
     np.subtract(rgb[:, 1:], rgb[:, :-1], out=rows[:, 4:].reshape(height, width - 1, 3))
-    header = struct.pack(">IIBBBBB", width, height, 8, _TRUE_COLOUR, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, _TRUE_COLOR, 0, 0, 0)
     body = zlib.compress(rows.tobytes(), 1)
     return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
 

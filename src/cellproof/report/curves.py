@@ -1,4 +1,4 @@
-"""Curves as inline SVG that follows the page's colours."""
+"""Curves as inline SVG that follows the page's colors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_PLOTTED: Final = frozenset({"step", "seconds", "learning_rate", "score"})
 
 
 def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | None = None) -> str:
-    """Losses in one panel and validation metrics in another, against the optimiser's steps.
+    """Losses in one panel and validation metrics in another, against the optimizer's steps.
 
     Args:
         history: Column name → one value a row; ``step`` is the common axis, columns whose name contains ``loss`` are
@@ -42,7 +42,7 @@ def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | 
         for place, (title, lines) in enumerate(panels, start=1):
             axes = figure.add_subplot(1, len(panels), place)
             _draw_lines(axes, np.asarray(history["step"], float), lines)
-            axes.set(xlabel="Optimiser step", ylabel=title)
+            axes.set(xlabel="Optimizer step", ylabel=title)
             if best_step is not None:
                 axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{place}")
         return _svg(figure, description="Training curves: " + ", ".join(drawn))
@@ -94,7 +94,7 @@ def _figure(*, width: float, height: float) -> Figure:
 
 
 def _svg(figure: Figure, *, description: str) -> str:
-    """The figure as one element without prologue, metadata or fixed ink, for pages of any colour."""
+    """The figure as one element without prologue, metadata or fixed ink, for pages of any color."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -102,7 +102,7 @@ def _svg(figure: Figure, *, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
     text = text.replace(_INK, "currentColor")
-    for number, colour in enumerate(_SERIES, start=1):
-        text = text.replace(colour, f"var(--series-{number}, {colour})")
+    for number, color in enumerate(_SERIES, start=1):
+        text = text.replace(color, f"var(--series-{number}, {color})")
     escaped = description.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return text.replace("<svg", f'<svg role="img" aria-label="{escaped}"', 1).strip()

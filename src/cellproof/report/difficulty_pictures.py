@@ -38,7 +38,7 @@ class Captioned:
     Attributes:
         caption: In words.
         rgb: (H, W, 3) uint8.
-        top: Value from which on a heat map has its palest colour, black being 0; None for other pictures.
+        top: Value from which on a heat map has its palest color, black being 0; None for other pictures.
     """
 
     caption: str
@@ -179,12 +179,12 @@ def _broken(text: str, font: _Font, *, width: int) -> list[str]:
 
 
 def _draw_scale(sheet: Image.Image, top: float, *, font: _Font, box: tuple[int, int, int, int]) -> None:
-    """A strip of all colours between 0 and the largest value; changes the sheet."""
+    """A strip of all colors between 0 and the largest value; changes the sheet."""
     left, upper, width, height = box
     draw = ImageDraw.Draw(sheet)
     start, length = int(font.getlength("0 ")), max(width // 2, 1)
-    colours = INFERNO[np.linspace(0, 255, length).astype(int)]
-    strip = np.broadcast_to(colours, (max(height // 2, 1), length, 3))
+    colors = INFERNO[np.linspace(0, 255, length).astype(int)]
+    strip = np.broadcast_to(colors, (max(height // 2, 1), length, 3))
     sheet.paste(Image.fromarray(np.ascontiguousarray(strip)), (left + start, upper + height // 3))
     draw.text((left, upper), "0", _INK, font)
     draw.text((left + start + length, upper), f" {end_of_scale(top)}", _INK, font)

@@ -1,4 +1,4 @@
-"""Histograms as inline SVG that follows the page's colours.
+"""Histograms as inline SVG that follows the page's colors.
 
 Drawn by hand: a plotting library takes a second to be loaded and to draw, longer than many a picture takes to be
 segmented.

@@ -12,11 +12,11 @@ from ..checks import InputError, check_labels, check_ndim, check_same_shape
 from ..types import IGNORE
 from ._display import displayed
 from ._inferno import INFERNO
-from ._outlines import colour_numbers, outline_mask, touching_pairs
+from ._outlines import color_numbers, outline_mask, touching_pairs
 from ._png import png_bytes
 
-# Six light colours for dark pictures and six strong ones for bright pictures, after Okabe & Ito (2008), Color
-# Universal Design; neither holds the warning colour.
+# Six light colors for dark pictures and six strong ones for bright pictures, after Okabe & Ito (2008), Color
+# Universal Design; neither holds the warning color.
 _LIGHT = np.array(
     [[255, 225, 40], [60, 190, 255], [60, 230, 120], [255, 120, 200], [245, 245, 245], [165, 140, 255]], np.uint8
 )
@@ -39,7 +39,7 @@ def overlay(
 ) -> np.ndarray:
     """Draw each object's outline on the picture.
 
-    Outlines run inside the objects, 1 px wide, 2 px from 1200 px up; touching objects differ in colour. Doubtful
+    Outlines run inside the objects, 1 px wide, 2 px from 1200 px up; touching objects differ in color. Doubtful
     objects have a wider, orange-red outline, which is no other object's.
 
     Args:
@@ -60,7 +60,7 @@ def overlay(
     if difficulty is not None:
         _check(image, difficulty=difficulty)
     step = block_step(labels, max_px)
-    image, labels = block_means(image, step), _centres(labels, step)
+    image, labels = block_means(image, step), _centers(labels, step)
     rgb = displayed(image)
     if difficulty is not None:
         _tint(rgb, block_means(difficulty[None], step)[0])
@@ -70,10 +70,10 @@ def overlay(
     width_px = _width_px(labels)
     edge = np.flatnonzero(outline_mask(labels, width_px=width_px))
     owner = labels.ravel()[edge]
-    colours = colour_numbers(touching_pairs(labels), largest_label=largest)
+    colors = color_numbers(touching_pairs(labels), largest_label=largest)
     pixels = rgb.reshape(-1, 3)
     palette = _STRONG if pixels[:: max(1, len(pixels) // 4096)].mean() > _BRIGHT_FROM else _LIGHT
-    pixels[edge] = palette[colours[owner]]
+    pixels[edge] = palette[colors[owner]]
     if doubtful is not None and len(doubtful):
         _warn(rgb, labels, doubtful=doubtful, width_px=width_px + 1)
     return rgb
@@ -83,16 +83,16 @@ def class_overlay(
     image: np.ndarray,
     classes: np.ndarray,
     *,
-    colours: Sequence[str] = (),
+    colors: Sequence[str] = (),
     difficulty: np.ndarray | None = None,
     max_px: int | None = None,
 ) -> np.ndarray:
-    """Lay translucent class colours with solid edges on the picture.
+    """Lay translucent class colors with solid edges on the picture.
 
     Args:
         image: (C, H, W) as read, any dtype.
-        classes: (H, W) class ids; class 0 is left clear, `IGNORE` is grey.
-        colours: ``#rrggbb`` of each class; classes beyond take colours of our own.
+        classes: (H, W) class ids; class 0 is left clear, `IGNORE` is gray.
+        colors: ``#rrggbb`` of each class; classes beyond take colors of our own.
         difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
         max_px: As in `overlay`.
 
@@ -100,15 +100,15 @@ def class_overlay(
         (H, W, 3) uint8.
 
     Raises:
-        InputError: When the shapes do not fit, or a colour is not ``#rrggbb``.
+        InputError: When the shapes do not fit, or a color is not ``#rrggbb``.
     """
     _check(image, classes=classes)
     if difficulty is not None:
         _check(image, difficulty=difficulty)
     step = block_step(classes, max_px)
-    image, classes = block_means(image, step), _centres(classes, step)
+    image, classes = block_means(image, step), _centers(classes, step)
     rgb = displayed(image)
-    table = _class_table(colours)
+    table = _class_table(colors)
     painted = np.flatnonzero(classes > 0)
     pixels = rgb.reshape(-1, 3)
     paint = table[classes.ravel()[painted]]
@@ -183,14 +183,14 @@ def block_means(image: np.ndarray, step: int) -> np.ndarray:
     return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32), image.dtype)
 
 
-def _centres(labels: np.ndarray, step: int) -> np.ndarray:
+def _centers(labels: np.ndarray, step: int) -> np.ndarray:
     """(H // step, W // step) middle pixels of the same blocks."""
     rows, columns = (size // step for size in labels.shape)
     return np.ascontiguousarray(labels[step // 2 :: step, step // 2 :: step][:rows, :columns])
 
 
 def _tint(rgb: np.ndarray, difficulty: np.ndarray) -> None:
-    """Blend the warning colour into hard places; changes rgb."""
+    """Blend the warning color into hard places; changes rgb."""
     hard = np.flatnonzero(difficulty > _TINT_FROM)
     share = (difficulty.ravel()[hard, None] - _TINT_FROM) / (1 - _TINT_FROM) * _TINT_SHARE
     pixels = rgb.reshape(-1, 3)
@@ -205,13 +205,13 @@ def _warn(rgb: np.ndarray, labels: np.ndarray, *, doubtful: np.ndarray, width_px
     rgb[outline_mask(kept, width_px=width_px)] = _WARNING
 
 
-def _class_table(colours: Sequence[str]) -> np.ndarray:
-    """(256, 3) uint8: colour of every class id."""
+def _class_table(colors: Sequence[str]) -> np.ndarray:
+    """(256, 3) uint8: color of every class id."""
     table = _LIGHT[np.arange(256) % len(_LIGHT)]
-    for number, colour in enumerate(colours):
+    for number, color in enumerate(colors):
         try:
-            table[number] = tuple(bytes.fromhex(colour.removeprefix("#")))
+            table[number] = tuple(bytes.fromhex(color.removeprefix("#")))
         except ValueError:
-            raise InputError(f"colour {colour!r} of class {number} is not of the form #rrggbb") from None
+            raise InputError(f"color {color!r} of class {number} is not of the form #rrggbb") from None
     table[IGNORE] = _NOT_ANNOTATED
     return table

@@ -36,7 +36,7 @@ class Figure:
     Attributes:
         caption: In words.
         picture: What is shown.
-        top: Value from which on a heat map has its palest colour, black being 0; None for other pictures.
+        top: Value from which on a heat map has its palest color, black being 0; None for other pictures.
     """
 
     caption: str
@@ -53,7 +53,7 @@ def inline_picture(rgb: np.ndarray, *, max_px: int = 400) -> Picture:
     """Shrink (H, W, 3) uint8 to ``max_px`` and encode it for a page, some 20 to 50 kB."""
     small = thumbnail(rgb, max_px=max_px)
     buffer = io.BytesIO()
-    # Full colour resolution: a coloured outline is one pixel wide.
+    # Full color resolution: a colored outline is one pixel wide.
     Image.fromarray(small).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     text = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(f"data:image/jpeg;base64,{text}", height=small.shape[0], width=small.shape[1])

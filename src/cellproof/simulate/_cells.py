@@ -1,4 +1,4 @@
-"""Sheets of cells side by side: where their centres lie, the edges between them, and what those enclose."""
+"""Sheets of cells side by side: where their centers lie, the edges between them, and what those enclose."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def touching(edges: Edges, shape: tuple[int, int]) -> np.ndarray:
     return np.flatnonzero(near.all(axis=1))
 
 
-def relaxed_centres(rng: np.random.Generator, shape: tuple[int, int], *, diameter_px: float, rounds: int) -> np.ndarray:
-    """Centres of cells that cover the picture and a margin around it.
+def relaxed_centers(rng: np.random.Generator, shape: tuple[int, int], *, diameter_px: float, rounds: int) -> np.ndarray:
+    """Centers of cells that cover the picture and a margin around it.
 
-    Each round moves every centre to the middle of what lies nearest to it: none leaves cells of all sizes, three
+    Each round moves every center to the middle of what lies nearest to it: none leaves cells of all sizes, three
     give a lively sheet, ten nearly a honeycomb.
 
     Returns:
@@ -71,29 +71,29 @@ def relaxed_centres(rng: np.random.Generator, shape: tuple[int, int], *, diamete
     margin = 1.5 * diameter_px
     size = np.array(shape) + 2 * margin
     count = round(float(size.prod()) / (math.pi / 4 * diameter_px**2))
-    centres = rng.uniform(0, size, (count, 2))
+    centers = rng.uniform(0, size, (count, 2))
     grid = np.stack(np.meshgrid(*(np.arange(0, n, diameter_px / _GRID_STEPS) for n in size), indexing="ij"), -1)
     points = grid.reshape(-1, 2)
     for _ in range(rounds):
-        nearest = cKDTree(centres).query(points)[1]
+        nearest = cKDTree(centers).query(points)[1]
         share = np.maximum(np.bincount(nearest, minlength=count), 1)
         sums = [np.bincount(nearest, points[:, axis], minlength=count) for axis in (0, 1)]
-        centres = np.stack(sums, 1) / share[:, None]
-    return centres - margin
+        centers = np.stack(sums, 1) / share[:, None]
+    return centers - margin
 
 
 def draw_edges(
-    rng: np.random.Generator, centres: np.ndarray, *, thickness_px: tuple[float, float], bow: float
+    rng: np.random.Generator, centers: np.ndarray, *, thickness_px: tuple[float, float], bow: float
 ) -> Edges:
-    """Edges half-way between neighbouring centres, in every finite piece of the sheet.
+    """Edges half-way between neighboring centers, in every finite piece of the sheet.
 
     Args:
         rng: Source of chance.
-        centres: (N, 2), N >= 4.
+        centers: (N, 2), N >= 4.
         thickness_px: Smallest and largest width; each edge has one, drawn evenly between them.
         bow: Standard deviation of the bow as a share of an edge's length; it is cut at twice that.
     """
-    sheet = Voronoi(centres)
+    sheet = Voronoi(centers)
     ridges = np.array([ridge for ridge in sheet.ridge_vertices if min(ridge) >= 0]).reshape(-1, 2)
     start, end = sheet.vertices[ridges[:, 0]], sheet.vertices[ridges[:, 1]]
     length = np.linalg.norm(end - start, axis=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._cells import Edges, draw_edges, enclosed, relaxed_centres, touching, trace
+from ._cells import Edges, draw_edges, enclosed, relaxed_centers, touching, trace
 
 DIM_LEVEL = 0.2
 """Stain below which a membrane hardly shows; 1 is a typical one."""
@@ -127,8 +127,8 @@ def paint(edges: Edges, stain: Stain, shape: tuple[int, int]) -> tuple[np.ndarra
 
 def draw_sheet(rng: np.random.Generator, shape: tuple[int, int], pattern: Pattern) -> Sheet:
     """Draw cells side by side and the stain between them."""
-    centres = relaxed_centres(rng, shape, diameter_px=pattern.diameter_px, rounds=pattern.rounds)
-    edges = draw_edges(rng, centres, thickness_px=pattern.thickness_px, bow=pattern.bow)
+    centers = relaxed_centers(rng, shape, diameter_px=pattern.diameter_px, rounds=pattern.rounds)
+    edges = draw_edges(rng, centers, thickness_px=pattern.thickness_px, bow=pattern.bow)
     stain = draw_stain(rng, edges, spread=pattern.spread, dim_share=pattern.dim_share)
     thickness, painted = paint(edges, stain, shape)
     open_before = thickness <= 0

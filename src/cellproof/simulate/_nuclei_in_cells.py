@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._shapes import Patch, draw_outline, rasterise
+from ._shapes import Patch, draw_outline, rasterize
 
 _TRIES = 12
 _TRIES_AT_BORDER = 3
@@ -105,7 +105,7 @@ def _settle(rng: np.random.Generator, site: _Site, cells: np.ndarray, taken: np.
             return None
         outline = draw_outline(rng, radius_px=radius, elongation=1 + rng.gamma(2.0, 0.06), roughness=0.025)
         row, column = rng.normal(0, site.jitter_px, 2)
-        patch = rasterise(
+        patch = rasterize(
             replace(outline, row=site.row + row, column=site.column + column), (cells.shape[0], cells.shape[1])
         )
         near = patch.level < _CLEARANCE

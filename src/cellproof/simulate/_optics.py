@@ -16,7 +16,7 @@ class Microscope:
         psf_sigma_px: Standard deviation of the in-focus blur.
         blurred_share: Share of objects that lie out of focus, in [0, 1].
         haze: Light of objects that is spread over their surroundings, as a share of their own.
-        unevenness: Relative fall of the illumination towards the darkest corner, in [0, 1).
+        unevenness: Relative fall of the illumination toward the darkest corner, in [0, 1).
         background: Light of the medium, as a share of a typical object's.
         photons: Photons a pixel from a typical object.
         read_noise: Standard deviation of the camera's own noise, in photons.

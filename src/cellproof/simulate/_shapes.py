@@ -19,8 +19,8 @@ class Outline:
     """An ellipse whose radius is modulated by a short Fourier series.
 
     Attributes:
-        row: Centre.
-        column: Centre.
+        row: Center.
+        column: Center.
         radius_px: Geometric mean of the half-axes.
         elongation: Long axis over short axis, >= 1.
         angle: Direction of the long axis, radians from the row axis.
@@ -43,7 +43,7 @@ class Patch:
 
     Attributes:
         window: Rows and columns of the picture that it touches, clipped to the picture.
-        level: Relative distance from the centre on that window: 0 there, 1 on the outline.
+        level: Relative distance from the center on that window: 0 there, 1 on the outline.
     """
 
     window: tuple[slice, slice]
@@ -95,7 +95,7 @@ def draw_outline(
     )
 
 
-def rasterise(outline: Outline, shape: tuple[int, int], *, margin: float = 1.3) -> Patch:
+def rasterize(outline: Outline, shape: tuple[int, int], *, margin: float = 1.3) -> Patch:
     """Put an outline on the pixel grid; the level is known up to ``margin`` times its radius.
 
     Returns:
@@ -104,8 +104,8 @@ def rasterise(outline: Outline, shape: tuple[int, int], *, margin: float = 1.3) 
     swell = 1 + float(np.abs(outline.amplitudes).sum())
     reach = margin * swell * outline.radius_px * math.sqrt(outline.elongation)
     window = tuple(
-        slice(min(max(0, math.floor(centre - reach)), size), max(0, min(size, math.ceil(centre + reach) + 1)))
-        for centre, size in zip((outline.row, outline.column), shape, strict=True)
+        slice(min(max(0, math.floor(center - reach)), size), max(0, min(size, math.ceil(center + reach) + 1)))
+        for center, size in zip((outline.row, outline.column), shape, strict=True)
     )
     rows = np.arange(window[0].start, window[0].stop, dtype=np.float32)[:, None] - outline.row
     columns = np.arange(window[1].start, window[1].stop, dtype=np.float32)[None, :] - outline.column
@@ -137,8 +137,8 @@ def arrange(
         outlines: Shapes around the origin.
         shape: Picture (H, W).
         clumping: Share of outlines, in [0, 1], that touch or slightly overlap an earlier one; the rest keep a gap.
-        allowed: (H, W) boolean; where False no centre may lie. None allows the whole picture.
-        directions: (H, W) radians; an outline's own angle is counted from the direction at its centre. None is 0.
+        allowed: (H, W) boolean; where False no center may lie. None allows the whole picture.
+        directions: (H, W) radians; an outline's own angle is counted from the direction at its center. None is 0.
 
     Returns:
         The outlines that found a place within a fixed number of tries: a crowded plane holds fewer than asked.
@@ -156,7 +156,7 @@ def arrange(
                 continue
             if directions is not None:
                 candidate = replace(candidate, angle=outline.angle + float(directions[_pixel(candidate, shape)]))
-            patch = rasterise(candidate, shape)
+            patch = rasterize(candidate, shape)
             if _fits(patch, labels[patch.window], alone=not clumped):
                 placed.append(candidate)
                 patches.append(patch)
@@ -173,12 +173,12 @@ def _anywhere(rng: np.random.Generator, outline: Outline, shape: tuple[int, int]
 
 
 def _beside(rng: np.random.Generator, outline: Outline, placed: Sequence[Outline]) -> Outline:
-    neighbour = placed[int(rng.integers(len(placed)))]
+    neighbor = placed[int(rng.integers(len(placed)))]
     direction = rng.uniform(0, 2 * math.pi)
-    reach = _reach(outline, direction) + _reach(neighbour, direction)
+    reach = _reach(outline, direction) + _reach(neighbor, direction)
     distance = reach * rng.uniform(0.8, 1.0)
-    row = neighbour.row + distance * math.cos(direction)
-    column = neighbour.column + distance * math.sin(direction)
+    row = neighbor.row + distance * math.cos(direction)
+    column = neighbor.column + distance * math.sin(direction)
     return replace(outline, row=row, column=column)
 
 
@@ -198,7 +198,7 @@ def _is_allowed(outline: Outline, shape: tuple[int, int], allowed: np.ndarray | 
 
 
 def _pixel(outline: Outline, shape: tuple[int, int]) -> tuple[int, int]:
-    """The picture's pixel nearest to the centre."""
+    """The picture's pixel nearest to the center."""
     row = min(max(0, round(outline.row)), shape[0] - 1)
     return row, min(max(0, round(outline.column)), shape[1] - 1)
 

@@ -1,4 +1,4 @@
-"""A section stained with haematoxylin and eosin: purple nuclei in pink fibrous tissue with white gaps."""
+"""A section stained with hematoxylin and eosin: purple nuclei in pink fibrous tissue with white gaps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ._stain import draw_dyes, transmit
 from .simulated import Simulated, check_field
 
 _SPINDLE_SHARE = 0.25
-_FIBRE_STEPS = 10
+_FIBER_STEPS = 10
 
 
 def simulate_histology(
@@ -37,7 +37,7 @@ def simulate_histology(
         diameter_px: Smallest and largest diameter of a nucleus.
         clumping: Share of nuclei that touch or overlap another, in [0, 1].
         gap_share: Share of the field without tissue, in [0, 1).
-        stain_variation: Difference between laboratories; 0 gives the published colours.
+        stain_variation: Difference between laboratories; 0 gives the published colors.
 
     Returns:
         Image (H, W, 3) uint8 and labels; ``count = 0`` gives tissue without nuclei.
@@ -51,18 +51,18 @@ def simulate_histology(
         raise InputError(f"gap_share is {gap_share}, wanted a share in [0, 1)")
     tissue = _tissue(rng, shape, gap_share=gap_share, scale_px=1.6 * diameter_px[1])
     outlines = _draw(rng, count, diameter_px)
-    fibres = rng.uniform(0, math.pi) + 0.6 * smooth_field(rng, shape, scale_px=max(8.0, min(shape) / 7))
-    places = arrange(rng, outlines, shape=shape, clumping=clumping, allowed=tissue > 0.9, directions=fibres)
+    fibers = rng.uniform(0, math.pi) + 0.6 * smooth_field(rng, shape, scale_px=max(8.0, min(shape) / 7))
+    places = arrange(rng, outlines, shape=shape, clumping=clumping, allowed=tissue > 0.9, directions=fibers)
     tissue = np.maximum(tissue, places.labels > 0)
     size_px = sum(diameter_px) / 2
-    haematoxylin = _nuclei(rng, places, size_px=size_px)
-    eosin = _stroma(rng, tissue, fibres)
+    hematoxylin = _nuclei(rng, places, size_px=size_px)
+    eosin = _stroma(rng, tissue, fibers)
     # Cytoplasm takes up some of both dyes around each nucleus, and eosin hardly enters nuclei.
     near = ndimage.gaussian_filter((places.labels > 0).astype(np.float32), size_px / 2.5)
-    haematoxylin += tissue * (0.05 + 0.22 * near)
+    hematoxylin += tissue * (0.05 + 0.22 * near)
     eosin *= 1 - 0.55 * np.clip(ndimage.gaussian_filter((places.labels > 0).astype(np.float32), 0.8), 0, 1)
     strength = rng.uniform(0.75, 1.3, (2, 1, 1)).astype(np.float32)
-    light = transmit(np.stack([haematoxylin, eosin]) * strength, draw_dyes(rng, variation=stain_variation))
+    light = transmit(np.stack([hematoxylin, eosin]) * strength, draw_dyes(rng, variation=stain_variation))
     return Simulated(image=_photograph(rng, light), labels=places.labels)
 
 
@@ -83,13 +83,13 @@ def _draw(rng: np.random.Generator, count: int, diameter_px: tuple[float, float]
         radius = rng.uniform(*diameter_px) / 2 * (0.8 if spindle else 1.0)
         elongation = rng.uniform(2.2, 4.0) if spindle else 1 + rng.gamma(2.0, 0.15)
         outline = draw_outline(rng, radius_px=radius, elongation=elongation, roughness=rng.uniform(0.03, 0.09))
-        # Fibroblasts lie along the fibres, which `arrange` counts angles from.
+        # Fibroblasts lie along the fibers, which `arrange` counts angles from.
         outlines.append(replace(outline, angle=rng.normal(0, 0.15)) if spindle else outline)
     return outlines
 
 
 def _nuclei(rng: np.random.Generator, places: Arrangement, *, size_px: float) -> np.ndarray:
-    """Optical density of haematoxylin: pale vesicular nuclei with a dark rim, and dense uniform ones."""
+    """Optical density of hematoxylin: pale vesicular nuclei with a dark rim, and dense uniform ones."""
     shape = (places.labels.shape[0], places.labels.shape[1])
     clots = smooth_field(rng, shape, scale_px=max(0.8, size_px / 16))
     grains = smooth_field(rng, shape, scale_px=0.8)
@@ -106,15 +106,15 @@ def _nuclei(rng: np.random.Generator, places: Arrangement, *, size_px: float) ->
 
 
 def _stroma(rng: np.random.Generator, tissue: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Optical density of eosin: wavy fibres, here dense and there loose, over a slowly changing ground."""
+    """Optical density of eosin: wavy fibers, here dense and there loose, over a slowly changing ground."""
     shape = (tissue.shape[0], tissue.shape[1])
     slow = smooth_field(rng, shape, scale_px=max(4.0, min(shape) / 12))
-    density = 0.26 + 0.05 * slow + (0.04 + 0.02 * np.clip(slow, -1, 1)) * _fibres(rng, directions)
+    density = 0.26 + 0.05 * slow + (0.04 + 0.02 * np.clip(slow, -1, 1)) * _fibers(rng, directions)
     density += 0.02 * smooth_field(rng, shape, scale_px=1.2)
     return np.asarray(np.maximum(density, 0.05) * tissue, np.float32)
 
 
-def _fibres(rng: np.random.Generator, directions: np.ndarray) -> np.ndarray:
+def _fibers(rng: np.random.Generator, directions: np.ndarray) -> np.ndarray:
     """Noise smeared along a smooth direction field, unit standard deviation.
 
     References:
@@ -128,7 +128,7 @@ def _fibres(rng: np.random.Generator, directions: np.ndarray) -> np.ndarray:
     total = noise.copy()
     for way in (-1.6, 1.6):
         row, column = rows, columns
-        for _ in range(_FIBRE_STEPS):
+        for _ in range(_FIBER_STEPS):
             here = (_inside(row, shape[0]), _inside(column, shape[1]))
             row, column = row + way * down[here], column + way * right[here]
             total += noise[_inside(row, shape[0]), _inside(column, shape[1])]
@@ -141,7 +141,7 @@ def _inside(position: np.ndarray, size: int) -> np.ndarray:
 
 
 def _photograph(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
-    """8-bit colours of a slightly unsharp camera in front of a nearly white lamp."""
+    """8-bit colors of a slightly unsharp camera in front of a nearly white lamp."""
     lamp = rng.uniform(0.93, 0.98) * np.array([1.0, *rng.uniform(0.97, 1.0, 2)], np.float32)
     seen = ndimage.gaussian_filter(light * lamp, (rng.uniform(0.4, 0.9),) * 2 + (0,))
     seen += 0.008 * rng.standard_normal(seen.shape, np.float32)

@@ -1,4 +1,4 @@
-"""A monolayer such as the corneal endothelium under the specular microscope: grey cells with thin dark borders."""
+"""A monolayer such as the corneal endothelium under the specular microscope: gray cells with thin dark borders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def simulate_honeycomb(
         quality: "good" is `GOOD`, "low" is `LOW`.
 
     Returns:
-        Grey picture (H, W); classes 0 cell, 1 membrane; cells, and no nuclei.
+        Gray picture (H, W); classes 0 cell, 1 membrane; cells, and no nuclei.
 
     Raises:
         InputError: For a picture without pixels.

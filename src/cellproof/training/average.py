@@ -27,7 +27,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Move the copy towards ``module``; running statistics are averaged, counters copied."""
+        """Move the copy toward ``module``; running statistics are averaged, counters copied."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         current = module.state_dict()

@@ -48,10 +48,10 @@ def to_tensors(trainer: Trainer) -> tuple[dict[str, Tensor], str]:
     tensors = {f"module.{name}": value for name, value in trainer.module.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in trainer.average.module.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in (trainer.best or {}).items()}
-    for index, slots in trainer.optimiser.state_dict()["state"].items():
+    for index, slots in trainer.optimizer.state_dict()["state"].items():
         for slot, value in slots.items():
             if value is not None:
-                tensors[f"optimiser.{index}.{slot}"] = torch.as_tensor(value)
+                tensors[f"optimizer.{index}.{slot}"] = torch.as_tensor(value)
     stopping = trainer.stopping
     counters = Counters(
         step=trainer.step,
@@ -80,7 +80,7 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], counters_json: str) ->
         counters = msgspec.json.decode(counters_json, type=Counters)
         trainer.module.load_state_dict(_part(tensors, "module."))
         trainer.average.module.load_state_dict(_part(tensors, "average."))
-        _restore_optimiser(trainer.optimiser, _part(tensors, "optimiser."))
+        _restore_optimizer(trainer.optimizer, _part(tensors, "optimizer."))
     except (RuntimeError, ValueError, KeyError, msgspec.MsgspecError) as error:
         first_line = str(error).splitlines()[0]
         raise InputError(
@@ -110,19 +110,19 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _restore_optimiser(optimiser: torch.optim.Optimizer, slots: Mapping[str, Tensor]) -> None:
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+def _restore_optimizer(optimizer: torch.optim.Optimizer, slots: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in slots.items():
         index, slot = name.split(".")
         state.setdefault(int(index), {})[slot] = value
     # The groups hold options only, and those come from the recipe that made the trainer.
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter in parameters:
-        for slot, value in optimiser.state.get(parameter, {}).items():
+        for slot, value in optimizer.state.get(parameter, {}).items():
             if value.shape == parameter.shape:
                 # In the parameter's own memory order, as if it had never been saved: sums then round alike.
-                optimiser.state[parameter][slot] = torch.empty_like(parameter).copy_(value)
+                optimizer.state[parameter][slot] = torch.empty_like(parameter).copy_(value)
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,7 @@ class HistoryRow:
     """State of a training at one validation.
 
     Attributes:
-        step: Optimiser steps taken.
+        step: Optimizer steps taken.
         seconds: Training time so far, over all resumptions.
         learning_rate: At this step.
         loss: Mean training loss since the last row.

@@ -1,4 +1,4 @@
-"""How to train, and the optimiser and precision that follow from it."""
+"""How to train, and the optimizer and precision that follow from it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class LoopOptions:
     """How to train.
 
     Attributes:
-        steps: Optimiser steps, at least 1; with a time limit, an upper bound.
+        steps: Optimizer steps, at least 1; with a time limit, an upper bound.
         seconds: Wall-clock limit over all resumptions, None for none. The schedule then follows
             whichever of steps and time is further, so the learning rate always ends at its end.
         validate_every: Steps between validations.
-        optimiser: "adamw", "adam" or "sgd" (momentum 0.9, Nesterov).
+        optimizer: "adamw", "adam" or "sgd" (momentum 0.9, Nesterov).
         learning_rate: Base learning rate.
         weight_decay: Decoupled for adamw.
         schedule: See `learning_rate_factor`.
@@ -41,7 +41,7 @@ class LoopOptions:
     steps: int
     seconds: float | None = None
     validate_every: int = 500
-    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     schedule: Schedule = "cosine"
@@ -68,16 +68,16 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     return has_onednn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def build_optimiser(module: nn.Module, options: LoopOptions) -> torch.optim.Optimizer:
-    """The optimiser; norms and biases are not decayed, for shrinking them only slows learning."""
+def build_optimizer(module: nn.Module, options: LoopOptions) -> torch.optim.Optimizer:
+    """The optimizer; norms and biases are not decayed, for shrinking them only slows learning."""
     decayed = [p for p in module.parameters() if p.ndim > 1]
     others = [p for p in module.parameters() if p.ndim <= 1]
     groups = [
         {"params": decayed, "weight_decay": options.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    if options.optimiser == "sgd":
+    if options.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate, momentum=0.9, nesterov=True)
-    if options.optimiser == "adam":
+    if options.optimizer == "adam":
         return torch.optim.Adam(groups, lr=options.learning_rate)
     return torch.optim.AdamW(groups, lr=options.learning_rate)

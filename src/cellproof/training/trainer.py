@@ -13,19 +13,19 @@ from .average import WeightAverage
 from .batch import Batch
 from .history import HistoryRow
 from .interrupt import interrupts_wait
-from .options import LoopOptions, build_optimiser, use_bf16
+from .options import LoopOptions, build_optimizer, use_bf16
 from .schedule import learning_rate_factor
 from .stopping import Stopping
 
 
 class Trainer:
-    """Weights, their average, optimiser, counters.
+    """Weights, their average, optimizer, counters.
 
     Attributes:
         options: How to train.
         module: The network being trained.
         average: Its moving average; the model to validate and to ship.
-        optimiser: As the options ask.
+        optimizer: As the options ask.
         step: Steps taken.
         seconds: Training time of earlier runs and of this one up to the last step.
         stopping: Best score and patience.
@@ -41,7 +41,7 @@ class Trainer:
         self.autocast = use_bf16(options.precision, self.device)
         self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average = WeightAverage(self.module, decay=options.average_decay)
-        self.optimiser = build_optimiser(self.module, options)
+        self.optimizer = build_optimizer(self.module, options)
         self.step = 0
         self.seconds = 0.0
         self.stopping = Stopping(patience=options.patience)
@@ -89,7 +89,7 @@ class Trainer:
         )
 
     def take_step(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> float:
-        """One optimiser step; returns the loss. Ctrl-C waits until it is done.
+        """One optimizer step; returns the loss. Ctrl-C waits until it is done.
 
         Raises:
             FloatingPointError: The loss is not finite; no weight was changed.
@@ -97,14 +97,14 @@ class Trainer:
         with interrupts_wait():
             # Dropout is a function of the seed and the step, so a resumed training draws the same masks.
             torch.manual_seed(int(np.random.SeedSequence([self.options.seed, self.step]).generate_state(1)[0]))
-            for group in self.optimiser.param_groups:
+            for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate
             value = self._forward(batch, loss)
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             value.backward()
             if self.options.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.module.parameters(), self.options.clip_norm)
-            self.optimiser.step()
+            self.optimizer.step()
             self.step += 1
             self.average.update(self.module)
             taken = float(value.detach())

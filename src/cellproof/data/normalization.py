@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..checks import InputError, check_finite, check_ndim
-from ..types import Normalisation
+from ..types import Normalization
 
 LOWEST, HIGHEST = -1.0, 3.0
 """Results are clipped to this: a hot pixel or a dust grain must not dominate what the network computes."""
@@ -16,7 +16,7 @@ MOST_PIXELS = 1_000_000
 """Percentiles of larger planes come from a regular grid of at most about this many pixels."""
 
 
-def normalise(pixels: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
     """Scale each channel so that its low percentile becomes 0 and its high percentile 1.
 
     Above a million pixels the percentiles are those of every second, third, … row and column: the same
@@ -24,7 +24,7 @@ def normalise(pixels: np.ndarray, normalisation: Normalisation) -> np.ndarray:
 
     Args:
         pixels: (C, H, W) of any real dtype.
-        normalisation: The percentiles, and what to do with channels that are nearly empty.
+        normalization: The percentiles, and what to do with channels that are nearly empty.
 
     Returns:
         (C, H, W) float32, clipped to [-1, 3]; a constant image becomes zeros.
@@ -36,26 +36,26 @@ def normalise(pixels: np.ndarray, normalisation: Normalisation) -> np.ndarray:
     check_finite(image=pixels)
     if not pixels.size:
         raise InputError(f"image has shape {pixels.shape}, wanted at least one channel and one pixel")
-    low_percentile, high_percentile = normalisation.low_percentile, normalisation.high_percentile
+    low_percentile, high_percentile = normalization.low_percentile, normalization.high_percentile
     if not 0 <= low_percentile < high_percentile <= 100:
         raise InputError(f"percentiles are {low_percentile:g} and {high_percentile:g}, wanted 0 ≤ low < high ≤ 100")
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
     step = math.ceil(math.sqrt(pixels.shape[1] * pixels.shape[2] / MOST_PIXELS))
     seen = pixels[:, ::step, ::step]
-    channels = seen.reshape(len(seen), -1) if normalisation.per_channel else seen.reshape(1, -1)
+    channels = seen.reshape(len(seen), -1) if normalization.per_channel else seen.reshape(1, -1)
     low, high = np.percentile(channels, [low_percentile, high_percentile], axis=1).astype(np.float64)
     if (low == high).all():
         # Few bright pixels on an even ground: percentiles pass them by.
         everything = pixels.reshape(len(channels), -1)
         low, high = everything.min(axis=1).astype(np.float64), everything.max(axis=1).astype(np.float64)
-    return _scale(pixels, low, high - low, smallest_range=normalisation.smallest_range)
+    return _scale(pixels, low, high - low, smallest_range=normalization.smallest_range)
 
 
 def fit_channels(pixels: np.ndarray, in_channels: int) -> np.ndarray:
     """Give a picture the number of channels that a network reads.
 
-    Grey is repeated; a picture whose channels are all equal counts as grey.
+    Gray is repeated; a picture whose channels are all equal counts as gray.
 
     Args:
         pixels: (C, H, W).

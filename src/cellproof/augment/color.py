@@ -1,4 +1,4 @@
-"""Which colours: gain of each channel, hue, saturation and greyscale."""
+"""Which colors: gain of each channel, hue, saturation and grayscale."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ChannelJitter:
 
 @dataclass(frozen=True)
 class Hue:
-    """Turn the colours of an RGB image about the grey axis; grey pixels and every pixel's mean stay.
+    """Turn the colors of an RGB image about the gray axis; gray pixels and every pixel's mean stay.
 
     Attributes:
         p: Probability.
@@ -80,11 +80,11 @@ class Hue:
 
 @dataclass(frozen=True)
 class Saturation:
-    """Move the colours of an RGB image away from grey, or towards it; luma stays.
+    """Move the colors of an RGB image away from gray, or toward it; luma stays.
 
     Attributes:
         p: Probability.
-        low: Smallest factor, 0 is grey; drawn uniformly.
+        low: Smallest factor, 0 is gray; drawn uniformly.
         high: Largest factor.
     """
 
@@ -108,8 +108,8 @@ class Saturation:
 
 
 @dataclass(frozen=True)
-class Greyscale:
-    """Replace the colours of an RGB image by their luma, repeated in all three channels.
+class Grayscale:
+    """Replace the colors of an RGB image by their luma, repeated in all three channels.
 
     Attributes:
         p: Probability.
@@ -126,9 +126,9 @@ class Greyscale:
         Raises:
             InputError: The image has not three channels.
         """
-        _check_rgb(sample.image, "Greyscale")
-        grey = np.tensordot(_LUMA, sample.image, axes=1)
-        return replace(sample, image=np.repeat(grey[None], 3, axis=0))
+        _check_rgb(sample.image, "Grayscale")
+        gray = np.tensordot(_LUMA, sample.image, axes=1)
+        return replace(sample, image=np.repeat(gray[None], 3, axis=0))
 
 
 def _check_rgb(image: np.ndarray, step: str) -> None:
@@ -142,6 +142,6 @@ def _check_rgb(image: np.ndarray, step: str) -> None:
 
 
 def _mixed(matrix: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Every pixel's colour times a 3 × 3 matrix."""
+    """Every pixel's color times a 3 × 3 matrix."""
     mixed: np.ndarray = (matrix.astype(np.float32) @ image.reshape(3, -1)).reshape(image.shape)
     return mixed
