@@ -25,7 +25,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from scipy import ndimage
 
-from cellproof.config import Recipe, read_recipe
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
 from cellproof.data.normalization import fit_channels, normalize
@@ -38,8 +37,10 @@ from cellproof.io import read_image, read_labels, write_model
 from cellproof.metrics import objects
 from cellproof.metrics.protocols import ObjectImage, count_objects
 from cellproof.models import load as load_architecture
-from cellproof.pipeline import Model, find_model, load_model
+from cellproof.recipe.study import Recipe
+from cellproof.recipe.toml import read_recipe
 from cellproof.types import Heads, InstanceOptions, ModelHeader, TrainingRecord
+from cellproof.workflows.predict.load import Model, find_model, load_model
 
 FOREGROUND = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 AREAS = (5, 10, 20, 30, 50, 80)

@@ -21,13 +21,13 @@ import numpy as np
 from page import load_note, table, write_page
 from scipy.ndimage import gaussian_filter
 
-from cellproof.config import read_recipe
+from cellproof.recipe.toml import read_recipe
 from cellproof.refine.reassign import reassign
 from cellproof.refine.reconnect import close_gaps, find_gaps
-from cellproof.reproduction import ReproduceRequest, reproduce
-from cellproof.run_state import Watcher
 from cellproof.simulate.honeycomb import simulate_honeycomb
-from cellproof.study_page import Scored, tables
+from cellproof.workflows.reproduce.run import ReproduceRequest, reproduce
+from cellproof.workflows.reproduce.tables import Scored, tables
+from cellproof.workflows.train.state import Watcher
 
 RECIPE = "matsuzuki2020"
 

@@ -24,11 +24,12 @@ from scipy.stats import rankdata, spearmanr
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
 from cellproof.difficulty.calibration import expected_calibration_error
-from cellproof.evaluation import evaluate_folders
 from cellproof.io import read_image, read_labels
 from cellproof.metrics import objects
 from cellproof.metrics.rows import Row
-from cellproof.pipeline import Model, load_model, segment_plane
+from cellproof.workflows.evaluate.score import evaluate_folders
+from cellproof.workflows.predict.load import Model, load_model
+from cellproof.workflows.segment.plane import segment_plane
 
 AP, MEAN = "AP (StarDist)", "mean 0.5…0.95"
 SAMPLED = 50_000

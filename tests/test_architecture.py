@@ -21,11 +21,16 @@ PUBLIC = {"__version__", "evaluate", "load_model", "segment", "train"}
 """Names that users may rely on; a change here is a change of the interface."""
 
 VOCABULARY = {"types", "checks"}
-DOORS = {"cli", "__main__"}
+DOORS = {"cli", "web", "napari", "__main__"}
+WORKFLOWS = ("collect", "predict", "evaluate", "train", "segment", "reproduce", "review", "convert")
+"""In this order: each may import those before it."""
+LARGEST_FACE = 12
+"""Names that a workflow shows to others."""
+MOST_FILES_AT_THE_TOP = 6
 BANNED_WORDS = {"utils", "util", "common", "misc", "helpers", "helper", "tools"}
 
 HOMES = {
-    "torch": ("models/", "losses/", "training/", "inference/", "analysis/", "cli/", "wiring"),
+    "torch": ("models/", "losses/", "training/", "inference/", "analysis/", "cli/", "workflows/"),
     "openvino": ("inference/openvino_engine.py",),
     "tifffile": ("io/",),
     "imagecodecs": ("io/",),
@@ -61,12 +66,13 @@ class Source:
 
     @property
     def is_room(self) -> bool:
-        return "/" in self.path and self.part not in DOORS
+        return "/" in self.path and self.part not in DOORS | {"workflows", "recipe"}
 
     @property
-    def is_wiring(self) -> bool:
-        """Any other file at the top puts rooms together."""
-        return "/" not in self.path and self.part not in VOCABULARY | DOORS | {"config", "__init__"}
+    def workflow(self) -> str | None:
+        """Name of the workflow that the file belongs to; None outside of ``workflows/x/``."""
+        parts = self.path.split("/")
+        return parts[1] if parts[0] == "workflows" and len(parts) > 2 else None
 
     @property
     def module(self) -> str:
@@ -119,30 +125,63 @@ def own_part(module: str) -> str | None:
     return names[1] if len(names) > 1 else "__init__"
 
 
-def contract_violations(source: Source, parts: set[str], rooms: set[str]) -> list[str]:
-    """Imports of other parts of the package that the table in docs/architecture.md does not allow."""
-    wiring = parts - rooms - VOCABULARY - DOORS - {"config", "__init__"}
+def allowed_parts(source: Source, rooms: set[str]) -> set[str]:
+    """Parts of the package that a file may import from; workflows have a finer rule of their own."""
     if source.part in VOCABULARY:
-        allowed = set()
-    elif source.is_room:
-        allowed = VOCABULARY | {source.part}
-    elif source.part == "config":
-        allowed = VOCABULARY
-    elif source.part == "__init__":
-        allowed = VOCABULARY | wiring
-    elif source.is_wiring:
-        allowed = VOCABULARY | rooms | wiring | {"config"}
-    else:
-        allowed = VOCABULARY | rooms | wiring | {"config", source.part} | DOORS
-    return [
+        return set()
+    if source.is_room:
+        return VOCABULARY | {source.part}
+    if source.part == "recipe":
+        return VOCABULARY | {"recipe"}
+    if source.part == "workflows":
+        return VOCABULARY | rooms | {"recipe", "workflows"}
+    if source.part == "__init__":
+        return VOCABULARY | {"workflows"}
+    return VOCABULARY | rooms | {"recipe", "workflows", source.part} | DOORS
+
+
+def contract_violations(source: Source, rooms: set[str], faces: dict[str, set[str]]) -> list[str]:
+    """Imports of other parts of the package that the five rules of docs/architecture.md do not allow.
+
+    Args:
+        source: The file.
+        rooms: Names of the rooms.
+        faces: What the ``__init__.py`` of each workflow lists.
+    """
+    allowed = allowed_parts(source, rooms)
+    complaints = [
         f"{source.path}:{found.line} imports {found.module}; allowed parts of cellproof: {', '.join(sorted(allowed))}"
         for found in imports(source)
         if (part := own_part(found.module)) and part not in allowed
-    ] + [
-        f"{source.path}:{found.line} imports {found.module} at once; wiring is imported inside functions there"
-        for found in imports(source)
-        if source.part == "__init__" and own_part(found.module) in wiring and found.at_once
     ]
+    for found in imports(source):
+        names = found.module.split(".")
+        if names[:2] != ["cellproof", "workflows"] or len(names) < 3 or names[2] == source.workflow:
+            continue
+        other, name = names[2], names[3] if len(names) > 3 else ""
+        if source.workflow and WORKFLOWS.index(other) > WORKFLOWS.index(source.workflow):
+            complaints.append(f"{source.path}:{found.line} imports {other}, which stands after {source.workflow}")
+        if len(names) > 4 or (name and name not in faces[other]):
+            complaints.append(f"{source.path}:{found.line} imports {found.module}, which {other} does not list")
+    return complaints + [
+        f"{source.path}:{found.line} imports {found.module} at once; workflows are imported inside functions there"
+        for found in imports(source)
+        if source.part == "__init__" and own_part(found.module) == "workflows" and found.at_once
+    ]
+
+
+def listed(source: Source) -> set[str]:
+    """Names in the ``__all__`` of a file."""
+    for node in source.tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def faces_of(files: list[Source]) -> dict[str, set[str]]:
+    return {
+        source.workflow: listed(source) for source in files if source.workflow and source.path.endswith("__init__.py")
+    }
 
 
 def library_violations(source: Source) -> list[str]:
@@ -151,7 +190,7 @@ def library_violations(source: Source) -> list[str]:
     for found in imports(source):
         library = found.module.split(".")[0]
         homes = HOMES.get(library, ("",))
-        at_home = source.path.startswith(tuple(homes)) or ("wiring" in homes and source.is_wiring)
+        at_home = source.path.startswith(tuple(homes))
         if not at_home:
             violations.append(f"{source.path}:{found.line} imports {library}; allowed in {', '.join(homes)}")
         elif library == "torch" and source.part in DOORS and found.at_once:
@@ -211,8 +250,8 @@ def blind_tests(path: str, text: str) -> list[str]:
     ]
 
 
-def parts_and_rooms(files: list[Source]) -> tuple[set[str], set[str]]:
-    return {source.part for source in files}, {source.part for source in files if source.is_room}
+def rooms_of(files: list[Source]) -> set[str]:
+    return {source.part for source in files if source.is_room}
 
 
 def report(violations: list[str]) -> str:
@@ -221,9 +260,19 @@ def report(violations: list[str]) -> str:
 
 def test_parts_import_only_what_the_contract_allows():
     files = sources()
-    parts, rooms = parts_and_rooms(files)
-    violations = [line for source in files for line in contract_violations(source, parts, rooms)]
+    rooms, faces = rooms_of(files), faces_of(files)
+    violations = [line for source in files for line in contract_violations(source, rooms, faces)]
     assert not violations, report(violations)
+
+
+def test_the_faces_of_workflows_are_short():
+    assert {name: len(face) for name, face in faces_of(sources()).items() if len(face) > LARGEST_FACE} == {}
+
+
+def test_few_files_stand_at_the_top_and_none_is_long():
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_FILES_AT_THE_TOP
+    long = {file.name: n for file in PACKAGE.rglob("*.py") if (n := len(file.read_text("utf-8").splitlines())) > 350}
+    assert long == {}
 
 
 def test_libraries_are_imported_at_home_only():
@@ -243,7 +292,7 @@ def test_no_files_import_each_other_in_a_ring():
 
 def test_every_room_is_described_in_the_architecture():
     text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    _, rooms = parts_and_rooms(sources())
+    rooms = rooms_of(sources())
     assert [room for room in sorted(rooms) if f"\n### {room}" not in text] == []
 
 
@@ -271,7 +320,8 @@ def test_importing_loads_no_heavy_library(module):
     assert loaded.stdout.split() == []
 
 
-PARTS, ROOMS = {"__init__", "types", "checks", "config", "pipeline", "cli", "io", "models"}, {"io", "models"}
+ROOMS = {"io", "models"}
+FACES = {"predict": {"load_model"}, "segment": {"segment"}, "train": {"train"}}
 
 
 @pytest.mark.parametrize(
@@ -281,17 +331,21 @@ PARTS, ROOMS = {"__init__", "types", "checks", "config", "pipeline", "cli", "io"
         ("io/images.py", "from ..models import load"),
         ("io/images.py", "from .. import models"),
         ("io/images.py", "import cellproof.models.unet"),
-        ("io/images.py", "from ..config import Recipe"),
-        ("io/images.py", "def f():\n    from ..pipeline import segment"),
+        ("io/images.py", "from ..recipe import Recipe"),
+        ("io/images.py", "def f():\n    from ..workflows.segment import segment"),
         ("models/__init__.py", "from ..io import read_image"),
-        ("config.py", "from .models import names"),
-        ("pipeline.py", "from .cli import main"),
-        ("__init__.py", "from .pipeline import segment"),
+        ("recipe/toml.py", "from ..models import names"),
+        ("workflows/segment/plane.py", "from ...cli import main"),
+        ("workflows/predict/load.py", "from ..segment import segment"),
+        ("workflows/segment/plane.py", "from ..predict import _build"),
+        ("workflows/segment/plane.py", "from ..predict.load import load_model"),
+        ("cli/segment.py", "from ..workflows.predict.load import load_model"),
+        ("__init__.py", "from .workflows.segment import segment"),
         ("__init__.py", "def __getattr__(name):\n    from .models import load"),
     ],
 )
 def test_the_contract_notices_a_forbidden_import(path, text):
-    assert contract_violations(parse(path, text), PARTS, ROOMS) != []
+    assert contract_violations(parse(path, text), ROOMS, FACES) != []
 
 
 @pytest.mark.parametrize(
@@ -299,23 +353,24 @@ def test_the_contract_notices_a_forbidden_import(path, text):
     [
         ("io/images.py", "from ..types import Image\nfrom ..checks import InputError\nfrom .atomic import atomic_path"),
         ("models/__init__.py", "from .unet import build\nfrom . import unet\nfrom ..checks import InputError"),
-        ("pipeline.py", "from . import __version__\nfrom .models import load\nfrom .config import Recipe"),
-        ("__init__.py", "def __getattr__(name):\n    from .pipeline import segment"),
-        ("cli/__init__.py", "from ..pipeline import segment\nfrom .options import Options"),
+        ("workflows/segment/plane.py", "from ... import __version__\nfrom ...models import load\nfrom .file import f"),
+        ("workflows/segment/plane.py", "from ...recipe import Recipe\nfrom ..predict import load_model"),
+        ("__init__.py", "def __getattr__(name):\n    from .workflows.segment import segment"),
+        ("cli/__init__.py", "from ..workflows.segment import segment\nfrom .options import Options"),
     ],
 )
 def test_the_contract_lets_an_allowed_import_pass(path, text):
-    assert contract_violations(parse(path, text), PARTS, ROOMS) == []
+    assert contract_violations(parse(path, text), ROOMS, FACES) == []
 
 
 @pytest.mark.parametrize(
     ("path", "text", "complaints"),
     [
         ("io/images.py", "import torch", 1),
-        ("config.py", "from torch import nn", 1),
+        ("recipe/toml.py", "from torch import nn", 1),
         ("cli/__init__.py", "import torch", 1),
         ("cli/__init__.py", "def run():\n    import torch", 0),
-        ("pipeline.py", "import torch", 0),
+        ("workflows/predict/load.py", "import torch", 0),
         ("inference/torch_engine.py", "import openvino", 1),
         ("inference/openvino_engine.py", "import openvino", 0),
         ("data/index.py", "from PIL import Image", 1),

@@ -9,21 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError, UsageError
-from cellproof.config import (
-    AugmentConfig,
-    DataConfig,
-    HeadsConfig,
-    LossConfig,
-    ModelConfig,
-    Recipe,
-    TrainingConfig,
-    format_recipe,
-    override,
-    parse_recipe,
-    read_recipe,
-    recipe_names,
-    recipe_text,
-)
+from cellproof.recipe.sections import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, TrainingConfig
+from cellproof.recipe.study import Recipe
+from cellproof.recipe.toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 from cellproof.types import InstanceOptions, Normalization
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

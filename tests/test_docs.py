@@ -17,10 +17,11 @@ import pytest
 
 import cellproof
 from cellproof.cli import COMMANDS, main
-from cellproof.config import Recipe, override
 from cellproof.data.description import Description
-from cellproof.results import ENDINGS
-from cellproof.summaries import IMAGES_CSV, OBJECTS_CSV, REPORT_HTML, RUN_JSON
+from cellproof.recipe.study import Recipe
+from cellproof.recipe.toml import override
+from cellproof.workflows.segment.record import ENDINGS
+from cellproof.workflows.segment.summary import IMAGES_CSV, OBJECTS_CSV, REPORT_HTML, RUN_JSON
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "src" / "cellproof"

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cellproof.config import HeadsConfig
 from cellproof.data.description import Description
-from cellproof.planning import WORKING_DIAMETER_PX, Survey, plan, survey
+from cellproof.recipe.sections import HeadsConfig
 from cellproof.types import IGNORE, Sample
+from cellproof.workflows.train.plan import WORKING_DIAMETER_PX, plan
+from cellproof.workflows.train.survey import Survey, survey
 
 OBJECTS = Description("cells", "instances", ("cell",))
 REGIONS = Description("regions", "semantic", ("background", "membrane"))

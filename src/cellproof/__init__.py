@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .evaluation import evaluate_folders as evaluate
-    from .experiment import train
-    from .interface import segment
-    from .pipeline import load_model
+    from .workflows.evaluate import evaluate_folders as evaluate
+    from .workflows.predict import load_model
+    from .workflows.segment import segment
+    from .workflows.train import train
 
 __version__ = "0.1.0"
 
@@ -17,10 +17,10 @@ __all__ = ["__version__", "evaluate", "load_model", "segment", "train"]
 
 
 _HOMES = {
-    "evaluate": ("evaluation", "evaluate_folders"),
-    "load_model": ("pipeline", "load_model"),
-    "segment": ("interface", "segment"),
-    "train": ("experiment", "train"),
+    "evaluate": ("evaluate", "evaluate_folders"),
+    "load_model": ("predict", "load_model"),
+    "segment": ("segment", "segment"),
+    "train": ("train", "train"),
 }
 
 
@@ -29,10 +29,10 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home, function = _HOMES[name]
-    found = getattr(import_module(f".{home}", __name__), function)
+    found = getattr(import_module(f".workflows.{home}", __name__), function)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -11,7 +11,7 @@ from cellproof.cli import main
 from cellproof.cli.demo import write_pictures
 from cellproof.cli.doctor import examine
 from cellproof.io import read_csv, read_image, read_labels
-from cellproof.pipeline import model_names
+from cellproof.workflows.predict.load import model_names
 
 needs_model = pytest.mark.skipif("nuclei" not in model_names(), reason="the default model is not in this checkout")
 

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from cellproof.checks import InputError
 from cellproof.cli.evaluate import Protocol, evaluate_command
-from cellproof.evaluation import evaluate_folders
 from cellproof.io import read_json, write_classes, write_labels
 from cellproof.metrics.protocols import PROTOCOLS
 from cellproof.metrics.rows import Row
+from cellproof.workflows.evaluate.score import evaluate_folders
 
 OBJECTS = {"one": 4, "three": 3, "two": 5}
 MODALITIES = {"one": "bright", "three": "dark", "two": "dark"}

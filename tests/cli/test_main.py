@@ -14,7 +14,7 @@ import cellproof
 from cellproof import cli
 from cellproof.cli import COMMANDS, main
 from cellproof.io import read_header
-from cellproof.pipeline import find_model, model_names
+from cellproof.workflows.predict.load import find_model, model_names
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellproof.batches import load_sample
 from cellproof.checks import UsageError
 from cellproof.cli import main
 from cellproof.cli.simulate import KindOption, QualityOption
-from cellproof.collection import find_records
-from cellproof.config import Recipe
 from cellproof.io import read_image, read_labels
 from cellproof.io.png import write_png
-from cellproof.simulations import KINDS, Plan, simulate_files
+from cellproof.recipe.study import Recipe
+from cellproof.workflows.collect.collect import find_records
+from cellproof.workflows.collect.samples import load_sample
+from cellproof.workflows.collect.simulate import KINDS, Plan, simulate_files
 
 
 def simulate(kind, out, *more):

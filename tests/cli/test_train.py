@@ -9,7 +9,7 @@ from PIL import Image
 from cellproof.cli import main
 from cellproof.cli.recipes import recipes_command
 from cellproof.cli.train import parse_time, scores, watching, words
-from cellproof.config import parse_recipe, read_recipe, recipe_text
+from cellproof.recipe.toml import parse_recipe, read_recipe, recipe_text
 from cellproof.training.loop import Progress
 
 SMALL = (

@@ -127,7 +127,9 @@ def test_nothing_annotated_is_refused(masks):
 
 
 def test_keys_of_before_american_spelling_are_read(tmp_path):
-    text = 'name = "x"\nmasks = "semantic"\nclasses = ["a", "b"]\ncolours = ["#000000", "#ffffff"]\nlicence = "CC0-1.0"\n'
+    text = (
+        'name = "x"\nmasks = "semantic"\nclasses = ["a", "b"]\ncolours = ["#000000", "#ffffff"]\nlicence = "CC0-1.0"\n'
+    )
     (tmp_path / "dataset.toml").write_text(text)
     description = read_description(tmp_path)
     assert (description.colors, description.license) == (("#000000", "#ffffff"), "CC0-1.0")

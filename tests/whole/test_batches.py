@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellproof.batches import BatchMaker, SampleStore, augmentation, draw_weights, load_sample
 from cellproof.checks import InputError
-from cellproof.config import AugmentConfig, DataConfig
 from cellproof.data.description import Description
 from cellproof.data.index import Record
+from cellproof.recipe.sections import AugmentConfig, DataConfig
 from cellproof.types import IGNORE, Heads, Sample
+from cellproof.workflows.collect.samples import SampleStore, load_sample
+from cellproof.workflows.train.augment import augmentation
+from cellproof.workflows.train.batches import BatchMaker, draw_weights
 
 HEADS = Heads(classes=2, boundary=True, distance=True, flows=True)
 

@@ -8,8 +8,8 @@ import tifffile
 
 import cellproof
 from cellproof.checks import InputError
-from cellproof.interface import channels_first
-from cellproof.pipeline import EngineChoice, Model
+from cellproof.workflows.predict.load import EngineChoice, Model
+from cellproof.workflows.segment.array import channels_first
 
 TORCH = EngineChoice(engine="torch", precision="f32")
 

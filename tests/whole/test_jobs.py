@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from cellproof import jobs
 from cellproof.checks import InputError, UsageError
-from cellproof.file_pipeline import SegmentOptions
-from cellproof.inputs import assign_names
 from cellproof.io import folder_lock, read_image, read_labels
-from cellproof.jobs import JobSummary, Outcome, Watcher, segment_files
-from cellproof.pipeline import EngineChoice, load_model, segment_plane
-from cellproof.results import ENDINGS, join_quality, most_doubtful, read_records
 from cellproof.types import Heads, Quality
+from cellproof.workflows.predict.load import EngineChoice, load_model
+from cellproof.workflows.segment import folder as jobs
+from cellproof.workflows.segment.file import SegmentOptions
+from cellproof.workflows.segment.folder import JobSummary, Outcome, Watcher, segment_files
+from cellproof.workflows.segment.names import assign_names
+from cellproof.workflows.segment.plane import segment_plane
+from cellproof.workflows.segment.record import ENDINGS, read_records
+from cellproof.workflows.segment.write import join_quality, most_doubtful
 
 TORCH = EngineChoice(engine="torch", precision="f32")
 

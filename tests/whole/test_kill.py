@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellproof import jobs
 from cellproof.io import read_csv, read_model
+from cellproof.workflows.segment import folder as jobs
 
 OUTPUTS = ("_labels.tif", "_classes.tif", "_difficulty.tif", "_overlay.png")
 TABLES = ("objects.csv", "images.csv")
@@ -99,7 +99,7 @@ def runs(command, undisturbed, tmp_path_factory) -> list[Run]:
         [{"arguments": [*command, "--out", str(out)], **when} for out, when in zip(outs, disturbances, strict=True)],
         imports=(
             "cellproof.cli.segment",
-            "cellproof.jobs",
+            "cellproof.workflows.segment",
             "cellproof.models.unet",
             "cellproof.inference.torch_engine",
         ),
@@ -207,7 +207,7 @@ def test_a_training_that_is_killed_and_resumed_gives_the_model_of_an_undisturbed
             {"arguments": command, "then": [[*command[:4], "--resume", *command[6:]], command], **kill}
             for command, kill in zip(commands, kills, strict=True)
         ],
-        imports=(*IMPORTS, "torch._dynamo", "cellproof.experiment", "cellproof.training_page", "cellproof.models.unet"),
+        imports=(*IMPORTS, "torch._dynamo", "cellproof.workflows.train", "cellproof.models.unet"),
     )
     assert [result["code"] for result in results[1:5]] == [KILLED] * 4
     assert results[5]["code"] == 130

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.pipeline import Model, Timings, find_model, picture_scale, segment_plane, too_large_by
 from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
+from cellproof.workflows.predict.image import Timings, picture_scale, too_large_by
+from cellproof.workflows.predict.load import Model, find_model
+from cellproof.workflows.segment.plane import segment_plane
 
 
 @dataclass

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.config import PaperProfile, PaperSet, RepairConfig, read_recipe
 from cellproof.data.description import read_description
 from cellproof.data.index import Record
-from cellproof.membrane_study import (
+from cellproof.recipe.study import PaperProfile, PaperSet, RepairConfig
+from cellproof.recipe.toml import read_recipe
+from cellproof.types import IGNORE
+from cellproof.workflows.reproduce.membranes import (
     NOTHING_CLOSED,
     Choice,
     Predicted,
@@ -22,9 +24,8 @@ from cellproof.membrane_study import (
     score_repairs,
     together,
 )
-from cellproof.study_data import StudySet, class_number, divide_set, find_set
-from cellproof.study_page import Scored, summarize, tables
-from cellproof.types import IGNORE
+from cellproof.workflows.reproduce.sets import StudySet, class_number, divide_set, find_set
+from cellproof.workflows.reproduce.tables import Scored, summarize, tables
 
 PAPER = """
 [paper]

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from cellproof import assembly
 from cellproof.checks import InputError, UsageError
-from cellproof.experiment import choose_device, train
 from cellproof.io import read_header, read_model
-from cellproof.pipeline import build_members
-from cellproof.run_state import TrainRequest, Watcher
 from cellproof.simulate.nuclei import simulate_nuclei
+from cellproof.workflows.predict.load import build_members
+from cellproof.workflows.train import build as assembly
+from cellproof.workflows.train.run import choose_device, train
+from cellproof.workflows.train.state import TrainRequest, Watcher
 
 RECIPE = """
 name = "tiny"
@@ -372,7 +372,7 @@ def test_ctrl_c_while_thresholds_are_chosen_keeps_the_trained_model(instances, s
     def pressed(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cellproof.experiment.tune", pressed)
+    monkeypatch.setattr("cellproof.workflows.train.run.tune", pressed)
     with pytest.raises(KeyboardInterrupt):
         start(instances, settings=("training.steps=2",))
     monkeypatch.undo()

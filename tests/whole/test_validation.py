@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from cellproof.config import Recipe, TrainingConfig
 from cellproof.data.targets import flow_field, poisson_height
 from cellproof.inference.activate import Maps
+from cellproof.recipe.sections import TrainingConfig
+from cellproof.recipe.study import Recipe
 from cellproof.types import IGNORE, Heads, InstanceOptions, Sample
-from cellproof.validation import calibrate, limited, measure, predict_sample, tune, tune_instances
+from cellproof.workflows.train.tune import calibrate, tune, tune_instances
+from cellproof.workflows.train.validate import limited, measure, predict_sample
 
 ALL_HEADS = Heads(2, boundary=True, distance=True, flows=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..jobs import JobSummary
+    from ..workflows.segment import JobSummary
 
 _SEED = 2024
 _REAL, _SIMULATED = "immunohistochemistry", "simulated_nuclei"
@@ -24,7 +24,7 @@ def demo_command(
 
     The section is scikit-image's immunohistochemistry picture: human colon, nuclei in blue, FHL2 in brown.
     """
-    from ..jobs import segment_files
+    from ..workflows.segment import segment_files
     from .segment import finish, show_summary, watching
 
     pictures, truth = write_pictures(out)
@@ -65,9 +65,9 @@ def write_pictures(out: Path) -> tuple[list[Path], Path]:
 
 def measure_scores(out: Path, truth: Path) -> tuple[tuple[str, str], ...]:
     """Names and values of what the report says of the simulated field; none where it has no result."""
-    from ..evaluation import evaluate_folders
     from ..io import read_labels
-    from ..results import LABELS
+    from ..workflows.evaluate import evaluate_folders
+    from ..workflows.segment import LABELS
 
     prediction = out / f"{_SIMULATED}{LABELS}"
     if not prediction.exists():

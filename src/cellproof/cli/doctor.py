@@ -125,8 +125,9 @@ def _self_test() -> Iterator[Finding]:
     import numpy as np
 
     from ..checks import InputError
-    from ..pipeline import load_model, segment_plane
     from ..simulate.nuclei import simulate_nuclei
+    from ..workflows.predict import load_model
+    from ..workflows.segment import segment_plane
 
     try:
         started = time.perf_counter()

@@ -68,8 +68,8 @@ def evaluate_command(
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals.")] = 0,
 ) -> None:
     """Score predictions against references; a reference without prediction counts as all missed, and exit code is 1."""
-    from ..evaluation import evaluate_folders
     from ..io.tables import write_json
+    from ..workflows.evaluate import evaluate_folders
 
     rows = evaluate_folders(
         predictions, reference, protocol=None if protocol is None else protocol.value, by=by, seed=seed

@@ -23,7 +23,7 @@ def models_command(
 ) -> None:
     """List the models that come with CellProof, or show the card of one."""
     from ..io import format_json, model_hash, read_header
-    from ..pipeline import find_model, model_names
+    from ..workflows.predict import find_model, model_names
 
     if model:
         path = find_model(model)

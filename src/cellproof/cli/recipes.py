@@ -14,7 +14,7 @@ def recipes_command(
     ] = "",
 ) -> None:
     """List the recipes that come with CellProof, or show one, to copy and change."""
-    from ..config import parse_recipe, recipe_names, recipe_text
+    from ..recipe import parse_recipe, recipe_names, recipe_text
 
     if recipe:
         text = recipe_text(recipe)

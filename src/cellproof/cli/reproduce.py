@@ -13,8 +13,7 @@ from .segment import DeviceOption
 from .train import watching
 
 if TYPE_CHECKING:
-    from ..reproduction import ReproduceRequest
-    from ..study_page import Line
+    from ..workflows.reproduce import Line, ReproduceRequest
 
 _QUICK = "quick"
 
@@ -44,7 +43,7 @@ def reproduce_command(
 
     The same command again goes on where it stopped. OUT gets tables.csv, report.html and the trained models.
     """
-    from ..reproduction import ReproduceRequest, reproduce
+    from ..workflows.reproduce import ReproduceRequest, reproduce
 
     if quick and profile not in ("", _QUICK):
         raise UsageError(f"--quick and --profile {profile} contradict each other; give one of them")
@@ -69,7 +68,7 @@ def reproduce_command(
 
 def show_lines(lines: Sequence[Line], request: ReproduceRequest) -> None:
     """What matters most, as a table, and where everything is."""
-    from ..study_page import screen
+    from ..workflows.reproduce import screen
 
     typer.echo(screen(lines))
     typer.echo(f"tables: {request.out / 'tables.csv'}")

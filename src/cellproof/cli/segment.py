@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from ..jobs import JobSummary, Outcome, Watcher
+    from ..workflows.segment import JobSummary, Outcome, Watcher
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -85,10 +85,9 @@ def segment_command(
 
     The same command again does only what is missing or has changed. Exit code 1 when an input failed.
     """
-    from ..file_pipeline import SegmentOptions
-    from ..jobs import segment_files
-    from ..pipeline import EngineChoice
     from ..training.allocator import keep_freed_memory
+    from ..workflows.predict import EngineChoice
+    from ..workflows.segment import SegmentOptions, segment_files
 
     keep_freed_memory()  # the next window finds the memory of the last without page faults
     options = SegmentOptions(
@@ -168,7 +167,7 @@ def watching() -> Iterator[Watcher]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..jobs import Watcher
+    from ..workflows.segment import Watcher
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

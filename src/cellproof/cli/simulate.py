@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..simulations import Plan, Simulation
+    from ..workflows.collect import Plan, Simulation
 
 
 class KindOption(StrEnum):
@@ -47,7 +47,7 @@ def simulate_command(
     liver: cells with red membranes and green nuclei. honeycomb: a gray monolayer. nuclei: fluorescent. histology:
     H&E. Liver and honeycomb come with class maps in masks/ and ids of the cells in cells/, the others with ids.
     """
-    from ..simulations import Plan, simulate_files
+    from ..workflows.collect import Plan, simulate_files
 
     plan = Plan(kind=kind.value, seed=seed, size=size, quality=quality.value)
     with watching() as progress:
@@ -72,7 +72,7 @@ def watching() -> Iterator[Callable[[int, int], None]]:
 
 def show_simulation(plan: Plan, simulation: Simulation) -> None:
     """What was made, where it is, and what to type next."""
-    from ..simulations import KINDS
+    from ..workflows.collect import KINDS
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from ..run_state import Watcher
     from ..training.loop import Progress
+    from ..workflows.train import Watcher
 
 _UNITS_S = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _LINES = 20
@@ -61,8 +61,7 @@ def train_command(
 
     Ctrl-C leaves the best model so far, and --resume goes on.
     """
-    from ..experiment import train
-    from ..run_state import TrainRequest
+    from ..workflows.train import TrainRequest, train
 
     request = TrainRequest(
         data=data,
@@ -123,8 +122,7 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    from ..run_state import Watcher
-    from ..training_page import training_page
+    from ..workflows.train import Watcher, training_page
 
     console = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
     columns = (
@@ -140,7 +138,7 @@ def watching(*, quiet: bool = False) -> Iterator[Watcher]:
 
 def words(progress: Progress) -> str:
     """Step, loss, best score and time left."""
-    from ..training_page import duration
+    from ..workflows.train import duration
 
     parts = [f"step {progress.step}", f"loss {progress.loss:.3f}"]
     if math.isfinite(progress.best):

@@ -1,0 +1,27 @@
+"""What may be asked for: frozen structs read from and written to TOML."""
+
+from __future__ import annotations
+
+from .sections import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, TrainingConfig
+from .study import PaperConfig, PaperProfile, PaperSet, Recipe, RepairConfig
+from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
+
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "HeadsConfig",
+    "LossConfig",
+    "ModelConfig",
+    "PaperConfig",
+    "PaperProfile",
+    "PaperSet",
+    "Recipe",
+    "RepairConfig",
+    "TrainingConfig",
+    "format_recipe",
+    "override",
+    "parse_recipe",
+    "read_recipe",
+    "recipe_names",
+    "recipe_text",
+]

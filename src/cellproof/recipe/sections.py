@@ -1,0 +1,163 @@
+"""The sections of a recipe, as frozen structs; rooms get plain arguments, never these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ..types import Normalization
+
+Count = Annotated[int, Meta(ge=1)]
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+NotNegative = Annotated[float, Meta(ge=0)]
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is learned from.
+
+    Attributes:
+        in_channels: Channels of the network's input.
+        scale: Pixels of the network's grid per pixel of an image.
+        fit_side_px: Cut-outs are scaled to this shorter side when they are segmented; 0 for never.
+        fit_objects: Whether pictures of much larger objects are shrunk when they are segmented.
+        validation: Share held out where the data have no val split.
+        balance: Attribute whose values are drawn more evenly than they occur; "" for none.
+        balance_power: Values are drawn in proportion to (their number of images) ** this; 1 as
+            they occur, 0 all alike.
+        area_power: An image is drawn in proportion to its area ** this …
+        object_power: … times (its number of objects, at least 1) ** this.
+        normalization: How intensities are scaled.
+    """
+
+    in_channels: Count = 1
+    scale: Positive = 1.0
+    fit_side_px: Annotated[int, Meta(ge=0)] = 0
+    fit_objects: bool = False
+    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.15
+    balance: str = ""
+    balance_power: NotNegative = 0.5
+    area_power: NotNegative = 0.5
+    object_power: NotNegative = 0.0
+    normalization: Normalization = Normalization()
+
+
+class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which network.
+
+    Attributes:
+        architecture: A name in `models`, or ``package.module:function``.
+        options: Keyword arguments of its ``build``, besides the channels.
+        init: Model whose weights are the start, "" for random ones.
+        half_precision: Whether the model file holds 16-bit floats.
+    """
+
+    architecture: str = "unet"
+    options: Mapping[str, int | float | bool | str] = {}
+    init: str = ""
+    half_precision: bool = False
+
+
+class HeadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which outputs besides the classes; see `types.Heads`."""
+
+    boundary: bool = False
+    distance: bool = False
+    flows: bool = False
+
+
+class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Weights of the loss's terms; see `losses.instance_loss`.
+
+    Attributes:
+        cross_entropy: Of the classes.
+        dice: Soft Dice of the classes.
+        boundary: Binary cross-entropy of the boundary.
+        boundary_dice: Soft Dice of the boundary.
+        distance: Regression of the height.
+        flow: Regression of the flow.
+        balance_classes: Cross-entropy weights are (share of the class) ** -this; 0 for none.
+    """
+
+    cross_entropy: NotNegative = 1.0
+    dice: NotNegative = 1.0
+    boundary: NotNegative = 1.0
+    boundary_dice: NotNegative = 0.5
+    distance: NotNegative = 2.0
+    flow: NotNegative = 5.0
+    balance_classes: NotNegative = 0.0
+
+
+class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ranges and probabilities of the augmentation; see `augment`.
+
+    Attributes:
+        exact: Share of patches that are only flipped and turned by quarters, so that no pixel is resampled.
+        flip: Whether to mirror.
+        rotate: Angles of the other patches.
+        scale: Their smallest and largest magnification.
+        shear: Their largest shear.
+        anisotropy: Their largest stretch of one axis, less 1.
+        elastic_px: Standard deviation of their displacement.
+        elastic_sigma_px: Distance of its control points.
+        foreground_bias: Share of patches centerd on a class other than the first.
+        gamma: Largest exponent, less 1.
+        contrast: Largest gain, less 1.
+        brightness: Largest shift.
+        noise: Largest standard deviation.
+        blur_px: Largest standard deviation of a blur.
+        color: Largest gain of one color channel, less 1; hue and saturation in proportion.
+        grayscale: Probability of removing color.
+        invert: Probability of swapping dark and bright.
+        illumination: Strength of uneven light.
+        probability: Of each of the intensity changes.
+    """
+
+    exact: Share = 0.3
+    flip: bool = True
+    rotate: Literal["none", "quarter", "any"] = "any"
+    scale: tuple[Positive, Positive] = (0.8, 1.25)
+    shear: NotNegative = 0.0
+    anisotropy: NotNegative = 0.1
+    elastic_px: NotNegative = 0.0
+    elastic_sigma_px: Positive = 64.0
+    foreground_bias: Share = 0.5
+    gamma: NotNegative = 0.3
+    contrast: NotNegative = 0.2
+    brightness: NotNegative = 0.1
+    noise: NotNegative = 0.05
+    blur_px: NotNegative = 1.0
+    color: NotNegative = 0.0
+    grayscale: Share = 0.0
+    invert: Share = 0.0
+    illumination: NotNegative = 0.0
+    probability: Share = 0.3
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The loop; see `training.loop.LoopOptions`, plus the patch and the batch."""
+
+    patch_px: Count = 256
+    batch: Count = 4
+    steps: Count = 5000
+    validate_every: Count = 500
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 1e-2
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    warmup: Annotated[float, Meta(ge=0, lt=1)] = 0.02
+    drop_every: Positive = 0.2
+    drop: Share = 0.5
+    horizon: Count | None = None
+    cooldown: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    clip_norm: Positive = 1.0
+    average_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.998
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    patience: Count | None = None
+    validation_pixels: Count = 16_000_000

@@ -1,0 +1,155 @@
+"""A folder of annotated images becomes samples in memory, divided into folds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...checks import InputError
+from ...data.description import Description, describe, read_description
+from ...data.folds import Fold, draw_folds, hold_out
+from ...data.index import Record, index
+from ...data.normalization import fit_channels
+from ...io import read_labels
+from ...recipe import Recipe
+from ...types import Sample
+from .samples import SampleStore, attribute, load_sample
+
+LOOKED_AT = 24
+"""Masks that tell what a folder without description holds."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A data set that is ready to be learned from.
+
+    Attributes:
+        records: All training and validation records.
+        description: What the masks mean.
+        store: Their samples, by position in `records`.
+        areas_px: Pixels of each sample.
+        objects: Annotated objects in each sample; 0 where only classes are annotated.
+    """
+
+    records: list[Record]
+    description: Description
+    store: SampleStore
+    areas_px: list[int]
+    objects: list[int]
+
+    def positions(self, names: Sequence[str]) -> list[int]:
+        """Where the records of these names are.
+
+        Raises:
+            InputError: A record is no longer there.
+        """
+        place = {record.name: position for position, record in enumerate(self.records)}
+        missing = [name for name in names if name not in place]
+        if missing:
+            raise InputError(
+                f"{len(missing)} images that the run was started with are gone from the data: "
+                f"{', '.join(missing[:3])}; put them back, or start anew in another folder"
+            )
+        return [place[name] for name in names]
+
+    def samples(self, names: Sequence[str]) -> list[Sample]:
+        """Samples of the records of these names."""
+        return [self.store[position] for position in self.positions(names)]
+
+
+def find_records(folder: Path, say: Callable[[str], None]) -> tuple[list[Record], Description]:
+    """Pairs of image and mask to learn from, and what the masks mean.
+
+    Raises:
+        InputError: The folder holds no usable pairs, or fewer than two.
+    """
+    description = read_description(folder)
+    if description is None:
+        records = index(folder, Description(folder.name, "instances"))
+        masks = [read_labels(record.mask) for record in records[:LOOKED_AT]]
+        description, notes = describe(folder.resolve().name, masks)
+        for note in notes:
+            say(note)
+    records = [record for record in index(folder, description) if record.split in ("", "train", "val")]
+    if len(records) < 2:
+        raise InputError(
+            f"{folder}: {len(records)} annotated image{'' if len(records) == 1 else 's'}; wanted at least 2, one to "
+            "learn from and one to check with: annotate another, or cut this one in two"
+        )
+    return _with_distinct_names(records), description
+
+
+def collect(records: list[Record], description: Description, recipe: Recipe, say: Callable[[str], None]) -> Collection:
+    """Read every sample once, so that a broken file is known before hours of training.
+
+    Raises:
+        InputError: Naming the first file that cannot be used.
+    """
+    mended: Counter[str] = Counter()
+
+    def load(position: int) -> Sample:
+        record = records[position]
+        sample, notes = load_sample(record, description, recipe.data)
+        mended.update(notes)
+        try:
+            fitted = fit_channels(sample.image, recipe.data.in_channels)
+        except InputError as error:
+            raise InputError(
+                f"{record.image}: {len(sample.image)} channels, the recipe's network reads {recipe.data.in_channels}; "
+                f"use --set data.in_channels={len(sample.image)}, or images alike"
+            ) from error
+        # Channels are repeated after the augmentation, but must be dropped before it, while they are still alike.
+        return replace(sample, image=fitted) if len(sample.image) > len(fitted) else sample
+
+    store = SampleStore(load)
+    areas, objects = [], []
+    for position in range(len(records)):
+        sample = store[position]
+        areas.append(sample.class_map.size)
+        objects.append(
+            0 if sample.instances is None else int(np.count_nonzero(np.bincount(sample.instances.ravel())[1:]))
+        )
+    for note, times in mended.items():
+        say(f"{note} ({times} masks)")
+    return Collection(records, description, store, areas, objects)
+
+
+def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:
+    """The data's own division where one training is wanted and there is one, else a drawn one."""
+    own = Fold(
+        train=tuple(sorted(record.name for record in records if record.split != "val")),
+        val=tuple(sorted(record.name for record in records if record.split == "val")),
+    )
+    balance = recipe.data.balance or None
+    if recipe.folds > 1:
+        return draw_folds(records, folds=recipe.folds, seed=seed, stratify_by=balance)
+    if own.val and own.train:
+        return [own]
+    return [hold_out(records, share=recipe.data.validation, seed=seed, stratify_by=balance)]
+
+
+def validation_groups(collection: Collection, folds: Sequence[Fold], balance: str) -> list[list[str]]:
+    """Value of the balancing attribute of each validation image, fold by fold; "" without one."""
+    return [
+        [attribute(collection.records[i], balance) if balance else "" for i in collection.positions(fold.val)]
+        for fold in folds
+    ]
+
+
+def _with_distinct_names(records: Sequence[Record]) -> list[Record]:
+    """Records whose stem is in several splits are named with their split, for they are different images."""
+    times = Counter(record.name for record in records)
+    return [
+        record
+        if times[record.name] == 1
+        else replace(
+            record,
+            name=f"{record.split}/{record.name}",
+            group=f"{record.split}/{record.name}" if record.group == record.name else record.group,
+        )
+        for record in records
+    ]

@@ -1,0 +1,257 @@
+"""Simulated pictures and their truth on disk, as a data set to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+
+from ... import __version__
+from ...checks import InputError, UsageError
+from ...data.description import FILE_NAME, Description, description_to_toml
+from ...io import folder_lock, make_folder, read_json, remove_leftovers, write_json, write_labels, write_text
+from ...io.png import write_png
+from ...simulate.histology import simulate_histology
+from ...simulate.honeycomb import simulate_honeycomb
+from ...simulate.liver import simulate_liver
+from ...simulate.nuclei import BLURRED, SHARP, simulate_nuclei
+from ...simulate.simulated import SimulatedTissue
+
+STATE_FILE = "simulation.json"
+
+_IMAGES, _MASKS, _CELLS = "images", "masks", "cells"
+
+_TWELVE_TO_EIGHT_BITS = 16
+
+_AREA_PX = 512 * 512
+
+_LICENSE = "simulated; no rights reserved"
+
+Quality = Literal["good", "low"]
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What determines every picture of a folder; it is kept there.
+
+    Attributes:
+        kind: One of `KINDS`.
+        seed: Picture k is a function of this and k.
+        size: Rows and columns of each picture.
+        quality: How good the pictures are.
+        cellproof: Version that draws them; another may draw others.
+    """
+
+    kind: str
+    seed: int = 0
+    size: int = 512
+    quality: Quality = "good"
+    cellproof: str = __version__
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture with its truth.
+
+    Attributes:
+        image: (H, W) or (H, W, 3) uint8.
+        mask: (H, W) uint8 class ids of a semantic kind, or int32 object ids.
+        cells: (H, W) int32 ids of what membranes enclose; None where there are no membranes.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    cells: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A specimen that can be simulated.
+
+    Attributes:
+        draw: From source of chance, size and quality to a picture.
+        masks: What its masks hold.
+        classes: Their names, as in a `Description`.
+        colors: Of the classes; empty with instances.
+        qualities: Those that make a difference.
+    """
+
+    draw: Callable[[np.random.Generator, int, Quality], Picture]
+    masks: Literal["semantic", "instances"]
+    classes: tuple[str, ...]
+    colors: tuple[str, ...] = ()
+    qualities: tuple[Quality, ...] = ("good", "low")
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether a picture comes with ids of the cells that its membranes enclose."""
+        return self.masks == "semantic"
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a folder holds after `simulate_files`.
+
+    Attributes:
+        out: The folder.
+        made: Names of the pictures that were drawn now.
+        kept: Names of those that were complete before.
+    """
+
+    out: Path
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def _draw_liver(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    return _of_tissue(simulate_liver(rng, shape=(size, size), quality=quality))
+
+
+def _draw_honeycomb(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    return _of_tissue(simulate_honeycomb(rng, shape=(size, size), quality=quality))
+
+
+def _of_tissue(tissue: SimulatedTissue) -> Picture:
+    return Picture(tissue.image, tissue.class_map, tissue.cells)
+
+
+def _draw_nuclei(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    microscope = SHARP if quality == "good" else BLURRED
+    count = round(80 * size * size / _AREA_PX)
+    field = simulate_nuclei(rng=rng, shape=(size, size), count=count, microscope=microscope)
+    return Picture((field.image // _TWELVE_TO_EIGHT_BITS).astype(np.uint8), field.labels)
+
+
+def _draw_histology(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    section = simulate_histology(rng=rng, shape=(size, size), count=round(120 * size * size / _AREA_PX))
+    return Picture(section.image, section.labels)
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "liver": Kind(_draw_liver, "semantic", ("cytoplasm", "membrane", "nucleus"), ("#000000", "#ff4040", "#40ff60")),
+    "honeycomb": Kind(_draw_honeycomb, "semantic", ("cell", "membrane"), ("#000000", "#ff4040")),
+    "nuclei": Kind(_draw_nuclei, "instances", ("nucleus",)),
+    "histology": Kind(_draw_histology, "instances", ("nucleus",), qualities=("good",)),
+}
+"""Specimens by name."""
+
+
+def simulate_files(
+    plan: Plan, out: str | Path, *, count: int, progress: Callable[[int, int], None] = lambda done, wanted: None
+) -> Simulation:
+    """Draw pictures into a folder that `train` reads: ``images``, ``masks``, ``cells`` and ``dataset.toml``.
+
+    Picture k is a function of the plan and k alone; what is there already is kept, and more than ``count`` too.
+
+    Args:
+        plan: What to draw.
+        out: The folder; made where it is missing.
+        count: Pictures wanted there.
+        progress: Told the number of pictures that are there and wanted.
+
+    Raises:
+        UsageError: No such kind or quality, or the folder holds pictures of another plan.
+        InputError: The folder holds other things, another process writes there, or it cannot be written.
+    """
+    out, kind = Path(out), _check_plan(plan)
+    _check_folder(plan, out)
+    make_folder(out)
+    with folder_lock(out / ".lock"):
+        _begin(plan, kind, out)
+        made, kept = [], []
+        for number in range(1, count + 1):
+            name = f"{plan.kind}-{number:04d}"
+            files = _files(out, name, kind)
+            if all(path.exists() for path in files.values()):
+                kept.append(name)
+            else:
+                picture = kind.draw(np.random.default_rng([plan.seed, number]), plan.size, plan.quality)
+                _write(files, picture, kind)
+                made.append(name)
+            progress(number, count)
+    return Simulation(out, tuple(made), tuple(kept))
+
+
+def _check_plan(plan: Plan) -> Kind:
+    """The plan's kind.
+
+    Raises:
+        UsageError: There is none of that name, or it does not come in that quality.
+    """
+    kind = KINDS.get(plan.kind)
+    if kind is None:
+        raise UsageError(f"no simulation {plan.kind!r}; wanted one of {', '.join(KINDS)}")
+    if plan.quality not in kind.qualities:
+        raise UsageError(f"{plan.kind} is simulated in the quality {', '.join(kind.qualities)} only")
+    return kind
+
+
+def _check_folder(plan: Plan, out: Path) -> None:
+    """Refuse to mix with what is there.
+
+    Raises:
+        UsageError: Pictures of another plan.
+        InputError: Anything else.
+    """
+    try:
+        # Hidden files are the system's, our lock, or what a killed run has left.
+        there = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{out}: cannot be read ({error.strerror}); choose another folder") from error
+    if STATE_FILE in there:
+        _check_same(plan, _read_plan(out / STATE_FILE), out)
+    elif there:
+        raise InputError(f"{out}: is not empty (it holds {there[0]}); give an empty or a new folder as --out")
+
+
+def _read_plan(path: Path) -> Plan:
+    try:
+        return msgspec.convert(read_json(path), Plan)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}; give another --out, or remove the folder") from error
+
+
+def _check_same(plan: Plan, before: Plan, out: Path) -> None:
+    for name in Plan.__struct_fields__:
+        was, wanted = getattr(before, name), getattr(plan, name)
+        if was != wanted:
+            raise UsageError(f"{out}: holds pictures with {name} {was}, not {wanted}; give another --out")
+
+
+def _begin(plan: Plan, kind: Kind, out: Path) -> None:
+    """Folders and what describes them; the plan first, for it makes the folder ours."""
+    remove_leftovers(out)
+    if not (out / STATE_FILE).exists():
+        write_json(out / STATE_FILE, plan)
+    for folder in (_IMAGES, _MASKS) + ((_CELLS,) if kind.has_cells else ()):
+        remove_leftovers(make_folder(out / folder))
+    description = Description(
+        name=f"simulated {plan.kind}",
+        masks=kind.masks,
+        classes=kind.classes,
+        colors=kind.colors,
+        license=_LICENSE,
+        source=f"cellproof {plan.cellproof}, simulate {plan.kind}, seed {plan.seed}, quality {plan.quality}",
+    )
+    if not (out / FILE_NAME).exists():
+        write_text(out / FILE_NAME, description_to_toml(description))
+
+
+def _files(out: Path, name: str, kind: Kind) -> dict[str, Path]:
+    """Folder → file of a picture, in the order in which they are written."""
+    files = {_CELLS: out / _CELLS / f"{name}.tif"} if kind.has_cells else {}
+    mask = out / _MASKS / (f"{name}.png" if kind.masks == "semantic" else f"{name}.tif")
+    return files | {_MASKS: mask, _IMAGES: out / _IMAGES / f"{name}.png"}
+
+
+def _write(files: Mapping[str, Path], picture: Picture, kind: Kind) -> None:
+    if picture.cells is not None:
+        write_labels(files[_CELLS], picture.cells)
+    if kind.masks == "semantic":
+        write_png(files[_MASKS], picture.mask)
+    else:
+        write_labels(files[_MASKS], picture.mask)
+    write_png(files[_IMAGES], picture.image)

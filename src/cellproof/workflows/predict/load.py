@@ -1,0 +1,159 @@
+"""Model files are found, verified, built and given to an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...checks import InputError
+from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
+from ...io import model_hash, read_header, read_model
+from ...types import ModelHeader
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """What the user asked of the machine."""
+
+    engine: EngineName = "auto"
+    precision: Precision = "auto"
+    device: Device = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file, ready to run.
+
+    Attributes:
+        header: All that the file says.
+        hash: SHA-256 of the file.
+        engines: One a member.
+        path: Of the file.
+    """
+
+    header: ModelHeader
+    hash: str
+    engines: tuple[Engine, ...]
+    path: Path
+
+
+def model_names() -> list[str]:
+    """Models that come with the package."""
+    folder = files("cellproof") / "weights"
+    if not folder.is_dir():
+        return []
+    names = [item.name for item in folder.iterdir()]
+    return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
+
+
+def find_model(name_or_file: str | Path) -> Path:
+    """File of a model of the package, or the file given.
+
+    Raises:
+        InputError: There is neither.
+    """
+    if str(name_or_file) in model_names():
+        return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
+    path = Path(name_or_file)
+    if path.is_dir() and (path / "model.safetensors").is_file():
+        return path / "model.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"no model {str(name_or_file)!r}: neither a file nor one of the package's "
+            f"({', '.join(model_names()) or 'none'})"
+        )
+    return path
+
+
+def load_model(name_or_file: str | Path, choice: EngineChoice | None = None) -> Model:
+    """A model and the engines that run it.
+
+    Args:
+        name_or_file: A shipped model's name, a ``.safetensors`` file or the folder of a training run.
+        choice: What the machine should do; None for the fastest there is.
+
+    Raises:
+        InputError: No such model, a file that is none of ours, or a machine that cannot do what was asked.
+    """
+    path = find_model(name_or_file)
+    header, digest = read_header(path), model_hash(path)
+    wanted = choice or EngineChoice()
+    engines = choose_engines(
+        lambda: build_members(path),
+        example_shape=(header.in_channels, 16 * header.stride_px, 16 * header.stride_px),
+        engine=wanted.engine,
+        precision=wanted.precision,
+        device=wanted.device,
+        threads=wanted.threads,
+        cache_key=digest,
+    )
+    return Model(header, digest, engines, path)
+
+
+def build_members(path: Path) -> list[nn.Module]:
+    """The networks of a model file, in evaluation mode.
+
+    Raises:
+        InputError: Weights and architecture do not fit.
+    """
+    import torch
+
+    header, tensors = read_model(path)
+    members = []
+    for number in range(header.members):
+        prefix = f"member{number}."
+        state = {
+            name.removeprefix(prefix): torch.from_numpy(tensor)
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        module = _build(path, header, {name: tuple(tensor.shape) for name, tensor in state.items()})
+        module.load_state_dict(state)
+        members.append(module.eval())
+    return members
+
+
+def _build(path: Path, header: ModelHeader, shapes: Mapping[str, tuple[int, ...]]) -> nn.Module:
+    """The architecture that a file names, after its weights were found to fit it.
+
+    The names and numbers come from a file that somebody may have been sent: only architectures of the package
+    are built, and only after one without memory had weights of the same shapes.
+    """
+    import torch
+
+    from ...models import load, names
+
+    if header.architecture not in names():
+        raise InputError(
+            f"{path}: the architecture {header.architecture!r} is none of the package's ({', '.join(names())}), "
+            "and code that a model file names is never run; update CellProof or train the model anew"
+        )
+    channels = {"in_channels": header.in_channels, "out_channels": header.heads.channels}
+    try:
+        with torch.device("meta"):
+            skeleton = load(header.architecture, **channels, **header.options)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: {header.architecture} cannot be built as the file says ({reason}); train the model anew"
+        ) from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if wanted.get(name) != shapes.get(name):
+            raise InputError(
+                f"{path}: the weights do not fit {header.architecture}: {name} has shape {shapes.get(name, 'none')}, "
+                f"wanted {wanted.get(name, 'none')}; copy the file again or train the model anew"
+            )
+    if header.stride_px != skeleton.stride:
+        raise InputError(
+            f"{path}: stride_px is {header.stride_px}, {header.architecture} has {skeleton.stride}; "
+            "train the model anew"
+        )
+    return load(header.architecture, **channels, **header.options)

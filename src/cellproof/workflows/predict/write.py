@@ -1,0 +1,33 @@
+"""Weights and header become one model file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ...io import write_model
+from ...types import ModelHeader
+
+MODEL_FILE = "model.safetensors"
+
+
+def write_trained(
+    path: Path, header: ModelHeader, members: Sequence[Mapping[str, Tensor]], *, half_precision: bool
+) -> None:
+    """Write a model of these members, its weights as 16-bit floats if so wanted.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    tensors = {
+        f"member{number}.{name}": _stored(value, half_precision).cpu().contiguous().numpy()
+        for number, member in enumerate(members)
+        for name, value in member.items()
+    }
+    write_model(path, header, tensors)
+
+
+def _stored(value: Tensor, half_precision: bool) -> Tensor:
+    return value.half() if half_precision and value.is_floating_point() else value

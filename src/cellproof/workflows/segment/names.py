@@ -1,0 +1,110 @@
+"""Which files a job's inputs are, and what the names of their results begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...checks import InputError, UsageError
+from ...io import find_images, readable
+from .record import ENDINGS, Record
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input without result.
+
+    Attributes:
+        path: The input as given.
+        name: What its results would have been called.
+        reason: Why there are none, in one line.
+    """
+
+    path: Path
+    name: str
+    reason: str
+
+
+def find_inputs(
+    inputs: Sequence[str | Path], *, out: Path, say: Callable[[str], None]
+) -> tuple[list[Path], list[Failure]]:
+    """Files that inputs stand for, each once, and the inputs that stand for none.
+
+    Args:
+        inputs: Files, folders and patterns.
+        out: Folder of results; results that lie among the inputs, as with ``--out .``, are left out.
+        say: Told what is left out.
+
+    Raises:
+        UsageError: There are no inputs.
+    """
+    found: dict[Path, Path] = {}
+    missing: list[Failure] = []
+    for given in inputs:
+        try:
+            for path in find_images([given]):
+                found.setdefault(path.resolve(), path)
+        except InputError as error:
+            missing.append(Failure(Path(given), Path(given).stem, str(error)))
+    if not found and not missing:
+        raise UsageError("no input; give files, folders or patterns")
+    return _without_results(list(found.values()), out=out, say=say), missing
+
+
+def assign_names(paths: Sequence[Path], records: Mapping[str, Record]) -> dict[Path, str]:
+    """What the names of each input's results begin with: its own name without ending.
+
+    The first of several inputs with one name keeps it; others put their folder before it or their ending behind
+    it. An input that has results keeps their name, and none takes a name from an input that still exists elsewhere.
+
+    Args:
+        paths: Inputs, each once.
+        records: What is finished, by name.
+    """
+    owners = {record.source.path: record.name for record in records.values()}
+    given = {str(path.resolve()) for path in paths}
+    # File systems of Windows and macOS take names that differ in case only for one.
+    taken = {
+        record.name.casefold(): Path(record.source.path)
+        for record in records.values()
+        if record.source.path in given or Path(record.source.path).exists()
+    }
+    names: dict[Path, str] = {}
+    for path in paths:
+        name = owners.get(str(path.resolve()))
+        if name is None:
+            name = next(name for name in _candidates(path, taken) if name.casefold() not in taken)
+            taken[name.casefold()] = path
+        names[path] = name
+    return names
+
+
+def own_name(path: Path) -> str:
+    """A file's name without ending, such that any table can hold it."""
+    return readable(path.stem.removesuffix(".ome"))
+
+
+def _candidates(path: Path, taken: Mapping[str, Path]) -> Iterator[str]:
+    name, folder = own_name(path), path.resolve().parent
+    yield name
+    if taken[name.casefold()].resolve().parent == folder:
+        yield f"{name}_{path.suffix.lstrip('.').lower()}"
+    else:
+        yield f"{folder.name}_{name}"
+    number = 2
+    while True:
+        yield f"{name}_{number}"
+        number += 1
+
+
+def _without_results(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
+    names = {own_name(path) for path in paths}
+    kept = []
+    for path in paths:
+        owners = [path.name.removesuffix(ending) for ending in ENDINGS if path.name.endswith(ending)]
+        if path.resolve().parent == out.resolve() and names.intersection(owners):
+            say(f"{path}: left out, as it is named like a result of {owners[0]}")
+        else:
+            kept.append(path)
+    return kept

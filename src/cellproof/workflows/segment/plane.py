@@ -1,0 +1,83 @@
+"""One plane becomes labels, classes, difficulty, a table and a verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ...data.normalization import fit_channels, normalize
+from ...difficulty.confidence import confidence, difficulty_from_confidence
+from ...difficulty.drift import drift_notes
+from ...difficulty.quality import assess
+from ...instances.measure import measure
+from ...types import Segmentation
+from ..predict import ImageRun, Model, Timings, View, at_known_size, picture_scale
+
+
+def segment_plane(
+    model: Model,
+    pixels: np.ndarray,
+    *,
+    tta: bool | None = None,
+    pixel_size_um: float | None = None,
+    max_memory_bytes: int | None = None,
+    timings: Timings | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Segmentation:
+    """Segment one plane.
+
+    Args:
+        model: From `load_model`.
+        pixels: (C, H, W), any real dtype, raw intensities.
+        tta: Whether to average over flips and quarter turns, at eight times the cost; None for pictures of up to
+            `VIEWED_PIXELS` on the network's grid.
+        pixel_size_um: Adds areas in µm² to the table.
+        max_memory_bytes: For the whole process; None for windows of a size that is quick.
+        timings: Filled in where given.
+        progress: Called with (runs done, runs in all) of the network.
+
+    Raises:
+        InputError: NaN, no pixels, or channels that the model does not read.
+    """
+    timings = timings if timings is not None else Timings()
+    started = time.perf_counter()
+    header = model.header
+    image = fit_channels(normalize(pixels, header.normalization), header.in_channels)
+    timings.rest_s += time.perf_counter() - started
+    run = ImageRun(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
+    view = run.look(picture_scale(header, image.shape[1:]))
+    if header.fit_objects and header.statistics.object_diameter_px:
+        view = at_known_size(run, view)
+    described = time.perf_counter()
+    result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um)
+    timings.rest_s += time.perf_counter() - described
+    timings.pixels += result.labels.size
+    return result
+
+
+def _describe(
+    model: Model, pixels: np.ndarray, image: np.ndarray, view: View, *, pixel_size_um: float | None
+) -> Segmentation:
+    """Difficulty, table and verdict of a labeled plane."""
+    header, labels = model.header, view.labels
+    sure = confidence(view.maps.probabilities)
+    first = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
+    first[labels.ravel()] = view.classes.ravel()
+    objects: Mapping[str, np.ndarray] = measure(
+        labels, intensity=pixels, classes=first[1:], confidence=sure, pixel_size_um=pixel_size_um
+    )
+    drift = drift_notes(
+        image.mean(axis=(1, 2)).tolist(),
+        header.statistics,
+        diameters_px=objects["equivalent_diameter_area"] * view.scale if header.heads.has_instances else None,
+    )
+    return Segmentation(
+        labels=labels,
+        classes=view.classes,
+        probabilities=view.maps.probabilities,
+        difficulty=difficulty_from_confidence(sure, classes=header.heads.classes),
+        objects=objects,
+        quality=assess(view.maps.probabilities, labels, sure=sure, drift=drift),
+    )

@@ -1,0 +1,246 @@
+"""The record that says which results of an input are complete."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from ...checks import InputError
+from ...io import make_folder, read_json, remove_leftovers, write_json, write_text
+from ...report.pictures import Picture
+
+STATE_FOLDER = ".cellproof"
+
+LABELS, CLASSES, DIFFICULTY, OVERLAY = "_labels.tif", "_classes.tif", "_difficulty.tif", "_overlay.png"
+
+ENDINGS = (LABELS, CLASSES, DIFFICULTY, OVERLAY)
+"""What the names of an input's result files end in, after its own name."""
+
+_RECORDS, OBJECTS, PICTURES, _CLAIMS = "records", "objects", "pictures", "claims"
+
+_PARTS = (_RECORDS, OBJECTS, PICTURES, _CLAIMS)
+
+Verdict = Literal["accept", "review", "reject"]
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file that was segmented: its absolute path, size and SHA-256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything asked for that changes results; one folder holds results of one set of these.
+
+    Attributes:
+        model: Name of the model.
+        model_hash: SHA-256 of its file.
+        tta: Whether views were averaged; None for those of small pictures only.
+        channels: Channels read, None for all.
+        axes: What the user said of the axes, None for what files say.
+        engine: As asked for, "auto" included; so the next two.
+        precision: Of the arithmetic.
+        device: Where it runs.
+    """
+
+    model: str
+    model_hash: str
+    tta: bool | None = None
+    channels: tuple[int, ...] | None = None
+    axes: str | None = None
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+
+
+class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What computed a result, and why that."""
+
+    engine: str
+    precision: str
+    device: str
+    reason: str
+
+
+class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Time that each part took, of one input or of several together."""
+
+    read: float = 0.0
+    network: float = 0.0
+    instances: float = 0.0
+    measure: float = 0.0
+    write: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        total: float = sum(msgspec.structs.astuple(self))
+        return total
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(*map(sum, zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One finished input.
+
+    Attributes:
+        name: What its files' names begin with.
+        source: The input.
+        parameters: What was asked.
+        engine: What computed it.
+        outputs: File name under the folder of results → size in bytes.
+        height: Of a plane, in pixels.
+        width: Of a plane, in pixels.
+        planes: How many there are.
+        count: Objects in all planes.
+        mean_confidence: Mean over all pixels.
+        expected_dice: Mean over planes that have one, None where none has.
+        verdict: Of the planes together.
+        why: Its reason.
+        pixel_size_um: Edge of a pixel in µm, None if unknown.
+        notes: Guesses made while reading, and what the overlay shows.
+        seconds: What it took; the time to write the record itself is missing.
+    """
+
+    name: str
+    source: Source
+    parameters: Parameters
+    engine: EngineFacts
+    outputs: Mapping[str, int]
+    height: int
+    width: int
+    planes: int
+    count: int
+    mean_confidence: float
+    expected_dice: float | None
+    verdict: Verdict
+    why: str
+    pixel_size_um: float | None
+    notes: tuple[str, ...]
+    seconds: Seconds
+
+
+def identify(path: Path) -> Source:
+    """Path, size and SHA-256 of a file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: a pipe, device or folder, wanted a file; give the files themselves")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return Source(str(path.resolve()), file.tell(), digest)
+    except OSError as error:
+        raise InputError(f"{path}: the file cannot be read ({error.strerror}); check the name and the disk") from error
+
+
+def open_state(out: Path) -> Path:
+    """The folder of records, made where it is missing.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    state = make_folder(out / STATE_FOLDER)
+    for part in _PARTS:
+        make_folder(state / part)
+    return state
+
+
+def clear_leftovers(out: Path) -> int:
+    """Delete the half-written files of killed runs; returns how many there were."""
+    folders = [out, *(out / STATE_FOLDER / part for part in _PARTS)]
+    return sum(len(remove_leftovers(folder)) for folder in folders)
+
+
+def read_records(out: Path) -> dict[str, Record]:
+    """Name → record of everything finished in a folder, by name; records that cannot be read count as none."""
+    records = {}
+    for path in sorted((out / STATE_FOLDER / _RECORDS).glob("*.json")):
+        try:
+            record = msgspec.convert(read_json(path), Record)
+        except (InputError, msgspec.ValidationError):
+            continue
+        records[record.name] = record
+    return records
+
+
+def is_whole(out: Path, record: Record) -> bool:
+    """Whether all files of a record are there in the size that was written."""
+    try:
+        return all((out / name).stat().st_size == size for name, size in record.outputs.items())
+    except OSError:
+        return False
+
+
+def object_table(out: Path, record: Record) -> Path:
+    """The CSV file with the rows of a record's objects."""
+    return out / STATE_FOLDER / OBJECTS / f"{record.name}.csv"
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """What the report shows of an input.
+
+    Attributes:
+        overlay: Outlines or classes on the picture.
+        difficulty: Heat map.
+        difficult: Difficult pixels in white; None for results that were made before there was such a picture.
+    """
+
+    overlay: Picture
+    difficulty: Picture
+    difficult: Picture | None = None
+
+
+def read_pictures(out: Path, record: Record) -> Thumbnails:
+    """Small pictures of an input.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    values = read_json(out / STATE_FOLDER / PICTURES / f"{record.name}.json")
+    return Thumbnails(*msgspec.convert(values, Annotated[list[Picture], msgspec.Meta(min_length=2, max_length=3)]))
+
+
+def claim(out: Path, name: str, *, overwrite: bool) -> None:
+    """Say that the files of a name are ours to write, before the first of them is.
+
+    Raises:
+        InputError: One is there already and nothing says that we wrote it, as with a person's own ``NAME_labels.tif``.
+    """
+    mark = out / STATE_FOLDER / _CLAIMS / name
+    foreign = [out / f"{name}{ending}" for ending in ENDINGS if (out / f"{name}{ending}").exists()]
+    if foreign and not mark.exists() and not overwrite:
+        raise InputError(f"{foreign[0]}: exists and is no result of CellProof; move it, or give another --out")
+    write_text(mark, "")
+
+
+def write_record(out: Path, record: Record) -> None:
+    """Say that an input is finished; the last of its files."""
+    write_json(out / STATE_FOLDER / _RECORDS / f"{record.name}.json", record)
+
+
+def forget(out: Path, name: str) -> None:
+    """Delete the results and then the record of a name, so that neither outlives a change of its input.
+
+    Raises:
+        InputError: A file cannot be deleted.
+    """
+    state = out / STATE_FOLDER
+    files = [out / f"{name}{ending}" for ending in ENDINGS]
+    files += [state / OBJECTS / f"{name}.csv", state / PICTURES / f"{name}.json", state / _RECORDS / f"{name}.json"]
+    for file in files:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise InputError(f"{file}: cannot be replaced ({error.strerror}); check its permissions") from error

@@ -1,0 +1,176 @@
+"""The result files of one input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TypedDict
+
+import numpy as np
+
+from ...difficulty.confidence import difficult_pixels
+from ...difficulty.quality import DOUBTFUL_CONFIDENCE
+from ...io import atomic_path, write_classes, write_csv, write_difficulty, write_json, write_labels
+from ...report.difficulty_pictures import white_on_image
+from ...report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
+from ...report.pictures import inline_picture
+from ...types import Image, ModelHeader, Quality
+from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, OVERLAY, PICTURES, STATE_FOLDER, Verdict
+
+_THUMBNAIL_PX = 400
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A segmented plane without its probabilities, which no file keeps."""
+
+    labels: np.ndarray
+    classes: np.ndarray
+    difficulty: np.ndarray
+    objects: Mapping[str, np.ndarray]
+    quality: Quality
+
+
+class _Where(TypedDict):
+    """What every result image says of its pixels."""
+
+    plane_axes: str
+    plane_shape: tuple[int, ...]
+    pixel_size_um: float | None
+
+
+def write_results(
+    out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader
+) -> dict[str, int]:
+    """Write label, class and difficulty images, the overlay, and what the tables and the report need.
+
+    Args:
+        out: Folder of results, prepared by `open_state`.
+        name: What the files' names begin with.
+        image: The input.
+        planes: Its planes, segmented.
+        header: Of the model.
+
+    Returns:
+        File name relative to ``out`` → size in bytes.
+
+    Raises:
+        InputError: A file cannot be written; those that could are whole and stay.
+    """
+    where: _Where = {
+        "plane_axes": image.plane_axes,
+        "plane_shape": image.plane_shape,
+        "pixel_size_um": image.pixel_size_um,
+    }
+
+    def labels() -> None:
+        write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
+
+    def classes() -> None:
+        stack = _stack([plane.classes for plane in planes], image)
+        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colors=header.colors, **where)
+
+    def difficulty() -> None:
+        write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
+
+    def pictures() -> None:
+        _write_pictures(out, name, image=image, planes=planes, header=header)
+
+    def table() -> None:
+        write_csv(out / STATE_FOLDER / OBJECTS / f"{name}.csv", object_columns(name, planes, header))
+
+    # Compression leaves the interpreter free: two threads take two thirds of the time of one.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        written = [pool.submit(write) for write in (pictures, labels, difficulty, classes, table)]
+    for one in written:
+        one.result()
+    files = [f"{name}{ending}" for ending in ENDINGS]
+    files += [f"{STATE_FOLDER}/{OBJECTS}/{name}.csv", f"{STATE_FOLDER}/{PICTURES}/{name}.json"]
+    return {file: (out / file).stat().st_size for file in files}
+
+
+def most_doubtful(qualities: Sequence[Quality]) -> int:
+    """Place of the plane that a person should see first."""
+
+    def doubt(place: int) -> tuple[int, float, float]:
+        quality = qualities[place]
+        # Planes where expected Dice is undefined come last within their verdict.
+        promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
+        return ("reject", "review", "accept").index(quality.verdict), promised, quality.mean_confidence
+
+    return min(range(len(qualities)), key=doubt)
+
+
+def join_quality(qualities: Sequence[Quality]) -> Quality:
+    """One verdict for all planes: accept where all are, reject where most are, else review.
+
+    Counts add up; confidence and expected Dice are means over planes, the latter over those that have one.
+    """
+    if len(qualities) == 1:
+        return qualities[0]
+    promised = [quality.expected_dice for quality in qualities if not math.isnan(quality.expected_dice)]
+    rejected = sum(quality.verdict == "reject" for quality in qualities)
+    to_review = sum(quality.verdict == "review" for quality in qualities)
+    verdict: Verdict = "review" if rejected + to_review else "accept"
+    why = f"all {len(qualities)} planes can be accepted"
+    if 2 * rejected > len(qualities):
+        verdict = "reject"
+    if rejected + to_review:
+        worst = most_doubtful(qualities)
+        why = (
+            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review; "
+            f"most doubtful is plane {worst}: {qualities[worst].why}"
+        )
+    return Quality(
+        count=sum(quality.count for quality in qualities),
+        mean_confidence=fmean(quality.mean_confidence for quality in qualities),
+        expected_dice=fmean(promised) if promised else math.nan,
+        verdict=verdict,
+        why=why,
+    )
+
+
+def object_columns(name: str, planes: Sequence[Plane], header: ModelHeader) -> dict[str, np.ndarray]:
+    """Rows of all objects: image, plane counted from 0, then the columns of the measurements with classes by name."""
+    counts = [len(plane.objects["label"]) for plane in planes]
+    columns: dict[str, np.ndarray] = {
+        "image": np.full(sum(counts), name, object),
+        "plane": np.repeat(np.arange(len(planes)), counts),
+    }
+    for column in planes[0].objects:
+        columns[column] = np.concatenate([plane.objects[column] for plane in planes])
+    columns["class"] = np.array([_class_name(header, number) for number in columns["class"].tolist()], object)
+    return columns
+
+
+def _class_name(header: ModelHeader, number: int) -> str:
+    return header.classes[number] if number < len(header.classes) else str(number)
+
+
+def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
+    return np.stack(maps) if image.plane_axes else maps[0]
+
+
+def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
+    """The overlay of the most doubtful plane, and small pictures of it for the report."""
+    place = most_doubtful([plane.quality for plane in planes])
+    pixels, plane = image.pixels[place], planes[place]
+    with atomic_path(out / f"{name}{OVERLAY}") as temporary:
+        write_overlay(temporary, _draw(pixels, plane, header=header))
+    shown = inline_picture(_draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
+    hard = inline_picture(difficulty_picture(pixels, plane.difficulty, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
+    # Less sure than the mean is more difficult than the mean: one is a falling line of the other.
+    difficult = white_on_image(pixels, difficult_pixels(1 - plane.difficulty), max_px=_THUMBNAIL_PX)
+    small = (shown, hard, inline_picture(difficult, max_px=_THUMBNAIL_PX))
+    write_json(out / STATE_FOLDER / PICTURES / f"{name}.json", small)
+
+
+def _draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
+    if not header.heads.has_instances:
+        return class_overlay(pixels, plane.classes, colors=header.colors, max_px=max_px)
+    doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]
+    return overlay(pixels, plane.labels, doubtful=doubtful, max_px=max_px)

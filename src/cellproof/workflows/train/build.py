@@ -1,0 +1,131 @@
+"""A recipe's words become the parts of one training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...data.description import Description
+from ...data.folds import Fold
+from ...io import read_model
+from ...losses.instance_loss import InstanceWeights, instance_loss
+from ...models import load as load_architecture
+from ...models._vgg16 import holds_vgg16, load_vgg16
+from ...recipe import Recipe
+from ...training.batch import Batch
+from ...training.options import LoopOptions
+from ...types import Heads
+from ..collect import Collection
+from ..predict import find_model
+
+TIMED_STEPS = 100
+"""With a time limit, the recipe's steps are a guess; the clock ends the training long before so many times more."""
+
+
+def heads_of(recipe: Recipe, description: Description) -> Heads:
+    """What the network's outputs mean; with instances, class 0 is the background."""
+    background = 1 if description.masks == "instances" else 0
+    config = recipe.heads
+    return Heads(
+        classes=len(description.classes) + background,
+        boundary=config.boundary,
+        distance=config.distance,
+        flows=config.flows,
+    )
+
+
+def build_module(recipe: Recipe, description: Description) -> nn.Module:
+    """The recipe's network with random weights; seed torch before."""
+    return load_architecture(
+        recipe.model.architecture,
+        in_channels=recipe.data.in_channels,
+        out_channels=heads_of(recipe, description).channels,
+        **recipe.model.options,
+    )
+
+
+def start_from(module: nn.Module, model: str) -> tuple[int, int]:
+    """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
+
+    A safetensors file of torchvision's VGG-16 starts an fcn8s.
+
+    Returns:
+        Numbers of tensors copied and of tensors in the module.
+    """
+    path = find_model(model)
+    if holds_vgg16(path):
+        return load_vgg16(module, path)
+    _, tensors = read_model(path)
+    own = module.state_dict()
+    copied = 0
+    for name, value in own.items():
+        given = tensors.get(f"member0.{name}")
+        if given is not None and tuple(given.shape) == tuple(value.shape):
+            value.copy_(torch.from_numpy(np.asarray(given)).to(value.dtype))
+            copied += 1
+    return copied, len(own)
+
+
+def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOptions:
+    """Options of the loop for a training of so many seconds, None for the recipe's steps."""
+    config = recipe.training
+    return LoopOptions(
+        steps=config.steps if seconds is None else TIMED_STEPS * config.steps,
+        seconds=seconds,
+        validate_every=config.validate_every,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        drop_every=config.drop_every,
+        drop=config.drop,
+        horizon=config.horizon,
+        cooldown=config.cooldown,
+        clip_norm=config.clip_norm,
+        average_decay=config.average_decay,
+        precision=config.precision,
+        patience=config.patience,
+        seed=seed,
+    )
+
+
+def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Tensor, Batch], Tensor]:
+    """The recipe's loss, of outputs on any device and a batch wherever it is."""
+    config = recipe.loss
+    heads = heads_of(recipe, collection.description)
+    weights = InstanceWeights(
+        cross_entropy=config.cross_entropy,
+        dice=config.dice,
+        boundary=config.boundary,
+        boundary_dice=config.boundary_dice,
+        distance=config.distance,
+        flow=config.flow,
+    )
+    class_weights = _class_weights(collection, fold, recipe, heads.classes) if config.balance_classes else None
+
+    def loss(outputs: Tensor, batch: Batch) -> Tensor:
+        device = outputs.device
+        return instance_loss(
+            outputs,
+            batch.class_map.to(device),
+            batch.fields.to(device),
+            heads=heads,
+            weights=weights,
+            class_weights=None if class_weights is None else class_weights.to(device),
+        )
+
+    return loss
+
+
+def _class_weights(collection: Collection, fold: Fold, recipe: Recipe, classes: int) -> Tensor:
+    """(classes,) of mean 1, larger for rarer classes."""
+    counts = np.zeros(classes)
+    for sample in collection.samples(fold.train):
+        counts += np.bincount(sample.class_map.ravel(), minlength=256)[:classes]
+    # A class that no image shows would weigh without bound.
+    balanced = np.maximum(counts / counts.sum(), 1e-4) ** -recipe.loss.balance_classes
+    return torch.tensor(balanced / balanced.mean(), dtype=torch.float32)

@@ -1,0 +1,89 @@
+"""Which recipe is carried out: the one asked for, or one planned from the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from ...checks import InputError
+from ...data.description import Description
+from ...data.index import Record
+from ...recipe import DataConfig, Recipe, override, read_recipe
+from ..collect import load_sample
+from ..predict import find_model
+from .build import build_module, heads_of
+from .plan import plan
+from .state import TrainRequest
+from .survey import Survey, survey
+
+SURVEYED = 24
+"""Samples that a plan is made from; enough for medians."""
+
+
+def choose_recipe(
+    request: TrainRequest, records: Sequence[Record], description: Description, device: str
+) -> tuple[Recipe, list[str]]:
+    """The recipe that was asked for, or one planned from the data; with ``--set`` applied.
+
+    Returns:
+        The recipe, and why it is what it is, a sentence each.
+
+    Raises:
+        InputError: The recipe cannot be read, does not fit the data, or names a model that is not there.
+    """
+    if request.recipe is not None:
+        recipe, reasons = read_recipe(request.recipe), [f"recipe {request.recipe}, as it stands"]
+    else:
+        facts = _facts(records, description)
+        default = request.init if request.init is not None else _default_model(facts)
+        recipe, reasons = plan(facts, description, seconds=request.seconds, device=device, default_model=default)
+    if request.init is not None:
+        recipe = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, init=request.init))
+    if request.folds is not None:
+        recipe = msgspec.structs.replace(recipe, folds=request.folds)
+        reasons = [*reasons, f"{request.folds} folds, as asked with --folds"]
+    if request.settings:
+        recipe = override(recipe, request.settings)
+        reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
+    _check(recipe, description)
+    return recipe, reasons
+
+
+def _check(recipe: Recipe, description: Description) -> None:
+    """Refuse before anything is written what would fail after minutes."""
+    heads = heads_of(recipe, description)
+    if heads.has_instances and description.masks == "semantic":
+        raise InputError(
+            f"recipe {recipe.name!r} learns to tell objects apart, but the masks of {description.name!r} hold classes; "
+            'leave --recipe out, or write masks = "instances" into dataset.toml if they hold object ids'
+        )
+    needed = {"flows": heads.flows, "watershed": heads.distance, "components": True}
+    if heads.has_instances and not needed[recipe.instance.method]:
+        possible = ", ".join(method for method, there in needed.items() if there)
+        raise InputError(
+            f"recipe {recipe.name!r}: instance.method = {recipe.instance.method!r} needs an output that [heads] lacks; "
+            f"possible with these heads: {possible}"
+        )
+    if recipe.model.init:
+        find_model(recipe.model.init)
+    build_module(recipe, description)
+
+
+def _facts(records: Sequence[Record], description: Description) -> Survey:
+    places = np.linspace(0, len(records) - 1, min(SURVEYED, len(records))).astype(int)
+    samples = [load_sample(records[place], description, DataConfig())[0] for place in places]
+    classes = len(description.classes) + (description.masks == "instances")
+    return survey(samples, images=len(records), classes=classes)
+
+
+def _default_model(facts: Survey) -> str:
+    """The shipped model, where its input fits."""
+    if facts.channels not in (1, 3):
+        return ""
+    try:
+        find_model("nuclei")
+    except InputError:
+        return ""
+    return "nuclei"

@@ -1,0 +1,238 @@
+"""Data and a recipe become a model.
+
+`train` looks at the data, plans or reads the recipe, trains a network for every fold, tunes what
+validation can choose, and writes one model file. Whatever stops it, what is under ``RUN/`` is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...checks import InputError, UsageError
+from ...data.folds import Fold
+from ...training.allocator import keep_freed_memory
+from ...training.history import best_row
+from ...training.loop import Progress, run
+from ...training.trainer import Trainer
+from ..collect import Collection, collect, find_records, validation_groups
+from ..predict import MODEL_FILE, write_trained
+from .batches import batch_maker
+from .build import build_module, heads_of, loop_options, loss_of, start_from
+from .examples import make_examples
+from .folder import (
+    checkpoint_path,
+    open_run,
+    restore_checkpoint,
+    save_checkpoint,
+    unfinished_weights,
+    write_plan,
+    write_state,
+)
+from .header import make_header
+from .state import RunState, TrainRequest, Watcher
+from .tune import Tuned, tune
+from .validate import Validator
+
+__all__ = ["RunState", "TrainRequest", "Watcher", "choose_device", "train"]
+
+CHECKPOINT_EVERY_S = 120.0
+"""A kill loses at most this much work."""
+
+Members = list[Mapping[str, Tensor]]
+"""Weights of each fold's network."""
+
+
+def train(request: TrainRequest, watcher: Watcher) -> Path:
+    """Train a model as requested.
+
+    Returns:
+        The model file, ``RUN/model.safetensors``.
+
+    Raises:
+        InputError: The data, the recipe or the run folder cannot be used; or the loss stopped being a number, and
+            the best model before that was written.
+        KeyboardInterrupt: After the best model so far and the state to resume from were written.
+    """
+    started = time.monotonic()
+    keep_freed_memory()
+    device = choose_device(request.device)
+    records, description = find_records(request.data, watcher.say)
+    state = open_run(request, records, description, device=device, say=watcher.say)
+    collection = collect(records, description, state.recipe, watcher.say)
+    if not request.resume:
+        write_plan(state, watcher.page(state))
+    state.timings.reading_s = time.monotonic() - started
+    members: Members = []
+    try:
+        for number in range(len(state.folds)):
+            members.append(_train_fold(number, collection, state, watcher))
+        tuned = _tune(members, collection, state, watcher)
+    except KeyboardInterrupt:
+        _keep_unfinished(members, collection, state, watcher)
+        watcher.say("--resume goes on where it stopped")
+        raise
+    except FloatingPointError as error:
+        _keep_unfinished(members, collection, state, watcher)
+        raise InputError(f"{error}, and start anew in another folder") from error
+    return _finish(members, tuned, collection, state, watcher)
+
+
+def choose_device(name: str) -> str:
+    """The device to train on: "cuda", "mps" or "cpu" for "auto".
+
+    Raises:
+        UsageError: The device asked for is not there.
+    """
+    mps = getattr(torch.backends, "mps", None)  # builds without it lack the name as well
+    there = {"cuda": torch.cuda.is_available(), "mps": mps is not None and mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(device for device, is_there in there.items() if is_there)
+    if not there.get(name, False):
+        available = ", ".join(device for device, is_there in there.items() if is_there)
+        raise UsageError(f"--device {name} is not available here; there: {available}")
+    return name
+
+
+def _train_fold(number: int, collection: Collection, state: RunState, watcher: Watcher) -> Mapping[str, Tensor]:
+    """Weights of one fold's network; those of an earlier run where they are complete."""
+    trainer = _make_trainer(number, collection, state, watcher)
+    state.history[number] = trainer.history
+    if trainer.is_validation_due or not trainer.is_over:
+        _run(number, trainer, collection, state, watcher)
+    state.timings.training_s = state.trained_s
+    assert trainer.best is not None
+    return trainer.best
+
+
+def _make_trainer(number: int, collection: Collection, state: RunState, watcher: Watcher) -> Trainer:
+    """A new trainer, or one in the state of its checkpoint."""
+    recipe, request = state.recipe, state.request
+    seed = request.seed + 1000 * number
+    torch.manual_seed(seed)
+    module = build_module(recipe, collection.description)
+    checkpoint = checkpoint_path(request.out, number)
+    if recipe.model.init and not checkpoint.exists():
+        copied, there = start_from(module, recipe.model.init)
+        watcher.say(f"start from {recipe.model.init!r}: {copied} of {there} tensors fit")
+    options = loop_options(recipe, seed=seed, seconds=_seconds_for(number, state))
+    trainer = Trainer(module.to(state.device), options)
+    if checkpoint.exists():
+        restore_checkpoint(trainer, checkpoint)
+        watcher.say(f"training {number + 1} of {len(state.folds)} goes on after step {trainer.step}")
+    return trainer
+
+
+def _run(number: int, trainer: Trainer, collection: Collection, state: RunState, watcher: Watcher) -> None:
+    """Run one fold's trainer to its end, leaving checkpoints; also when interrupted."""
+    recipe, fold = state.recipe, state.folds[number]
+    path = checkpoint_path(state.request.out, number)
+    saved = time.monotonic()
+
+    def on_step(progress: Progress) -> None:
+        nonlocal saved
+        watcher.step(number, len(state.folds), progress)
+        if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+            save_checkpoint(trainer, path)
+            saved = time.monotonic()
+
+    def on_validation(trainer: Trainer) -> None:
+        nonlocal saved
+        save_checkpoint(trainer, path)
+        saved = time.monotonic()
+        write_state(state, watcher.page(state))
+
+    try:
+        run(
+            trainer,
+            batch_at=batch_maker(collection, fold, recipe, seed=trainer.options.seed),
+            loss=loss_of(collection, fold, recipe),
+            validate=_validator(fold, collection, state),
+            on_step=on_step,
+            on_validation=on_validation,
+        )
+    except KeyboardInterrupt:
+        if trainer.step:
+            save_checkpoint(trainer, path)
+        raise
+
+
+def _validator(fold: Fold, collection: Collection, state: RunState) -> Validator:
+    recipe = state.recipe
+    return Validator(
+        collection.samples(fold.val),
+        heads=heads_of(recipe, collection.description),
+        in_channels=recipe.data.in_channels,
+        options=recipe.instance,
+        most_pixels=recipe.training.validation_pixels,
+    )
+
+
+def _seconds_for(number: int, state: RunState) -> float | None:
+    """Time of one fold: its share of what is left, less what tuning and writing take."""
+    total = state.request.seconds
+    if total is None:
+        return None
+    reserve = 10.0 + 0.05 * total
+    left = total - reserve - state.timings.reading_s - state.trained_s
+    return max(5.0, left / (len(state.folds) - number))
+
+
+def _tune(members: Members, collection: Collection, state: RunState, watcher: Watcher) -> Tuned:
+    started = time.monotonic()
+    watcher.say("choosing thresholds and temperature on the validation images")
+    recipe = state.recipe
+    # Where the clock runs, a choice from more pixels than a validation sees, or from eight views, would outlast it.
+    unhurried = state.request.seconds is None
+    tuned = tune(
+        members,
+        [collection.samples(fold.val) for fold in state.folds],
+        recipe=recipe,
+        heads=heads_of(recipe, collection.description),
+        module=build_module(recipe, collection.description).to(state.device),
+        groups=validation_groups(collection, state.folds, recipe.data.balance),
+        most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
+        views=unhurried,
+    )
+    state.timings.choosing_s = time.monotonic() - started
+    return tuned
+
+
+def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunState, watcher: Watcher) -> Path:
+    """Write the model, and the state with pictures of what it does."""
+    path = state.request.out / MODEL_FILE
+    header = make_header(len(members), collection, state, tuned)
+    write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
+    state.metrics = dict(tuned.metrics)
+    module = build_module(state.recipe, collection.description).to(state.device)
+    state.examples = make_examples(members, state.folds, collection, header=header, module=module)
+    state.status = "finished"
+    write_state(state, watcher.page(state))
+    return path
+
+
+def _keep_unfinished(members: Members, collection: Collection, state: RunState, watcher: Watcher) -> None:
+    """Write the best model so far, untuned, with the fold that was interrupted as its last member."""
+    unfinished = unfinished_weights(checkpoint_path(state.request.out, len(members)))
+    if unfinished is not None:
+        members = [*members, unfinished]
+    state.status = "stopped"
+    write_state(state, watcher.page(state))
+    if not members:
+        watcher.say("stopped before the first checkpoint; there is no model yet")
+        return
+    path = state.request.out / MODEL_FILE
+    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state))
+    header = make_header(len(members), collection, state, tuned)
+    write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
+    watcher.say(f"stopped; {path} holds the best model so far")
+
+
+def _metrics_so_far(state: RunState) -> Mapping[str, float]:
+    """Metrics of the best validation where there is one training; of several, nothing was measured together."""
+    best = best_row(state.history.get(0, []))
+    return best.metrics if best is not None and len(state.folds) == 1 else {}

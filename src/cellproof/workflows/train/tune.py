@@ -1,0 +1,124 @@
+"""Thresholds, decoder and temperature are chosen on held-out images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from torch import Tensor, nn
+
+from ...difficulty.calibration import fit_temperature
+from ...inference.activate import Maps
+from ...recipe import Recipe
+from ...types import IGNORE, Heads, InstanceOptions, Sample
+from ..predict import VIEWED_PIXELS
+from .validate import measure, measure_objects, middle, predict_sample, within
+
+CALIBRATED_PIXELS = 200_000
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What validation chose.
+
+    Attributes:
+        options: How objects are made.
+        temperature: Of the softmax.
+        metrics: Of the chosen options on the validation samples, name → value.
+    """
+
+    options: InstanceOptions
+    temperature: float
+    metrics: Mapping[str, float]
+
+
+def tune(
+    members: Sequence[Mapping[str, Tensor]],
+    held_out: Sequence[Sequence[Sample]],
+    *,
+    recipe: Recipe,
+    heads: Heads,
+    module: nn.Module,
+    groups: Sequence[Sequence[str]],
+    most_pixels: int,
+    views: bool,
+) -> Tuned:
+    """Choose what validation can: how objects are made, and the temperature.
+
+    Each member sees only the samples that were held out from it.
+
+    Args:
+        members: Weights of each fold's network.
+        held_out: Samples of each fold.
+        recipe: Gives the options to start from.
+        heads: Of the network.
+        module: A network of the members' shape, for their weights to be put in.
+        groups: A name for each held-out sample, by which metrics are reported too; "" for none.
+        most_pixels: Of held-out samples that are looked at.
+        views: Whether small samples are looked at in eight orientations, as small pictures are when they are segmented.
+    """
+    cuts = [middle(sample) for fold in held_out for sample in fold]
+    kept = within(cuts, most_pixels)
+    owners = [number for number, fold in enumerate(held_out) for _ in fold]
+    every_name = [name for fold_groups in groups for name in fold_groups]
+    samples, names = [cuts[position] for position in kept], [every_name[position] for position in kept]
+    maps: list[Maps] = []
+    for number, member in enumerate(members):
+        module.load_state_dict(dict(member))
+        module.eval()
+        own = [cuts[position] for position in kept if owners[position] == number]
+        maps += [
+            predict_sample(
+                module,
+                cut,
+                heads=heads,
+                in_channels=recipe.data.in_channels,
+                tta=views and cut.class_map.size <= VIEWED_PIXELS,
+            )
+            for cut in own
+        ]
+    options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
+    metrics = measure(samples, maps, heads=heads, options=options)
+    for name in sorted(set(names) - {""}):
+        chosen = [i for i, group in enumerate(names) if group == name]
+        part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
+        metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
+    return Tuned(options, calibrate(samples, maps), metrics)
+
+
+def tune_instances(
+    samples: Sequence[Sample], maps: Sequence[Maps], options: InstanceOptions, heads: Heads
+) -> InstanceOptions:
+    """Options of the best mean AP, one at a time: method, then threshold, then the method's own."""
+    methods = [name for name, there in (("flows", heads.flows), ("watershed", heads.distance)) if there]
+    choices: list[tuple[str, Sequence[object]]] = [
+        ("method", methods or ["components"]),
+        ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
+        ("seed_threshold", (0.03, 0.05, 0.1, 0.15, 0.2)),
+        ("boundary_weight", (0.0, 0.25, 0.5, 1.0)),
+        ("smallest_area_px", (5, 10, 20, 30, 45)),
+    ]
+    for name, values in choices:
+        if name in ("seed_threshold", "boundary_weight") and options.method != "watershed":
+            continue
+        candidates = [msgspec.structs.replace(options, **{name: value}) for value in values]
+        scores = [measure_objects(samples, maps, candidate)["map"] for candidate in candidates]
+        options = candidates[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
+    return options
+
+
+def calibrate(samples: Sequence[Sample], maps: Sequence[Maps]) -> float:
+    """Temperature that makes the class probabilities most likely, from a regular grid of pixels."""
+    total = sum(sample.class_map.size for sample in samples)
+    step = max(1, int(np.sqrt(total / CALIBRATED_PIXELS)))
+    logs, classes = [], []
+    for sample, m in zip(samples, maps, strict=True):
+        seen = sample.class_map[::step, ::step]
+        annotated = seen != IGNORE
+        probabilities = m.probabilities[:, ::step, ::step][:, annotated]
+        # A softmax takes logits up to a constant, and log-probabilities are such logits.
+        logs.append(np.log(np.maximum(probabilities, 1e-7)))
+        classes.append(seen[annotated])
+    return fit_temperature(np.concatenate(logs, axis=1), np.concatenate(classes))
