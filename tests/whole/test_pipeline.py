@@ -12,7 +12,7 @@ import pytest
 from cellproof.checks import InputError
 from cellproof.data.description import Description
 from cellproof.data.index import index
-from cellproof.io import write_png
+from cellproof.io.png import write_png
 from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
 from cellproof.workflows.predict.load import Model, find_model
 from cellproof.workflows.predict.objects import Timings, too_large_by
@@ -212,7 +212,7 @@ def test_little_memory_makes_smaller_windows_and_then_blends():
 
 
 def test_a_network_of_another_scale_is_scored_on_the_grid_that_it_knows(tmp_path):
-    rows, columns = np.mgrid[:64, :96]
+    _, columns = np.mgrid[:64, :96]
     image = np.where((columns // 16) % 2, 200, 20).astype(np.uint8)
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()
