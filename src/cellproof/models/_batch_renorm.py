@@ -1,8 +1,8 @@
 """Batch renormalization: batch normalization that acts alike in training and use.
 
 A batch's own mean and variance are corrected toward the running ones by a factor r and a shift d, through which no
-gradient flows. Both are clipped, at first to 1 and 0 (which is batch normalization), later wider and wider. How wide depends
-on how much of the training is done, so that short trainings get there, too.
+gradient flows. Both are clipped, at first to 1 and 0 (which is batch normalization), later wider and wider. How wide
+depends on how much of the training is done, so that short trainings get there, too.
 
 References:
     Ioffe (2017). Batch renormalization: toward reducing minibatch dependence in batch-normalized models. NeurIPS.
