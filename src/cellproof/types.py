@@ -214,6 +214,43 @@ class IntensityStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     object_diameter_px: tuple[float, ...] = ()
 
 
+class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · (feature - mean) / sd.
+
+    Attributes:
+        features: Names of the features.
+        mean: Of each feature over the rows that it was fitted on.
+        sd: Standard deviation of each; 1 for one that never changed.
+        weights: Change of the log odds for one sd more of each feature.
+        intercept: Log odds where every feature has its mean.
+    """
+
+    features: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    sd: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    intercept: float = 0.0
+
+
+class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one kind of training image looks like, in d statistics.
+
+    Attributes:
+        name: Of the kind, as the data's table calls it; empty where it has none.
+        images: Number of images.
+        mean: (d,) of the statistics.
+        whitening: d (d + 1) / 2 numbers, the lower triangle of a matrix row by row: its product with an image's
+            distance from the mean has unit covariance over the kind.
+        line: Distance beyond which an image is foreign to the kind.
+    """
+
+    name: str
+    images: int
+    mean: tuple[float, ...]
+    whitening: tuple[float, ...]
+    line: float
+
+
 class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything besides the weights that a model file says, as JSON.
 
