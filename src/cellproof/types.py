@@ -5,6 +5,7 @@ Axes are (plane,) (channel,) row, column. Nothing here computes more than a slic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -251,6 +252,40 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: float
 
 
+class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers by which a model judges its own results, fitted on held-out images and degraded copies of them.
+
+    Attributes:
+        objects: Probability that an object is right, from the evidence of `difficulty.object_trust`.
+        f1: Expected F1 at IoU 0.5 of an image, from the evidence of `difficulty.image_trust`.
+        count_log_ratio: Log of the count of reference objects over that of objects found: intercept, then one
+            coefficient for each of ``count_features``.
+        count_features: Names of the evidence of images that the count is corrected by.
+        count_error: Relative standard deviation of the expected count where nothing is in doubt, and how much it grows
+            with 1 - expected F1.
+        accept_f1: Expected F1 from which on an image is accepted.
+        accept_dice: Expected Dice from which on an image is accepted.
+        promise_f1: F1 below which an accepted image breaks the promise.
+        promise_fraction: Largest fraction of accepted images that may.
+        kinds: What each kind of training image looks like.
+        images: Number of held-out images that all this was fitted on, copies not counted.
+        metrics: How well it ranks and is calibrated out of sample, name → value.
+    """
+
+    objects: LogisticModel
+    f1: LogisticModel
+    count_log_ratio: tuple[float, ...]
+    count_features: tuple[str, ...]
+    count_error: tuple[float, float]
+    accept_f1: float
+    accept_dice: float
+    promise_f1: float = 0.7
+    promise_fraction: float = 0.03
+    kinds: tuple[ImageKind, ...] = ()
+    images: int = 0
+    metrics: Mapping[str, float] = {}
+
+
 class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything besides the weights that a model file says, as JSON.
 
@@ -278,6 +313,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         training: Provenance.
         statistics: Of the training images.
         metrics: Validation results, name → value.
+        trust: How results are judged; None in files without, whose verdicts are of the old kind.
     """
 
     name: str
@@ -301,6 +337,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingRecord = TrainingRecord()
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
+    trust: TrustRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -314,6 +351,9 @@ class Quality:
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
+        expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.
+        expected_count: Expected number of objects in the image, missed ones included; NaN where the model cannot tell.
+        expected_count_sd: Standard deviation of the true count about it.
     """
 
     count: int
@@ -321,6 +361,9 @@ class Quality:
     expected_dice: float
     verdict: Literal["accept", "review", "reject"]
     why: str
+    expected_f1: float = math.nan
+    expected_count: float = math.nan
+    expected_count_sd: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,13 @@ from ..types import ImageKind
 TEXTURE_SCALES_PX = (1, 2, 4, 8, 16)
 """Blurs between which contrast is measured."""
 
-POOLED_IMAGES = 40
+POOLED_IMAGES = 10
 """So many images' weight has the covariance of all kinds together in that of each."""
 
 FLOOR_SD = 0.05
 """Smallest standard deviation of a statistic: kinds that agree to less than this are not told apart by it."""
 
-LINE_QUANTILE = 0.99
+LINE_QUANTILE = 0.98
 """Of held-out training images so many lie below the line."""
 
 
@@ -120,7 +120,7 @@ def fit_kinds(statistics: Sequence[Mapping[str, float]], kinds: Sequence[str], *
             images=int((of == name).sum()),
             mean=_numbers(mean),
             whitening=_numbers(whitening[np.tril_indices(len(mean))]),
-            line=round(float(np.quantile(held_out[of == name], LINE_QUANTILE, method="higher")), 3),
+            line=round(float(np.quantile(held_out[of == name], LINE_QUANTILE)), 3),
         )
         for name, (mean, whitening) in _fit(table, of, names).items()
     )
