@@ -23,6 +23,9 @@ CANDIDATE_OVERLAP = 0.1
 COUNT_FEATURES = ("right", "missed", "undecided", "finer", "coarser")
 """Evidence that corrects a count."""
 
+CONTEXT = ("dice", "undecided", "missed", "log_count")
+"""Evidence on an image that is evidence on each of its objects."""
+
 COUNT_RIDGE = 1.0
 
 RARE_PROMISE = 20
@@ -81,17 +84,32 @@ def right_features(right: np.ndarray) -> dict[str, float]:
         right: (n,) in [0, 1].
 
     Returns:
-        ``right``, log odds of their mean, drawn toward ½ as if by one more object; ``doubtful``, the fraction below ½,
-        0 without objects.
+        ``right``, log odds of their mean, drawn toward ½ as if by one more object; ``worst_fifth``, log odds below which
+        a fifth of them lies, 0 without objects; ``doubtful``, the fraction below ½.
 
     Example:
         >>> right_features(np.array([0.5, 0.5]))
-        {'right': 0.0, 'doubtful': 0.0}
+        {'right': 0.0, 'worst_fifth': 0.0, 'doubtful': 0.0}
     """
     return {
         "right": float(logit(np.array((right.sum() + 0.5) / (right.size + 1)))),
+        "worst_fifth": float(logit(np.quantile(right, 0.2))) if right.size else 0.0,
         "doubtful": float((right < 0.5).sum()) / max(right.size, 1),
     }
+
+
+def with_image(objects: Mapping[str, np.ndarray], image: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Evidence on objects with that on their image beside it: in a doubtful image each object is more doubtful.
+
+    Args:
+        objects: Feature → (n,).
+        image: Feature → number, from `image_features`.
+
+    Returns:
+        Feature → (n,), the image's under ``image_NAME`` for the names in `CONTEXT`.
+    """
+    count = len(next(iter(objects.values())))
+    return {**objects, **{f"image_{name}": np.full(count, image[name]) for name in CONTEXT}}
 
 
 def missed_candidates(labels: np.ndarray, candidates: np.ndarray) -> int:
@@ -107,14 +125,17 @@ def missed_candidates(labels: np.ndarray, candidates: np.ndarray) -> int:
     return int(((area > 0) & (inside < CANDIDATE_OVERLAP * area)).sum())
 
 
-def fit_f1(features: Mapping[str, np.ndarray], f1: np.ndarray, *, ridge: float = 1.0) -> LogisticModel:
+def fit_f1(
+    features: Mapping[str, np.ndarray], f1: np.ndarray, *, weights: np.ndarray, ridge: float = 1.0
+) -> LogisticModel:
     """Logistic model of F1, a fraction; images without any object, whose F1 is NaN, are left out.
 
     Raises:
         InputError: no image has an F1.
     """
     known = ~np.isnan(f1)
-    return fit_logistic({name: values[known] for name, values in features.items()}, f1[known], ridge=ridge)
+    rows = {name: values[known] for name, values in features.items()}
+    return fit_logistic(rows, f1[known], ridge=ridge, weights=weights[known])
 
 
 def fit_count(
@@ -211,11 +232,13 @@ def accept_from(expected: np.ndarray, true: np.ndarray, *, below: float, fractio
     return float(expected[order][kept[-1]])
 
 
-def cross_fit_f1(features: Mapping[str, np.ndarray], f1: np.ndarray, groups: np.ndarray, *, folds: int = 5) -> np.ndarray:
+def cross_fit_f1(
+    features: Mapping[str, np.ndarray], f1: np.ndarray, groups: np.ndarray, *, weights: np.ndarray, folds: int = 5
+) -> np.ndarray:
     """Expected F1 out of sample, (n,); each group's images from a model fitted on other groups."""
     expected = np.empty(f1.shape)
     for out in fold_masks(groups, folds):
-        model = fit_f1({name: values[~out] for name, values in features.items()}, f1[~out])
+        model = fit_f1({name: values[~out] for name, values in features.items()}, f1[~out], weights=weights[~out])
         expected[out] = apply_logistic(model, {name: values[out] for name, values in features.items()})
     return expected
 

@@ -141,7 +141,13 @@ def object_truth(labels: np.ndarray, reference: np.ndarray, *, ignored: np.ndarr
 
 
 def cross_fit(
-    features: Mapping[str, np.ndarray], truth: np.ndarray, groups: np.ndarray, *, folds: int = 5, ridge: float = 1.0
+    features: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    groups: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    folds: int = 5,
+    ridge: float = 1.0,
 ) -> np.ndarray:
     """Probabilities out of sample: each group's rows from a model that was fitted on other groups.
 
@@ -149,6 +155,7 @@ def cross_fit(
         features: Name → (n,).
         truth: (n,) in [0, 1].
         groups: (n,) what must stay together, such as the image that objects are from.
+        weights: (n,) of the rows; None for 1 each.
         folds: Number of models.
         ridge: See `fit_logistic`.
 
@@ -159,8 +166,10 @@ def cross_fit(
         InputError: fewer groups than folds, or lengths differ.
     """
     expected = np.empty(truth.shape)
+    weights = np.ones(truth.shape) if weights is None else weights
     for out in fold_masks(groups, folds):
-        model = fit_logistic({name: values[~out] for name, values in features.items()}, truth[~out], ridge=ridge)
+        rest = {name: values[~out] for name, values in features.items()}
+        model = fit_logistic(rest, truth[~out], ridge=ridge, weights=weights[~out])
         expected[out] = apply_logistic(model, {name: values[out] for name, values in features.items()})
     return expected
 
