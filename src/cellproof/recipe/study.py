@@ -51,6 +51,7 @@ class PaperSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         compact: Class that they become before; "" for none.
         tolerance_px: How far membranes may lie from the reference's and still be the same.
         validation: Share of a fold's training images that is held out to choose with.
+        blocks: So many groups of neighbors are made of the images, which are slices of one stack; 0 for none.
         simulate: Kind of the simulated pictures that stand in where there is no such folder; "" for none.
         images: How many of them are made.
         quality: How good they are.
@@ -62,6 +63,7 @@ class PaperSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compact: str = ""
     tolerance_px: NotNegative = 3.0
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
+    blocks: Annotated[int, Meta(ge=0)] = 0
     simulate: str = ""
     images: Count = 50
     quality: Literal["good", "low"] = "good"
