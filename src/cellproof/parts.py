@@ -188,9 +188,7 @@ def check_options(function: Any, options: Mapping[str, Any], *, what: str, given
     Raises:
         InputError: Naming the option and those that there are.
     """
-    known = [
-        name for name, p in signature(function).parameters.items() if p.kind == Parameter.KEYWORD_ONLY
-    ]
+    known = [name for name, p in signature(function).parameters.items() if p.kind == Parameter.KEYWORD_ONLY]
     known = [name for name in known if name not in given]
     for name in options:
         if name not in known:

@@ -7,15 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from cellproof.data.targets import flow_field, poisson_height
+from cellproof.data.targets import flow_field, heads_of, poisson_height
 from cellproof.inference.activate import Maps
 from cellproof.recipe.sections import TrainingConfig
 from cellproof.recipe.study import Recipe
 from cellproof.types import IGNORE, Heads, InstanceOptions, Sample
+from cellproof.workflows.predict.predictor import Predictor
 from cellproof.workflows.train.tune import calibrate, tune, tune_instances
-from cellproof.workflows.train.validate import limited, measure, predict_sample
+from cellproof.workflows.train.validate import limited, measure
 
-ALL_HEADS = Heads(2, boundary=True, distance=True, flows=True)
+ALL_HEADS = heads_of(2, ["boundary", "distance", "flows"])
 
 
 def two_touching_squares() -> np.ndarray:
@@ -34,9 +35,11 @@ def perfect_maps(labels: np.ndarray, *, confidence: float = 0.9) -> Maps:
     height = poisson_height(labels)
     return Maps(
         np.stack([1 - foreground, foreground]),
-        boundary=np.zeros(labels.shape, np.float32),
-        distance=height,
-        flows=flow_field(height, labels),
+        {
+            "boundary": np.zeros((1, *labels.shape), np.float32),
+            "distance": height[None],
+            "flows": flow_field(height, labels),
+        },
     )
 
 
@@ -90,7 +93,10 @@ def test_tuning_finds_the_threshold_that_the_maps_ask_for():
     labels = two_touching_squares()
     foreground = np.where(labels > 0, 0.45, 0.05).astype(np.float32)
     maps = perfect_maps(labels)
-    shy = Maps(np.stack([1 - foreground, foreground]), maps.boundary, maps.distance, maps.flows)
+    shy = Maps(
+        np.stack([1 - foreground, foreground]),
+        maps.fields,
+    )
     options = tune_instances([sample_of(labels)], [shy], InstanceOptions(), ALL_HEADS)
     assert options.foreground_threshold <= 0.45
     assert measure([sample_of(labels)], [shy], heads=ALL_HEADS, options=options)["map"] == 1
@@ -149,5 +155,10 @@ def test_members_are_scored_on_what_was_held_out_from_them():
 def test_prediction_repeats_a_gray_sample_for_a_color_network():
     sample = sample_of(two_touching_squares())
     gray = Sample((sample.class_map[None] > 0).astype(np.float32), sample.class_map)
-    maps = predict_sample(Threshold(), gray, heads=Heads(2), in_channels=3)
+    maps = Predictor.of_module(Threshold(), heads=Heads(2), in_channels=3).predict(gray.image, scale=1.0)
     np.testing.assert_array_equal(maps.probabilities.argmax(axis=0), sample.class_map)
+
+
+def test_validation_computes_in_the_precision_of_the_training():
+    engines = Predictor.of_module(Threshold(), heads=Heads(2), in_channels=3, precision="f32").engines
+    assert [engine.precision for engine in engines] == ["f32"]

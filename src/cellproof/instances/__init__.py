@@ -1,8 +1,8 @@
 """Dense maps become separate objects; a method is a file that says what it ``NEEDS``.
 
-``NEEDS`` names the outputs without which it cannot work, ``TUNED`` holds the values that validation tries for each of its
-options, and ``separate(maps, foreground, options) -> labels`` divides the foreground (H, W) among objects; ``maps`` are
-the outputs by name, each (channels, H, W).
+``NEEDS`` names the outputs without which it cannot work, ``TUNED`` holds the values that validation tries for each of
+its options, and ``separate(maps, foreground, options) -> labels`` divides the foreground (H, W) among objects;
+``maps`` are the outputs by name, each (channels, H, W).
 """
 
 from __future__ import annotations

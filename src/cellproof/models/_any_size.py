@@ -27,13 +27,16 @@ class AnySize(nn.Module, ABC):
         self.receptive_field_px = receptive_field_px
 
     @abstractmethod
-    def forward_aligned(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits of images whose height and width are multiples of ``stride``, without any check."""
+    def forward_aligned(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Logits of images whose height and width are multiples of ``stride``, without any check.
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        In training mode ``(logits, *auxiliary)`` may come instead, all of the image's height and width.
+        """
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Logits (N, out_channels, H, W) of images (N, in_channels, H, W) of any size from 1 × 1.
 
-        While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
+        In training mode a network may give auxiliary logits too; all are cropped alike. While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
 
         Raises:
             InputError: the image has another number of axes or channels, or no pixels.
@@ -45,4 +48,7 @@ class AnySize(nn.Module, ABC):
                 f"image has shape {tuple(image.shape)}, wanted (N, {self.in_channels}, H, W) with at least one pixel"
             )
         height, width = image.shape[-2:]
-        return self.forward_aligned(pad_to_stride(image, self.stride))[..., :height, :width]
+        outputs = self.forward_aligned(pad_to_stride(image, self.stride))
+        if isinstance(outputs, tuple):
+            return tuple(output[..., :height, :width] for output in outputs)
+        return outputs[..., :height, :width]

@@ -48,13 +48,14 @@ def current_recipe(values: Any) -> Any:
 
 
 def _outputs(heads: Any) -> set[str]:
-    named = [head.get("name") for head in heads if isinstance(head, dict)] if isinstance(heads, list) else []
+    named = [head.get("name") for head in heads if isinstance(head, dict)] if isinstance(heads, list | tuple) else []
     return {"classes", *map(str, named)}
 
 
 def _current_loss(loss: dict[str, Any], outputs: set[str]) -> dict[str, Any]:
     """The section with a term for each old weight that it holds, and for the others of the same output."""
     terms = [dict(term) for term in loss.get("terms", ())]
+    listed = {term.get("on", "classes") for term in terms}
     touched = {_OLD_TERMS[key][1] for key in loss if key in _OLD_TERMS} & outputs
     for key, (name, output, default) in _OLD_TERMS.items():
         if output not in touched:
@@ -62,7 +63,7 @@ def _current_loss(loss: dict[str, Any], outputs: set[str]) -> dict[str, Any]:
         same = [term for term in terms if (term.get("name"), term.get("on", "classes")) == (name, output)]
         if same and key in loss:
             same[0]["weight"] = loss[key]
-        elif not same and (key in loss or not any(term.get("on", "classes") == output for term in loss.get("terms", ()))):
+        elif not same and (key in loss or output not in listed):
             terms.append({"name": name, "weight": loss.get(key, default), "on": output})
     rest = {key: value for key, value in loss.items() if key not in _OLD_TERMS}
     return rest | {"terms": terms}

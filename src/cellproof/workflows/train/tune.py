@@ -14,8 +14,8 @@ from ...inference.activate import Maps
 from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting
-from ..predict import VIEWED_PIXELS
-from .validate import measure, measure_objects, middle, predict_sample, within
+from ..predict import Predictor
+from .validate import measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
 
@@ -70,16 +70,10 @@ def tune(
         module.load_state_dict(dict(member))
         module.eval()
         own = [cuts[position] for position in kept if owners[position] == number]
-        maps += [
-            predict_sample(
-                module,
-                cut,
-                heads=heads,
-                in_channels=recipe.data.in_channels,
-                tta=views and cut.class_map.size <= VIEWED_PIXELS,
-            )
-            for cut in own
-        ]
+        predictor = Predictor.of_module(
+            module, heads=heads, in_channels=recipe.data.in_channels, precision=recipe.training.precision
+        )
+        maps += [predictor.predict(cut.image, scale=1.0, tta=None if views else False) for cut in own]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):
@@ -107,9 +101,7 @@ def tune_instances(
     return options
 
 
-def _best(
-    samples: Sequence[Sample], maps: Sequence[Maps], candidates: Sequence[InstanceOptions]
-) -> InstanceOptions:
+def _best(samples: Sequence[Sample], maps: Sequence[Maps], candidates: Sequence[InstanceOptions]) -> InstanceOptions:
     """The candidate of the highest mean AP; the first of several, or where there is none."""
     scores = [measure_objects(samples, maps, candidate)["map"] for candidate in candidates]
     return candidates[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
