@@ -95,7 +95,7 @@ def card(header: ModelHeader, *, path: Path, digest: str) -> Iterator[str]:
 def _outputs(header: ModelHeader) -> Iterator[str]:
     heads = header.heads
     yield f"{heads.classes} classes"
-    yield from (name for name in ("boundary", "distance", "flows") if getattr(heads, name))
+    yield from heads.names
 
 
 def _method(header: ModelHeader) -> str:

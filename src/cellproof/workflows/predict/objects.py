@@ -128,8 +128,6 @@ def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarr
     if not header.heads.has_instances:
         classes = maps.probabilities.argmax(axis=0).astype(np.uint8)
         return label_components(classes), classes
-    labels = decode(
-        maps.probabilities, boundary=maps.boundary, distance=maps.distance, flows=maps.flows, options=header.instance
-    )
+    labels = decode(maps.probabilities, maps.fields, options=header.instance)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)
     return labels, of_label[labels]
