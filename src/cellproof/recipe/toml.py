@@ -73,20 +73,20 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, text = assignment.partition("=")
     if not equals:
-        raise UsageError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
+        raise UsageError(f"override {assignment!r}: expected section.key=value, e.g. training.steps=2000", argument="overrides")
     *sections, key = (RENAMED_KEYS.get(part, part) for part in path.strip().split("."))
     values = _without_none(msgspec.to_builtins(recipe))
     place = values
     for section in sections:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
-            raise UsageError(f"--set {assignment}: {section} is a value, not a section")
+            raise UsageError(f"override {assignment!r}: {section} is a value, not a section", argument="overrides")
     place[key] = _value(text.strip())
     try:
         return msgspec.convert(values, Recipe)
     except msgspec.ValidationError as error:
         known = f"; known there: {_known_keys(recipe, sections)}" if "unknown field" in str(error) else ""
-        raise UsageError(f"--set {assignment}: {error}{known}") from error
+        raise UsageError(f"override {assignment!r}: {error}{known}", argument="overrides") from error
 
 
 def _known_keys(recipe: Recipe, sections: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ def find_inputs(
 
     Args:
         inputs: Files, folders and patterns.
-        out: Folder of results; results that lie among the inputs, as with ``--out .``, are left out.
+        out: Folder of results; results that lie among the inputs, as when both are one folder, are left out.
         say: Told what is left out.
 
     Raises:

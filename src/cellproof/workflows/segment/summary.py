@@ -265,7 +265,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
         version=__version__,
         finished=run.finished.replace("T", " ").replace("+00:00", " UTC"),
         parameters=(
-            ("views averaged (--tta)", {None: "of small pictures", True: "yes", False: "no"}[parameters.tta]),
+            ("TTA views", "8" if parameters.tta else "1"),
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),

@@ -58,7 +58,10 @@ def open_run(
         state = _reopen_run(request, description, device)
     else:
         if (request.out / STATE_FILE).exists() or checkpoint_path(request.out, 0).exists():
-            raise UsageError(f"{request.out} holds a run already; give --resume to continue it, or another --out")
+            raise UsageError(
+                f"{request.out} holds a training run already; resume it, or give another folder",
+                argument=("resume", "out"),
+            )
         recipe, reasons = choose_recipe(request, records, description, device)
         state = RunState(request, recipe, description, reasons, divide(records, recipe, request.seed), device)
     remove_leftovers(make_folder(request.out))
@@ -162,7 +165,7 @@ def _read_checkpoint(path: Path) -> tuple[str, dict[str, Tensor]]:
 def _reopen_run(request: TrainRequest, description: Description, device: str) -> RunState:
     out = request.out
     if not (out / STATE_FILE).exists():
-        raise UsageError(f"{out} holds no training to resume; leave --resume out to start one")
+        raise UsageError(f"{out} holds no training run to resume; start one without resume", argument="resume")
     try:
         stored = msgspec.convert(read_json(out / STATE_FILE), _StoredRun)
         splits = (out / "splits.json").read_text(encoding="utf-8")
@@ -173,8 +176,9 @@ def _reopen_run(request: TrainRequest, description: Description, device: str) ->
     changed = request.recipe or request.settings or request.folds or request.init
     if changed or request.seconds not in (None, stored.seconds):
         raise UsageError(
-            "--resume continues as it was started; leave --recipe, --set, --folds, --init and --time out, "
-            "or start anew in another folder"
+            f"{out} is resumed as it was started; leave recipe, overrides, folds, init and time out, or start anew in "
+            "another folder",
+            argument=("recipe", "overrides", "folds", "init", "time_s"),
         )
     return RunState(
         request=replace(request, seed=stored.seed, seconds=stored.seconds),

@@ -78,7 +78,7 @@ def _status(state: RunState) -> str:
     begun = max(len(state.history), 1)
     several = f" {begun} of {len(state.folds)}" if len(state.folds) > 1 else ""
     if state.status == "stopped":
-        return f"Stopped in training{several} after {trained} up to the last validation; --resume goes on."
+        return f"Stopped in training{several} after {trained} up to the last validation; it can be resumed."
     return f"Training{several} is running: {trained} up to the last validation."
 
 

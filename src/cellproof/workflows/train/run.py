@@ -74,7 +74,7 @@ def train(request: TrainRequest, watcher: Watcher) -> Path:
         tuned = _tune(members, collection, state, watcher)
     except KeyboardInterrupt:
         _keep_unfinished(members, collection, state, watcher)
-        watcher.say("--resume goes on where it stopped")
+        watcher.say("the training run can be resumed where it stopped")
         raise
     except FloatingPointError as error:
         _keep_unfinished(members, collection, state, watcher)
@@ -94,7 +94,7 @@ def choose_device(name: str) -> str:
         return next(device for device, is_there in there.items() if is_there)
     if not there.get(name, False):
         available = ", ".join(device for device, is_there in there.items() if is_there)
-        raise UsageError(f"--device {name} is not available here; there: {available}")
+        raise UsageError(f"device {name!r} is not available here; there: {available}", argument="device")
     return name
 
 
