@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...checks import UsageError
 from ...data.normalization import fit_channels, normalize
 from ...data.samples import rescale_image
 from ...inference.activate import Maps
@@ -16,7 +17,7 @@ from ...inference.budget import window_pixels
 from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
-from ...types import Heads, Normalization
+from ...types import Heads, ModelHeader, Normalization
 from .load import Model
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 VIEWED_PIXELS = 400_000
 """Images up to this size are predicted in all eight orientations where nobody says otherwise."""
+
+SCALES = (1 / 16, 8.0)
+"""Smallest and largest scale that a diameter may lead to."""
 
 LARGEST_WINDOW_BYTES = 4_000_000_000
 """Where no memory limit is given, a window grows up to this if the receptive field needs it."""
@@ -129,6 +133,34 @@ class Predictor:
         if self.fit_side_px and side / 4 <= self.fit_side_px <= 4 * side:
             return self.fit_side_px / side
         return self.scale
+
+    @staticmethod
+    def scale_for(diameter_px: float | Literal["auto"], header: ModelHeader) -> float:
+        """Scale at which objects of a diameter have the median diameter of the training objects.
+
+        Args:
+            diameter_px: Of the objects in the image; "auto" is only checked, and has scale 1.
+            header: Of the model.
+
+        Raises:
+            InputError: The model knows no size of objects, or the scale would be beyond `SCALES`.
+        """
+        known = header.statistics.object_diameter_px
+        if not known:
+            raise UsageError(
+                f"a diameter was given, but model {header.name!r} knows no size of objects, for it gives classes to "
+                "pixels; leave diameter_px out",
+                argument="diameter_px",
+            )
+        if diameter_px == "auto":
+            return 1.0
+        least, most = (known[1] / scale for scale in reversed(SCALES))
+        if not least <= diameter_px <= most:
+            raise UsageError(
+                f"diameter_px is {diameter_px:g}; expected {least:.2g} to {most:.3g}, the objects' usual diameter in pixels",
+                argument="diameter_px",
+            )
+        return known[1] / diameter_px
 
     def predict(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 from ...checks import InputError, UsageError
 from ...io import read_image
 from ...types import Image
-from ..predict import EngineChoice, find_model
+from ..predict import EngineChoice, Predictor, find_model
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
 from .plane import segment_plane
@@ -97,10 +97,19 @@ def segment(
     if tta not in (True, False, "auto"):
         raise UsageError(f"tta is {tta!r}; expected True, False or 'auto'", argument="tta")
     loaded = _loaded(model, EngineChoice(engine, precision, device, threads))
+    if diameter_px is not None:
+        Predictor.scale_for(diameter_px, loaded.header)
     allowed = memory_bytes(max_memory)
     read, order = _read(image, axes=axes, channels=channels, in_channels=loaded.header.in_channels)
     planes = [
-        segment_plane(loaded, pixels, tta=tta is True, pixel_size_um=read.pixel_size_um, max_memory_bytes=allowed)
+        segment_plane(
+            loaded,
+            pixels,
+            tta=tta is True,
+            diameter_px=diameter_px,
+            pixel_size_um=read.pixel_size_um,
+            max_memory_bytes=allowed,
+        )
         for pixels in read.pixels
     ]
     return join_planes(planes, image=read, header=loaded.header, order=order)

@@ -199,7 +199,8 @@ class Job:
             forget(out, name)
             self.records.pop(name, None)
             record = segment_file(
-                task, image, model, out, options=self.request.options, read_s=read_s, progress=watcher.progress
+                task, image, model, out, options=self.request.options, read_s=read_s, say=watcher.say,
+                progress=watcher.progress,
             )
         except KeyboardInterrupt:
             forget(out, name)

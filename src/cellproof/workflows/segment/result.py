@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SHOWN_PX = 480
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Segmentation(types.Segmentation):
     """What was found in one image.
 
@@ -39,6 +39,7 @@ class Segmentation(types.Segmentation):
         objects: Column name → (n,) array, with scikit-image's names and definitions where it has them, classes by
             name; of a stack also the number of the plane in ``plane``, counted from 0.
         quality: Verdict on the whole image.
+        scale: Pixels of the network's grid per pixel of the image, smallest over planes.
         planes: What was found in each plane; one for a single image.
         image: What was read.
         header: Of the model.
@@ -144,7 +145,7 @@ class Segmentation(types.Segmentation):
     def _plane(self, place: int) -> tuple[np.ndarray, Plane]:
         """Pixels (C, H, W) of a plane and what was found there."""
         found = self.planes[place]
-        plane = Plane(found.labels, found.classes, found.difficulty, found.objects, found.quality)
+        plane = Plane(found.labels, found.classes, found.difficulty, found.objects, found.quality, found.scale)
         return self.image.pixels[place], plane
 
     def _worst(self) -> int:
@@ -181,6 +182,7 @@ def join_planes(
         difficulty=laid_out([plane.difficulty for plane in planes]),
         objects=objects,
         quality=join_quality([plane.quality for plane in planes]),
+        scale=min(plane.scale for plane in planes),
         planes=tuple(planes),
         image=image,
         header=header,

@@ -33,6 +33,7 @@ class Plane:
     difficulty: np.ndarray
     objects: Mapping[str, np.ndarray]
     quality: Quality
+    scale: float = 1.0
 
 
 class _Where(TypedDict):
