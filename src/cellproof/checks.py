@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 import numpy as np
 
 
@@ -34,6 +37,17 @@ class InputError(ValueError):
 
 class UsageError(InputError):
     """The request is invalid whatever the data: contradictory options, unavailable hardware, or existing output."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the closest known name, empty where none is close.
+
+    Example:
+        >>> did_you_mean("nucleii", ["nuclei", "cells"])
+        "; did you mean 'nuclei'?"
+    """
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def check_same_shape(**arrays: np.ndarray) -> None:

@@ -11,10 +11,11 @@ import torch
 
 from cellproof.checks import UsageError
 from cellproof.cli import main
-from cellproof.cli.segment import parse_channels, parse_memory
+from cellproof.cli._options import parse_channels
 from cellproof.io import read_labels, write_model
 from cellproof.models import load
 from cellproof.types import Heads, InstanceOptions, ModelHeader
+from cellproof.workflows.segment import memory_bytes as parse_memory
 
 ENGINE = ("--engine", "torch", "--precision", "f32")
 

@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 
 from cellproof.cli import main
+from cellproof.cli._options import parse_time
+from cellproof.cli._progress import watching_training as watching
+from cellproof.cli._progress import words
 from cellproof.cli.recipes import recipes_command
-from cellproof.cli.train import parse_time, scores, watching, words
+from cellproof.cli.train import scores
 from cellproof.recipe.toml import parse_recipe, read_recipe, recipe_text
 from cellproof.training.loop import Progress
 

@@ -18,7 +18,8 @@ from cellproof.types import Heads, Quality
 from cellproof.workflows.predict.load import EngineChoice, load_model
 from cellproof.workflows.segment import folder as jobs
 from cellproof.workflows.segment.file import SegmentOptions
-from cellproof.workflows.segment.folder import JobSummary, Outcome, Watcher, segment_files
+from cellproof.workflows.segment.folder import segment_files
+from cellproof.workflows.segment.job import JobSummary, JobWatcher, Outcome
 from cellproof.workflows.segment.names import assign_names
 from cellproof.workflows.segment.plane import segment_plane
 from cellproof.workflows.segment.record import ENDINGS, read_records
@@ -40,8 +41,8 @@ class Log:
         self.inputs = inputs
 
     @property
-    def watcher(self) -> Watcher:
-        return Watcher(
+    def watcher(self) -> JobWatcher:
+        return JobWatcher(
             say=self.sentences.append,
             begin=self.begin,
             progress=lambda path, share: self.shares.append(share),

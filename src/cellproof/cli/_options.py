@@ -18,12 +18,10 @@ PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Arithme
 ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="Processor threads. Default: all cores.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Random seed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-OutOption = Annotated[
-    Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results; made if missing.")
-]
+OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results; made if missing.")]
 ModelOption = Annotated[
     str,
-    typer.Option("--model", metavar="NAME|FILE", help="A model of `cellproof models`, a model file, or a training run."),
+    typer.Option("--model", metavar="NAME|FILE", help="Model of `cellproof models`, a model file, or a training run."),
 ]
 
 _NAMES = {

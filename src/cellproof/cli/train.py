@@ -14,9 +14,13 @@ from ._progress import watching_training
 
 def train_command(
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="Folder of images and masks; see docs/train.md for its layouts.")
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Folder of images/ and masks/, or these under train/ and val/, or a.tif with a_masks.tif.",
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the training run; made if missing.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Folder of the run; made if missing.")],
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +35,7 @@ def train_command(
         typer.Option(metavar="20min", help="Time for everything, as 90s, 20min or 1.5h. Default: the recipe's steps."),
     ] = "",
     folds: Annotated[
-        int | None, typer.Option(min=1, help="Number of cross-validation folds; the model is the ensemble of all folds.")
+        int | None, typer.Option(min=1, help="Cross-validation folds; the model is the ensemble of all.")
     ] = None,
     seed: SeedOption = 0,
     settings: Annotated[

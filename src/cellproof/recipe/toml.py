@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from ..checks import InputError, UsageError
+from ..checks import InputError, UsageError, did_you_mean
 from ..types import RENAMED_KEYS, with_current_keys
 from .study import Recipe
 
@@ -43,6 +43,8 @@ def recipe_text(name_or_file: str) -> str:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
+            f"{did_you_mean(name_or_file, recipe_names())}",
+            argument="recipe",
         ) from error
 
 
@@ -73,7 +75,9 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, text = assignment.partition("=")
     if not equals:
-        raise UsageError(f"override {assignment!r}: expected section.key=value, e.g. training.steps=2000", argument="overrides")
+        raise UsageError(
+            f"override {assignment!r}: expected section.key=value, e.g. training.steps=2000", argument="overrides"
+        )
     *sections, key = (RENAMED_KEYS.get(part, part) for part in path.strip().split("."))
     values = _without_none(msgspec.to_builtins(recipe))
     place = values

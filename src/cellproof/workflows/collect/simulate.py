@@ -218,7 +218,9 @@ def _check_same(plan: Plan, before: Plan, out: Path) -> None:
     for name in Plan.__struct_fields__:
         was, wanted = getattr(before, name), getattr(plan, name)
         if was != wanted:
-            raise UsageError(f"{out}: holds images with {name} {was}, not {wanted}; give another folder", argument="out")
+            raise UsageError(
+                f"{out}: holds images with {name} {was}, not {wanted}; give another folder", argument="out"
+            )
 
 
 def _begin(plan: Plan, kind: Kind, out: Path) -> None:

@@ -23,6 +23,9 @@ LARGER_BY = 1.3
 NO_MISFIT = 0.1
 """Sizes within a tenth are as good as any."""
 
+TOLERATED_LOSS = 0.1
+"""Of expected Dice, where the user asked for a measured diameter: a larger scale alone makes edges less sure."""
+
 MOST_PASSES = 3
 """Large objects may break to pieces at first, so that their size is known only after a second pass."""
 
@@ -68,7 +71,8 @@ def predict_objects(
     """Predict a prepared image and make objects of it.
 
     A model that says so is run again at a smaller scale where the objects are much larger than those of its
-    training, and the result of the higher expected Dice is kept.
+    training, and the result of the higher expected Dice is kept. For a measured diameter it is run again at any
+    scale, and may lose a little expected Dice.
 
     Args:
         model: From `load_model`.
@@ -99,7 +103,7 @@ def predict_objects(
     if diameter_px is not None and diameter_px != "auto":
         return at(Predictor.scale_for(diameter_px, header))
     first = at(predictor.first_scale(image.shape[1:]))
-    if diameter_px is None and not header.fit_objects or not header.statistics.object_diameter_px:
+    if (diameter_px is None and not header.fit_objects) or not header.statistics.object_diameter_px:
         return first
     misfit = too_large_by if diameter_px is None else off_by
     last = first
@@ -111,7 +115,8 @@ def predict_objects(
     if last is first:
         return first
     expected = [expected_dice(1 - one.maps.probabilities[0], one.labels > 0) for one in (first, last)]
-    return last if expected[1] >= expected[0] else first
+    tolerated = 0.0 if diameter_px is None else TOLERATED_LOSS
+    return last if expected[1] >= expected[0] - tolerated else first
 
 
 def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:
@@ -187,4 +192,5 @@ def without_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
         return labels
     kept = areas >= min_area_px
     kept[0] = False
-    return np.where(kept, np.cumsum(kept), 0).astype(labels.dtype)[labels]
+    numbers: np.ndarray = np.where(kept, np.cumsum(kept), 0).astype(labels.dtype)
+    return np.asarray(numbers[labels])

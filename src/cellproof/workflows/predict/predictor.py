@@ -23,9 +23,6 @@ from .load import Model
 if TYPE_CHECKING:
     from torch import nn
 
-VIEWED_PIXELS = 400_000
-"""Images up to this size are predicted in all eight orientations where nobody says otherwise."""
-
 SCALES = (1 / 16, 8.0)
 """Smallest and largest scale that a diameter may lead to."""
 
@@ -157,7 +154,7 @@ class Predictor:
         least, most = (known[1] / scale for scale in reversed(SCALES))
         if not least <= diameter_px <= most:
             raise UsageError(
-                f"diameter_px is {diameter_px:g}; expected {least:.2g} to {most:.3g}, the objects' usual diameter in pixels",
+                f"diameter_px is {diameter_px:g}; expected {least:.2g} to {most:.3g}, the usual diameter in pixels",
                 argument="diameter_px",
             )
         return known[1] / diameter_px
@@ -167,7 +164,7 @@ class Predictor:
         image: np.ndarray,
         *,
         scale: float,
-        tta: bool | None = False,
+        tta: bool = False,
         max_memory_bytes: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         each: Callable[[int, Maps], None] | None = None,
@@ -177,8 +174,7 @@ class Predictor:
         Args:
             image: (C, H, W) from `prepare`, or a sample's.
             scale: The networks see the image at this scale; 1 for samples, which are on their grid already.
-            tta: Whether to average over the eight flips and quarter turns, at eight times the cost; None for
-                images of up to `VIEWED_PIXELS` on the networks' grid.
+            tta: Whether to average over the eight flips and quarter turns, at eight times the cost.
             max_memory_bytes: For the whole process; None for windows of a size that is quick.
             progress: Called with (forward passes done, forward passes in all).
             each: Called with (number of the member, its maps on the image's grid) for every view, the image
@@ -197,7 +193,7 @@ class Predictor:
             stride_px=self.stride_px,
             halo_px=windows.halo_px,
             temperature=self.temperature,
-            tta=scaled[0].size <= VIEWED_PIXELS if tta is None else tta,
+            tta=tta,
             max_pixels=windows.max_pixels,
             blend=windows.blend,
             progress=progress,

@@ -199,7 +199,13 @@ class Job:
             forget(out, name)
             self.records.pop(name, None)
             record = segment_file(
-                task, image, model, out, options=self.request.options, read_s=read_s, say=watcher.say,
+                task,
+                image,
+                model,
+                out,
+                options=self.request.options,
+                read_s=read_s,
+                say=watcher.say,
                 progress=watcher.progress,
             )
         except KeyboardInterrupt:

@@ -228,7 +228,9 @@ def claim(out: Path, name: str, *, overwrite: bool) -> None:
     mark = out / STATE_FOLDER / _CLAIMS / name
     foreign = [out / f"{name}{ending}" for ending in ENDINGS if (out / f"{name}{ending}").exists()]
     if foreign and not mark.exists() and not overwrite:
-        raise InputError(f"{foreign[0]}: exists and is no result of CellProof; move it, or give another folder", argument="out")
+        raise InputError(
+            f"{foreign[0]}: exists and is not a result of CellProof; move it, or give another folder", argument="out"
+        )
     write_text(mark, "")
 
 

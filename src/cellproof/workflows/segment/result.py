@@ -95,8 +95,9 @@ class Segmentation(types.Segmentation):
         return _laid_out(drawn, self.image, self.order)
 
     def save(self, folder: str | Path, *, name: str | None = None) -> Path:
-        """Write ``NAME_labels.tif``, ``NAME_classes.tif``, ``NAME_difficulty.tif``, ``NAME_overlay.png``
-        and ``NAME_objects.csv``; existing files of these names are replaced.
+        """Write label, class and difficulty image, the overlay and the table of objects.
+
+        They are named as those of `cellproof segment`; existing files of these names are replaced.
 
         Args:
             folder: Made where it is missing.
@@ -152,9 +153,7 @@ class Segmentation(types.Segmentation):
         return most_doubtful([plane.quality for plane in self.planes])
 
 
-def join_planes(
-    planes: Sequence[types.Segmentation], *, image: Image, header: ModelHeader, order: str
-) -> Segmentation:
+def join_planes(planes: Sequence[types.Segmentation], *, image: Image, header: ModelHeader, order: str) -> Segmentation:
     """The segmentation of an image from those of its planes.
 
     Args:

@@ -194,6 +194,11 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
 
 
 def draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
+    """Outlines of objects on a plane (C, H, W), doubtful ones marked; class colors in semantic results.
+
+    Returns:
+        (H, W, 3) uint8, shrunk to at most ``max_px`` where that is given.
+    """
     if not header.heads.has_instances:
         return class_overlay(pixels, plane.classes, colors=header.colors, max_px=max_px)
     doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]

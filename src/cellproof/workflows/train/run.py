@@ -222,7 +222,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
     started = time.monotonic()
     watcher.say("choosing thresholds and temperature on the validation images")
     recipe = state.recipe
-    # Where the clock runs, a choice from more pixels than a validation sees, or from eight views, would outlast it.
+    # Where the clock runs, a choice from more pixels than a validation sees would outlast it.
     unhurried = state.request.seconds is None
     tuned = tune(
         members,
@@ -232,7 +232,6 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
-        views=unhurried,
     )
     state.timings.choosing_s = time.monotonic() - started
     return tuned

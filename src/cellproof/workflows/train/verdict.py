@@ -39,7 +39,8 @@ def judge(
         has_instances: Whether the model tells objects apart.
 
     Example:
-        >>> rows = [HistoryRow(step, 1.0 * step, 1e-3, 1.0, score, {}) for step, score in ((5, 0.2), (10, 0.3), (20, 0.4))]
+        >>> scores = {5: 0.2, 10: 0.3, 20: 0.4}
+        >>> rows = [HistoryRow(step, 1.0 * step, 1e-3, 1.0, score, {}) for step, score in scores.items()]
         >>> print(*judge([rows], {"mean_iou": 0.4}, baseline=(0.3, "…"), has_instances=False))
         undertrained: the score was still rising at the end (0.300 to 0.400); train again with more time
     """
