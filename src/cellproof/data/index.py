@@ -16,7 +16,7 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MASK_ENDING = "_masks"
 """``x.tif`` and ``x_masks.tif`` in one folder are a pair, too."""
 
-LAYOUTS = "images/a.tif with masks/a.tif, the same two folders under train/ and val/, or a.tif with a_masks.tif"
+LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ and val/, or pairs a.tif and a_masks.tif"
 """Where image and mask are looked for, for messages."""
 
 MOST_NAMED = 3
