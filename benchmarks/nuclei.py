@@ -231,8 +231,8 @@ def _calibration(arguments: argparse.Namespace) -> list[str]:
         "",
         table(["", *columns], lines),
         "",
-        "How many objects of each confidence are right, that is, overlap a reference object with an IoU of 0.5 or more. "
-        "Were confidence a probability of being right, the fraction would lie in the bounds of its line.",
+        "How many objects of each confidence are right, that is, overlap a reference object with an IoU of 0.5 or "
+        "more. Were confidence a probability of being right, the fraction would lie in the bounds of its line.",
         "",
         _object_reliability([trust for trusts in columns.values() for trust in trusts]),
     ]
