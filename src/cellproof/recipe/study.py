@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..types import InstanceOptions
+from ..types import InstanceOptions, Step
 from .sections import (
     AugmentConfig,
     Count,
     DataConfig,
-    HeadsConfig,
+    HeadConfig,
     LossConfig,
     ModelConfig,
     NotNegative,
@@ -51,6 +51,7 @@ class PaperSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         compact: Class that they become before; "" for none.
         tolerance_px: How far membranes may lie from the reference's and still be the same.
         validation: Share of a fold's training images that is held out to choose with.
+        blocks: So many groups of neighbors are made of the images, which are slices of one stack; 0 for none.
         simulate: Kind of the simulated pictures that stand in where there is no such folder; "" for none.
         images: How many of them are made.
         quality: How good they are.
@@ -62,6 +63,7 @@ class PaperSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compact: str = ""
     tolerance_px: NotNegative = 3.0
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
+    blocks: Annotated[int, Meta(ge=0)] = 0
     simulate: str = ""
     images: Count = 50
     quality: Literal["good", "low"] = "good"
@@ -119,6 +121,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         augment: How samples are varied.
         training: The loop.
         instance: How objects are made.
+        steps: Repairs of class maps; see `refine`.
         paper: What `reproduce` does with it; None where it reproduces nothing.
     """
 
@@ -127,9 +130,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folds: Count = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    heads: HeadsConfig = HeadsConfig()
+    heads: tuple[HeadConfig, ...] = ()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
     instance: InstanceOptions = InstanceOptions()
+    steps: tuple[Step, ...] = ()
     paper: PaperConfig | None = None

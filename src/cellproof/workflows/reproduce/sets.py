@@ -13,7 +13,7 @@ import numpy as np
 
 from ...checks import InputError
 from ...data.description import Description, description_to_toml, read_description
-from ...data.folds import Fold, draw_folds, hold_out
+from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
 from ...io import make_folder, write_text
 from ...recipe import PaperProfile, PaperSet
@@ -76,6 +76,8 @@ def find_set(
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; wanted one, see docs/train.md")
     records = [record for record in index(folder, description) if record.split in ("", "train")]
+    if config.blocks and not is_simulated:
+        records = group_by_blocks(records, blocks=config.blocks)
     return StudySet(config, description, _some(records, profile.images, seed), is_simulated)
 
 
