@@ -22,9 +22,32 @@ LARGEST_SIDE_PX = 1024
 """Foreign images are cut to this, so that none takes minutes."""
 
 SCIKIT_IMAGES = (
-    "astronaut brick camera cell chelsea clock_motion coffee coins color grass gravel horse hubble_deep_field ihc logo "
-    "microaneurysms moon motorcycle_left page phantom retina rocket text chessboard_GRAY"
-).split()
+    "astronaut",
+    "brick",
+    "camera",
+    "cell",
+    "chelsea",
+    "clock_motion",
+    "coffee",
+    "coins",
+    "color",
+    "grass",
+    "gravel",
+    "horse",
+    "hubble_deep_field",
+    "ihc",
+    "logo",
+    "microaneurysms",
+    "moon",
+    "motorcycle_left",
+    "page",
+    "phantom",
+    "retina",
+    "rocket",
+    "text",
+    "chessboard_GRAY",
+)
+"""Images of scikit-image; none shows nuclei in fluorescence, bright field or an H&E stain."""
 
 FOREIGN_SETS = {"isbi2012": 10, "cornea": 16, "glas": 16, "wbc": 30, "cho_dic": 8, "usiigaci": 8}
 """Sets of other kinds of images, and how many of each are taken, evenly spaced."""
@@ -195,9 +218,9 @@ def _cut(path: Path) -> np.ndarray:
     return pixels[:, rows, columns][:, :LARGEST_SIDE_PX, :LARGEST_SIDE_PX]
 
 
-def answer(model: Model, case: Case, cache: Path, *, tta: bool | None) -> Answer:
+def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answer:
     """What the model says of a case, from the cache if it is there."""
-    path = cache / f"{model.hash[:12]}-{ {None: 'default', True: 'eight', False: 'one'}[tta]}" / case.key
+    path = cache / f"{model.hash[:12]}-{'eight' if tta else 'one'}" / case.key
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels, reference, ignored = case.load()
@@ -208,9 +231,9 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool | None) -> Answer
         values = {
             "image": (image[:1] if same else image).astype(np.float16),
             "foreground": (1 - maps.probabilities[0]).astype(np.float16),
-            "boundary": maps.boundary.astype(np.float16),  # type: ignore[union-attr]
-            "distance": maps.distance.astype(np.float16),  # type: ignore[union-attr]
-            "flows": maps.flows.astype(np.float16),  # type: ignore[union-attr]
+            "boundary": maps.fields["boundary"][0].astype(np.float16),
+            "distance": maps.fields["distance"][0].astype(np.float16),
+            "flows": maps.fields["flows"].astype(np.float16),
             "labels": view.labels,
             "scale": np.array(view.scale),
         }
@@ -228,6 +251,6 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool | None) -> Answer
             **floats,
             labels=stored["labels"],
             scale=float(stored["scale"]),
-            reference=stored["reference"] if "reference" in stored else None,
-            ignored=stored["ignored"] if "ignored" in stored else None,
+            reference=stored.get("reference"),
+            ignored=stored.get("ignored"),
         )

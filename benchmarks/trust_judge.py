@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ import numpy as np
 from trust_cases import Answer, Case, answer
 
 from cellproof.difficulty.fit import Judged
+from cellproof.difficulty.image_trust import with_image
 from cellproof.difficulty.object_trust import object_truth
 from cellproof.inference.activate import Maps
 from cellproof.metrics import objects
@@ -21,14 +23,19 @@ EVIDENCE = "evidence-4"
 """Folder of kept evidence; renamed when the evidence changes."""
 
 
-def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool | None) -> list[tuple[Case, Judged]]:
+def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool = False) -> list[tuple[Case, Judged]]:
     """Evidence on every case, from the cache where it is there."""
     found = []
     for case in cases:
-        path = cache / EVIDENCE / {None: "default", True: "eight", False: "one"}[tta] / (model.hash[:12] + "-" + case.key)
+        path = cache / EVIDENCE / ("eight" if tta else "one") / (model.hash[:12] + "-" + case.key)
         path = path.with_suffix(".pickle")
         if path.exists():
             found.append((case, pickle.loads(path.read_bytes())))
+                    kept
+                    if "image_dice" in kept.objects
+                    else dataclasses.replace(kept, objects=with_image(kept.objects, kept.image)),
+                )
+            )
             continue
         judged = judge(model, answer(model, case, cache, tta=tta))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,11 +47,9 @@ def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool | N
 def judge(model: Model, said: Answer) -> Judged:
     """Evidence and truth; what is not known of foreign images is NaN."""
     probabilities = np.stack([1 - said.foreground, said.foreground])
-    maps = Maps(probabilities, said.boundary, said.distance, said.flows)
-    header = model.header
-    evidence = gather(
-        maps, said.labels, said.image, heads=header.heads, options=header.instance, scale=said.scale
-    )
+    fields = {"boundary": said.boundary[None], "distance": said.distance[None], "flows": said.flows}
+    maps = Maps(probabilities, fields)
+    evidence = gather(maps, said.labels, said.image, options=model.header.instance, scale=said.scale)
     right, f1, dice, count = np.full(evidence.count, math.nan), math.nan, math.nan, 0
     if said.reference is not None:
         right = object_truth(said.labels, said.reference, ignored=said.ignored)

@@ -15,7 +15,7 @@ from ..types import ImageKind, TrustRecord
 from ._logistic import apply_logistic, fit_logistic
 from .calibration import expected_calibration_error
 from .foreign import foreignness
-from .image_trust import accept_from, cross_fit_f1, fit_count, fit_f1, right_features, with_image
+from .image_trust import accept_from, cross_fit_f1, fit_count, fit_f1, right_features
 from .object_trust import fold_masks
 from .quality import ACCEPT_DICE
 
@@ -41,7 +41,7 @@ class Judged:
     Attributes:
         group: The image; copies share it, and are never fitted on and tried with at once.
         is_copy: Whether it is degraded.
-        objects: Feature → (n,), see `object_features`.
+        objects: Feature → (n,), see `object_features` and `with_image`.
         right: (n,) 1 for right, 0 for wrong, NaN for unknown.
         image: Feature → number, see `image_features`.
         statistics: See `image_statistics`.
@@ -99,7 +99,7 @@ def fit_trust(
     Raises:
         InputError: fewer than `FEWEST_IMAGES` images, or than `FEWEST_WRONG` wrong or right objects.
     """
-    features, right, groups, weights = _stacked(judged)
+    features, right, _, weights = _stacked(judged)
     images = len({one.group for one in judged})
     fewest = int(min((right == 0).sum(), (right == 1).sum()))
     if images < FEWEST_IMAGES or fewest < FEWEST_WRONG:
@@ -236,8 +236,7 @@ def _stacked(judged: Sequence[Judged]) -> tuple[dict[str, np.ndarray], np.ndarra
     """Features, truth, image and weight of all objects."""
     if not judged:
         return {}, np.zeros(0), np.zeros(0, str), np.zeros(0)
-    rows = [with_image(one.objects, one.image) for one in judged]
-    features = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    features = {name: np.concatenate([one.objects[name] for one in judged]) for name in judged[0].objects}
     sizes = [one.right.size for one in judged]
     groups = np.repeat(np.array([one.group for one in judged]), sizes)
     return features, np.concatenate([one.right for one in judged]), groups, np.repeat(_weights(judged), sizes)

@@ -26,7 +26,7 @@ POOLED_IMAGES = 10
 FLOOR_SD = 0.05
 """Smallest standard deviation of a statistic: kinds that agree to less than this are not told apart by it."""
 
-LINE_QUANTILE = 0.98
+LINE_QUANTILE = 0.95
 """Of held-out training images so many lie below the line."""
 
 
@@ -86,7 +86,9 @@ def image_statistics(
     }
 
 
-def fit_kinds(statistics: Sequence[Mapping[str, float]], kinds: Sequence[str], *, folds: int = 5) -> tuple[ImageKind, ...]:
+def fit_kinds(
+    statistics: Sequence[Mapping[str, float]], kinds: Sequence[str], *, folds: int = 5
+) -> tuple[ImageKind, ...]:
     """Describe each kind of training image, and draw the line beyond which an image is foreign to it.
 
     Args:
@@ -138,7 +140,9 @@ def foreignness(statistics: Mapping[str, float], kinds: Sequence[ImageKind]) -> 
     """
     values = np.array([list(statistics.values())], np.float64)
     if not kinds or values.shape[1] != len(kinds[0].mean):
-        raise InputError(f"{values.shape[1]} statistics and {len(kinds)} kinds; give those that the kinds were fitted on")
+        raise InputError(
+            f"{values.shape[1]} statistics and {len(kinds)} kinds; give those that the kinds were fitted on"
+        )
     found = []
     for kind in kinds:
         mean, whitening = np.array(kind.mean), _triangle(kind.whitening)

@@ -71,9 +71,7 @@ def image_features(
         "dice": float(logit(np.array(0.0 if math.isnan(dice) else dice), margin=0.01)),
         "undecided": 4 * doubt / max(mass, 1e-6),
         "log_count": math.log(count + 1),
-        **{
-            name: math.log((int(rival.max(initial=0)) + 1) / (count + 1)) for name, rival in (rivals or {}).items()
-        },
+        **{name: math.log((int(rival.max(initial=0)) + 1) / (count + 1)) for name, rival in (rivals or {}).items()},
     }
 
 

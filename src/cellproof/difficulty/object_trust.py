@@ -244,9 +244,7 @@ def _solidity(labels: np.ndarray, area: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(own.any(axis=1))
         left = own.argmax(axis=1)[rows]
         right = own.shape[1] - own[:, ::-1].argmax(axis=1)[rows]
-        corners = np.concatenate(
-            [np.stack([rows + step, side], axis=1) for step in (0, 1) for side in (left, right)]
-        )
+        corners = np.concatenate([np.stack([rows + step, side], axis=1) for step in (0, 1) for side in (left, right)])
         try:
             solidity[place] = area[place] / ConvexHull(corners).volume
         except QhullError:

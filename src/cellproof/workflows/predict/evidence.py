@@ -9,12 +9,13 @@ import msgspec
 import numpy as np
 
 from ...difficulty.foreign import image_statistics
-from ...difficulty.image_trust import image_features
+from ...difficulty.image_trust import image_features, with_image
 from ...difficulty.object_trust import object_features
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
+from ...instances import needs, with_option
 from ...instances.decode import decode
-from ...types import Heads, InstanceOptions
+from ...types import InstanceOptions
 
 THRESHOLD_STEP = 0.2
 """The rivals' foreground threshold lies so far below and above that of the model."""
@@ -31,7 +32,7 @@ class Evidence:
     """For and against a result, without a reference.
 
     Attributes:
-        objects: Feature → (n,) values, see `object_features`.
+        objects: Feature → (n,) values, see `object_features` and `with_image`.
         image: Feature → value, see `image_features`.
         statistics: What the image looks like, see `image_statistics`.
         expected_dice: Of the foreground; NaN where nothing is foreground.
@@ -45,60 +46,55 @@ class Evidence:
     count: int
 
 
-def gather(
-    maps: Maps, labels: np.ndarray, image: np.ndarray, *, heads: Heads, options: InstanceOptions, scale: float
-) -> Evidence:
+def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: InstanceOptions, scale: float) -> Evidence:
     """Evidence on the objects that were made of a network's maps.
 
     Args:
-        maps: Of a network with instance heads.
+        maps: Of a network that tells objects apart.
         labels: (H, W) objects 1…n that ``options`` make of them.
         image: (C, H, W) normalized.
-        heads: Of the network.
         options: How objects were made.
         scale: At which the network saw the image.
     """
     foreground = 1 - maps.probabilities[0]
-    rivals = other_labels(maps, heads=heads, options=options)
+    rivals = other_labels(maps, options)
     candidates = rivals.pop("candidates")
+    fields = {name: maps.fields[name][0] for name in ("boundary", "distance") if name in maps.fields}
     objects = object_features(
-        labels, foreground, boundary=maps.boundary, height=maps.distance, rivals=rivals, scale=scale
+        labels,
+        foreground,
+        boundary=fields.get("boundary"),
+        height=fields.get("distance"),
+        rivals=rivals,
+        scale=scale,
     )
     dice = expected_dice(foreground, labels > 0)
+    of_image = image_features(labels, foreground, dice=dice, candidates=candidates, rivals=rivals)
     return Evidence(
-        objects=objects,
-        image=image_features(labels, foreground, dice=dice, candidates=candidates, rivals=rivals),
-        statistics=image_statistics(
-            colored(image), labels, foreground, solidity=objects["solidity"], scale=scale
-        ),
+        objects=with_image(objects, of_image),
+        image=of_image,
+        statistics=image_statistics(colored(image), labels, foreground, solidity=objects["solidity"], scale=scale),
         expected_dice=dice,
         count=int(labels.max(initial=0)),
     )
 
 
-def other_labels(maps: Maps, *, heads: Heads, options: InstanceOptions) -> dict[str, np.ndarray]:
+def other_labels(maps: Maps, options: InstanceOptions) -> dict[str, np.ndarray]:
     """The same maps decoded otherwise: by thresholds, seeds and decoder; and ``candidates`` at a low threshold."""
     threshold = options.foreground_threshold
-    changes: dict[str, dict[str, object]] = {
-        "candidates": {"foreground_threshold": min(CANDIDATE_THRESHOLD, threshold / 2)},
-        "lower": {"foreground_threshold": max(threshold - THRESHOLD_STEP, threshold / 2)},
-        "higher": {"foreground_threshold": min(threshold + THRESHOLD_STEP, (1 + threshold) / 2)},
+    others = {
+        "candidates": with_option(options, "foreground_threshold", min(CANDIDATE_THRESHOLD, threshold / 2)),
+        "lower": with_option(options, "foreground_threshold", max(threshold - THRESHOLD_STEP, threshold / 2)),
+        "higher": with_option(options, "foreground_threshold", min(threshold + THRESHOLD_STEP, (1 + threshold) / 2)),
     }
     if options.method == "watershed":
-        changes["finer"] = {"seed_threshold": options.seed_threshold / SEED_FACTOR}
-        changes["coarser"] = {"seed_threshold": options.seed_threshold * SEED_FACTOR}
-    if heads.flows and heads.distance:
-        changes["decoder"] = {"method": "flows" if options.method == "watershed" else "watershed"}
-    return {
-        name: decode(
-            maps.probabilities,
-            boundary=maps.boundary,
-            distance=maps.distance,
-            flows=maps.flows,
-            options=msgspec.structs.replace(options, **change),
-        )
-        for name, change in changes.items()
-    }
+        seed = options.seed_threshold
+        others["finer"] = with_option(options, "seed_threshold", seed / SEED_FACTOR)
+        others["coarser"] = with_option(options, "seed_threshold", seed * SEED_FACTOR)
+    other = "flows" if options.method == "watershed" else "watershed"
+    if set(needs(other)) <= set(maps.fields):
+        others["decoder"] = with_option(msgspec.structs.replace(options, options={}), "method", other)
+    return {name: decode(maps.probabilities, maps.fields, options=other) for name, other in others.items()}
 
 
 def colored(image: np.ndarray) -> np.ndarray:

@@ -207,4 +207,11 @@ def _record(
         notes=notes,
         seconds=seconds,
         scale=min(plane.scale for plane in planes),
+        expected_f1=_known(quality.expected_f1),
+        expected_count=_known(quality.expected_count),
+        expected_count_sd=_known(quality.expected_count_sd),
     )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

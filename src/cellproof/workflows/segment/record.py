@@ -114,6 +114,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         notes: Guesses made while reading, and what the overlay shows.
         seconds: What it took; the time to write the record itself is missing.
         scale: Pixels of the network's grid per pixel of the image, smallest over planes; None in older records.
+        expected_f1: Mean over planes that have one; None where none has.
+        expected_count: Objects that are there, in all planes; None where the model cannot tell.
+        expected_count_sd: Its standard deviation.
     """
 
     name: str
@@ -133,6 +136,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
     seconds: Seconds
     scale: float | None = None
+    expected_f1: float | None = None
+    expected_count: float | None = None
+    expected_count_sd: float | None = None
 
 
 def identify(path: Path) -> Source:

@@ -137,13 +137,13 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of a failed one only its name, the verdict "failed" and the reason."""
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
-    names += ["expected_dice", "verdict", "why"]
+    names += ["expected_dice", "expected_f1", "expected_count", "expected_count_sd", "verdict", "why"]
     return {name: [line[place] for line in lines] for place, name in enumerate(names)}
 
 
 def _image_line(row: Row) -> tuple[object, ...]:
     if isinstance(row, Failure):
-        return (row.name, row.path.name, None, None, None, None, None, None, None, None, "failed", row.reason)
+        return (row.name, row.path.name, *[None] * 11, "failed", row.reason)
     return (
         row.name,
         Path(row.source.path).name,
@@ -154,10 +154,17 @@ def _image_line(row: Row) -> tuple[object, ...]:
         None if row.scale is None else round(row.scale, _DIGITS),
         row.count,
         round(row.mean_confidence, _DIGITS),
-        None if row.expected_dice is None else round(row.expected_dice, _DIGITS),
+        _rounded(row.expected_dice, _DIGITS),
+        _rounded(row.expected_f1, _DIGITS),
+        _rounded(row.expected_count, 1),
+        _rounded(row.expected_count_sd, 1),
         row.verdict,
         row.why,
     )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters: Parameters) -> dict[str, object]:
