@@ -1,9 +1,9 @@
 """How far a model's verdicts can be trusted, out of sample; and the numbers that it gives them by.
 
-The model segments ``dsb2018`` val and degraded copies of it (blur, noise, saturation, inversion, shrinking), and what it
-says is compared with the truth; each image is judged by numbers that were fitted on other images. ``kromp2020``, of
-another laboratory, and foreign images are judged by numbers fitted on all of ``dsb2018`` val. With ``--write`` these are
-written into a model file. What the model says of an image stays in ``--work``.
+The model segments ``dsb2018`` val and degraded copies of it (blur, noise, saturation, inversion, shrinking), and what
+it says is compared with the truth; each image is judged by numbers that were fitted on other images. ``kromp2020``, of
+another laboratory, and foreign images are judged by numbers fitted on all of ``dsb2018`` val. With ``--write`` these
+are written into a model file. What the model says of an image stays in ``--work``.
 
 About 15 minutes on one idle core the first time, seconds after that.
 """
@@ -88,12 +88,12 @@ def apply(trust: TrustRecord, judged: Sequence[Judged]) -> OutOfSample:
 def _introduction(model: Model, trust: TrustRecord) -> str:
     header = model.header
     return (
-        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view. An object is "
-        "right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images at "
+        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view. An object "
+        "is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images at "
         f"most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}; an image is accepted from an "
         f"expected F1 of {trust.accept_f1:.3f} and an expected Dice of {trust.accept_dice} on, unless it is unlike the "
-        "training images. `dsb2018` val chose the model's thresholds and best moment, so that it is held out from these "
-        "verdicts but not from the model; each of its images, with its copies, is judged by numbers fitted on others."
+        "training images. `dsb2018` val chose the model's thresholds and best moment, so that it is held out from "
+        "these verdicts but not from the model; each of its images, with its copies, is judged by numbers fitted on others."
     )
 
 
@@ -128,8 +128,8 @@ def _scores(
     return [
         table(headings, rows),
         "",
-        "AUROC: right against wrong objects. ECE: expected calibration error of the probability of being right, 15 bins. "
-        "Rank: Spearman correlation of expected with true F1 over images.",
+        "AUROC: right against wrong objects. ECE: expected calibration error of the probability of being right, 15 "
+        "bins. Rank: Spearman correlation of expected with true F1 over images.",
     ]
 
 
@@ -249,7 +249,7 @@ def _foreign(strange: Sequence[tuple[Case, Judged]], trust: TrustRecord) -> list
     return [
         table(headings, rows),
         "",
-        f"{note} Lines by kind, below which 95 % of held-out training images lie: {lines}.",
+        f"{note} Lines below which 95 % of held-out training images lie: {lines}.",
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import pickle
 from collections.abc import Iterable
@@ -12,7 +11,6 @@ import numpy as np
 from trust_cases import Answer, Case, answer
 
 from cellproof.difficulty.fit import Judged
-from cellproof.difficulty.image_trust import with_image
 from cellproof.difficulty.object_trust import object_truth
 from cellproof.inference.activate import Maps
 from cellproof.metrics import objects
@@ -31,11 +29,6 @@ def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool = F
         path = path.with_suffix(".pickle")
         if path.exists():
             found.append((case, pickle.loads(path.read_bytes())))
-                    kept
-                    if "image_dice" in kept.objects
-                    else dataclasses.replace(kept, objects=with_image(kept.objects, kept.image)),
-                )
-            )
             continue
         judged = judge(model, answer(model, case, cache, tta=tta))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -82,8 +82,8 @@ def right_features(right: np.ndarray) -> dict[str, float]:
         right: (n,) in [0, 1].
 
     Returns:
-        ``right``, log odds of their mean, drawn toward ½ as if by one more object; ``worst_fifth``, log odds below which
-        a fifth of them lies, 0 without objects; ``doubtful``, the fraction below ½.
+        ``right``, log odds of their mean, drawn toward ½ as if by one more object; ``worst_fifth``, log odds
+        below which a fifth of them lies, 0 without objects; ``doubtful``, the fraction below ½.
 
     Example:
         >>> right_features(np.array([0.5, 0.5]))
