@@ -24,7 +24,7 @@ STATISTICS = ("contrast", "size")
 
 
 def simulated(count=60, *, seed=0, objects=20):
-    """Images whose objects are right with a probability that one feature tells; what is missed is seen as candidates."""
+    """Objects are right with a probability that one feature tells; what is missed is seen as candidates."""
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
