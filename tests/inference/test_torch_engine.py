@@ -71,3 +71,10 @@ def test_bf16_on_a_processor_without_it_is_refused_and_auto_takes_f32(monkeypatc
         torch_engines([nn.Identity()], precision="bf16", device="cpu")
     (engine,) = torch_engines([nn.Identity()], device="cpu")
     assert engine.reason == "torch f32 on the processor: it has no native bf16"
+
+
+def test_a_build_without_onednn_is_not_asked_for_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: pytest.fail("asked"), raising=False)
+    (engine,) = torch_engines([nn.Identity()], device="cpu")
+    assert engine.precision == "f32"

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from cellproof.checks import InputError
+from cellproof.data.description import Description
+from cellproof.data.index import index
+from cellproof.io.png import write_png
 from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
-from cellproof.workflows.predict.image import Timings, picture_scale, too_large_by
 from cellproof.workflows.predict.load import Model, find_model
+from cellproof.workflows.predict.objects import Timings, too_large_by
+from cellproof.workflows.predict.predictor import Predictor
+from cellproof.workflows.reproduce.membranes import predict_record
 from cellproof.workflows.segment.plane import segment_plane
 
 
@@ -94,8 +99,8 @@ def test_a_model_of_another_scale_answers_on_the_grid_of_the_image():
 
 @pytest.mark.parametrize(("side_px", "scale"), [(64, 2.0), (256, 0.5), (128, 1.0), (1024, 1.0), (16, 1.0)])
 def test_cut_outs_are_brought_to_the_side_of_the_training_images(side_px, scale):
-    header = model_of(Brightness(), fit_side_px=128).header
-    assert picture_scale(header, (side_px, 2 * side_px)) == scale
+    predictor = Predictor.of_model(model_of(Brightness(), fit_side_px=128))
+    assert predictor.first_scale((side_px, 2 * side_px)) == scale
 
 
 def fitting_model(engine: Brightness) -> Model:
@@ -169,3 +174,54 @@ def test_not_a_number_and_missing_channels_are_refused():
 def test_a_model_that_is_not_there_is_refused_with_those_that_are():
     with pytest.raises(InputError, match="no model 'nucleus'"):
         find_model("nucleus")
+
+
+def predictor_of(engine: Brightness, *, radius_px: int) -> Predictor:
+    return Predictor.of_model(model_of(engine, receptive_field_px=radius_px, stride_px=32))
+
+
+def test_a_window_grows_to_what_the_receptive_field_needs_while_memory_allows():
+    predictor = predictor_of(Brightness(bytes_per_pixel=500), radius_px=800)
+    windows = predictor.windows((2000, 2000), channels=1, max_memory_bytes=None)
+    assert (windows.halo_px, windows.blend) == (800, False)
+    assert windows.max_pixels == (2 * 800 + 32) ** 2
+    assert predictor.note((2000, 2000), channels=1, max_memory_bytes=None) == ""
+
+
+def test_a_receptive_field_beyond_any_window_is_blended_and_that_is_reported():
+    engine = Brightness(bytes_per_pixel=1000)
+    predictor = predictor_of(engine, radius_px=1171)
+    image = np.zeros((1, 2000, 2000), np.float32)
+    image[:, :, 900:1300] = 1
+    maps = predictor.predict(image, scale=1.0)
+    assert max(shape[2] * shape[3] for shape in engine.seen) <= 1_500_000
+    np.testing.assert_array_equal(maps.probabilities.argmax(axis=0), image[0].astype(int))
+    note = predictor.note((2000, 2000), channels=1, max_memory_bytes=None)
+    assert note.startswith("the network sees 1171 px around each pixel")
+    assert "blended" in note
+
+
+def test_little_memory_makes_smaller_windows_and_then_blends():
+    predictor = predictor_of(Brightness(bytes_per_pixel=1000), radius_px=200)
+    exact = predictor.windows((3000, 3000), channels=1, max_memory_bytes=1_000_000_000)
+    assert not exact.blend
+    assert exact.max_pixels < 1_500_000
+    tight = predictor.windows((3000, 3000), channels=1, max_memory_bytes=700_000_000)
+    assert tight.blend
+    assert tight.halo_px < 200
+
+
+def test_a_network_of_another_scale_is_scored_on_the_grid_that_it_knows(tmp_path):
+    _, columns = np.mgrid[:64, :96]
+    image = np.where((columns // 16) % 2, 200, 20).astype(np.uint8)
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    write_png(tmp_path / "images" / "a.png", image)
+    write_png(tmp_path / "masks" / "a.png", (image > 100).astype(np.uint8))
+    description = Description("bars", "semantic", ("dark", "bright"))
+    (record,) = index(tmp_path, description)
+    engine = Brightness()
+    predicted = predict_record(model_of(engine, scale=0.5), record, description)
+    assert {shape[2:] for shape in engine.seen} == {(32, 48), (48, 32)}
+    assert predicted.probabilities.shape == (2, 64, 96)
+    assert (predicted.classes == predicted.reference).mean() > 0.9

@@ -12,8 +12,9 @@ from cellproof.inference.activate import Maps
 from cellproof.recipe.sections import TrainingConfig
 from cellproof.recipe.study import Recipe
 from cellproof.types import IGNORE, Heads, InstanceOptions, Sample
+from cellproof.workflows.predict.predictor import Predictor
 from cellproof.workflows.train.tune import calibrate, tune, tune_instances
-from cellproof.workflows.train.validate import limited, measure, predict_sample
+from cellproof.workflows.train.validate import limited, measure
 
 ALL_HEADS = Heads(2, boundary=True, distance=True, flows=True)
 
@@ -149,5 +150,10 @@ def test_members_are_scored_on_what_was_held_out_from_them():
 def test_prediction_repeats_a_gray_sample_for_a_color_network():
     sample = sample_of(two_touching_squares())
     gray = Sample((sample.class_map[None] > 0).astype(np.float32), sample.class_map)
-    maps = predict_sample(Threshold(), gray, heads=Heads(2), in_channels=3)
+    maps = Predictor.of_module(Threshold(), heads=Heads(2), in_channels=3).predict(gray.image, scale=1.0)
     np.testing.assert_array_equal(maps.probabilities.argmax(axis=0), sample.class_map)
+
+
+def test_validation_computes_in_the_precision_of_the_training():
+    engines = Predictor.of_module(Threshold(), heads=Heads(2), in_channels=3, precision="f32").engines
+    assert [engine.precision for engine in engines] == ["f32"]

@@ -96,7 +96,7 @@ def plan_tiles(shape: tuple[int, int], *, halo_px: int, stride_px: int, max_pixe
             candidate = (rows * row_px * columns * column_px, rows * columns, row_px, column_px)
             best = candidate if best is None or candidate < best else best
     if best is None:
-        smallest = min(height_px, 2 * halo_px + stride_px) * min(width_px, 2 * halo_px + stride_px)
+        smallest = smallest_window(shape, halo_px=halo_px, stride_px=stride_px)
         raise InputError(
             f"a window may have {max_pixels} pixels, but the smallest that covers the network's receptive field "
             f"has {smallest}; allow more memory"
@@ -106,6 +106,12 @@ def plan_tiles(shape: tuple[int, int], *, halo_px: int, stride_px: int, max_pixe
         rows=spans(shape[0], window_px=best[2], halo_px=halo_px, stride_px=stride_px),
         columns=spans(shape[1], window_px=best[3], halo_px=halo_px, stride_px=stride_px),
     )
+
+
+def smallest_window(shape: tuple[int, int], *, halo_px: int, stride_px: int) -> int:
+    """Pixels of the smallest window that holds a stride with its halo; of the whole (H, W) image where that is less."""
+    around_px = 2 * round_up(halo_px, stride_px) + stride_px
+    return min(round_up(shape[0], stride_px), around_px) * min(round_up(shape[1], stride_px), around_px)
 
 
 def spans(length_px: int, *, window_px: int, halo_px: int, stride_px: int) -> tuple[Span, ...]:

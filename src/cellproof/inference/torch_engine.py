@@ -81,7 +81,9 @@ def _computes_bf16(device: str) -> bool:
     """Whether the device multiplies bf16 itself, rather than slowly pretending to."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    # Builds without oneDNN, as on Apple's processors, lack the question as well.
+    has_onednn = device == "cpu" and torch.backends.mkldnn.is_available()
+    return has_onednn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _title(device: str) -> str:

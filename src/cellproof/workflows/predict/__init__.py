@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from .image import VIEWED_PIXELS, ImageRun, Timings, View, at_known_size, picture_scale
 from .load import EngineChoice, Model, find_model, load_model, model_names
-from .objects import label_objects
+from .objects import Labeled, Timings, label_objects, predict_objects
+from .predictor import Predictor
 from .write import MODEL_FILE, write_trained
 
 __all__ = [
     "MODEL_FILE",
-    "VIEWED_PIXELS",
     "EngineChoice",
-    "ImageRun",
+    "Labeled",
     "Model",
+    "Predictor",
     "Timings",
-    "View",
-    "at_known_size",
     "find_model",
     "label_objects",
     "load_model",
     "model_names",
-    "picture_scale",
+    "predict_objects",
     "write_trained",
 ]

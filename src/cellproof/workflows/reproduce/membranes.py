@@ -12,11 +12,9 @@ import numpy as np
 
 from ...data.description import Description
 from ...data.index import Record
-from ...data.normalization import fit_channels
 from ...difficulty.disagreement import Poll, disagreement
 from ...difficulty.measures import DifficultyMaps, difficulty_maps
 from ...inference.activate import Maps
-from ...inference.predict import predict
 from ...io import read_image
 from ...metrics import partition, pixel
 from ...metrics.gaps import Gaps
@@ -28,7 +26,7 @@ from ...refine.reassign import reassign
 from ...refine.reconnect import Gap, close_gaps, find_gaps
 from ...types import IGNORE
 from ..collect import load_sample
-from ..predict import Model
+from ..predict import Model, Predictor
 from .sets import class_number
 
 REPAIRS = ("none", "reassign", "reconnect")
@@ -129,8 +127,11 @@ def predict_record(model: Model, record: Record, description: Description) -> Pr
     Raises:
         InputError: Picture or mask cannot be used.
     """
-    header = model.header
-    sample, _ = load_sample(record, description, DataConfig(normalization=header.normalization))
+    predictor = Predictor.of_model(model)
+    # At the image's own scale: reference and repairs stay on its grid whatever scale the network works at.
+    sample, _ = load_sample(
+        record, description, DataConfig(in_channels=predictor.in_channels, normalization=predictor.normalization)
+    )
     poll, seen = Poll(), list[np.ndarray]()
 
     def each(member: int, maps: Maps) -> None:
@@ -138,16 +139,7 @@ def predict_record(model: Model, record: Record, description: Description) -> Pr
         if not seen:
             seen.append(maps.probabilities.copy())
 
-    maps = predict(
-        model.engines,
-        fit_channels(sample.image, header.in_channels),
-        heads=header.heads,
-        stride_px=header.stride_px,
-        halo_px=header.receptive_field_px,
-        temperature=header.temperature,
-        tta=True,
-        each=each,
-    )
+    maps = predictor.predict(sample.image, scale=predictor.first_scale(sample.class_map.shape), tta=True, each=each)
     return Predicted(
         name=record.name,
         image=read_image(record.image).pixels[0],

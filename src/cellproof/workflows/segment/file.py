@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from ...checks import InputError
 from ...io import read_image
 from ...types import Image
-from ..predict import EngineChoice, Model, Timings
+from ..predict import EngineChoice, Model, Predictor, Timings
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
 from .write import Plane, join_quality, most_doubtful, write_results
@@ -78,6 +78,10 @@ def segment_file(
     """
     started = time.perf_counter()
     image = read_image(task.path, channels=options.channels, axes=options.axes)
+    cut = Predictor.of_model(model).note(
+        image.pixels.shape[2:], channels=image.pixels.shape[1], max_memory_bytes=options.max_memory_bytes
+    )
+    image = replace(image, notes=(*image.notes, cut)) if cut else image
     for note in image.notes:
         say(f"{task.path}: {note}")
     read = time.perf_counter()

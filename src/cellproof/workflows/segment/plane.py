@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from ...data.normalization import fit_channels, normalize
 from ...difficulty.confidence import confidence, difficulty_from_confidence
 from ...difficulty.drift import drift_notes
 from ...difficulty.quality import assess
 from ...instances.measure import measure
 from ...types import Segmentation
-from ..predict import ImageRun, Model, Timings, View, at_known_size, picture_scale
+from ..predict import Labeled, Model, Predictor, Timings, predict_objects
 
 
 def segment_plane(
@@ -31,8 +30,8 @@ def segment_plane(
     Args:
         model: From `load_model`.
         pixels: (C, H, W), any real dtype, raw intensities.
-        tta: Whether to average over flips and quarter turns, at eight times the cost; None for pictures of up to
-            `VIEWED_PIXELS` on the network's grid.
+        tta: Whether to average over flips and quarter turns, at eight times the cost; None for small
+            images only.
         pixel_size_um: Adds areas in µm² to the table.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
         timings: Filled in where given.
@@ -43,13 +42,9 @@ def segment_plane(
     """
     timings = timings if timings is not None else Timings()
     started = time.perf_counter()
-    header = model.header
-    image = fit_channels(normalize(pixels, header.normalization), header.in_channels)
+    image = Predictor.of_model(model).prepare(pixels)
     timings.rest_s += time.perf_counter() - started
-    run = ImageRun(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
-    view = run.look(picture_scale(header, image.shape[1:]))
-    if header.fit_objects and header.statistics.object_diameter_px:
-        view = at_known_size(run, view)
+    view = predict_objects(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
     described = time.perf_counter()
     result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um)
     timings.rest_s += time.perf_counter() - described
@@ -58,7 +53,7 @@ def segment_plane(
 
 
 def _describe(
-    model: Model, pixels: np.ndarray, image: np.ndarray, view: View, *, pixel_size_um: float | None
+    model: Model, pixels: np.ndarray, image: np.ndarray, view: Labeled, *, pixel_size_um: float | None
 ) -> Segmentation:
     """Difficulty, table and verdict of a labeled plane."""
     header, labels = model.header, view.labels

@@ -11,9 +11,9 @@ from ...data.folds import Fold
 from ...difficulty.measures import difficulty_maps
 from ...types import IGNORE, ModelHeader, Sample
 from ..collect import Collection
-from ..predict import label_objects
+from ..predict import Predictor, label_objects
 from .state import ValidationExample
-from .validate import limited, predict_sample
+from .validate import limited
 
 MOST_EXAMPLES = 4
 
@@ -46,9 +46,10 @@ def make_examples(
 
 
 def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) -> ValidationExample:
-    maps = predict_sample(
-        module, sample, heads=header.heads, in_channels=header.in_channels, temperature=header.temperature
+    predictor = Predictor.of_module(
+        module, heads=header.heads, in_channels=header.in_channels, temperature=header.temperature
     )
+    maps = predictor.predict(sample.image, scale=1.0)
     labels, classes = label_objects(maps, header)
     has_instances = sample.instances is not None and header.heads.has_instances
     return ValidationExample(

@@ -169,6 +169,7 @@ def _validator(fold: Fold, collection: Collection, state: RunState) -> Validator
         in_channels=recipe.data.in_channels,
         options=recipe.instance,
         most_pixels=recipe.training.validation_pixels,
+        precision=recipe.training.precision,
     )
 
 

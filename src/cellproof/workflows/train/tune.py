@@ -13,8 +13,8 @@ from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample
-from ..predict import VIEWED_PIXELS
-from .validate import measure, measure_objects, middle, predict_sample, within
+from ..predict import Predictor
+from .validate import measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
 
@@ -69,16 +69,10 @@ def tune(
         module.load_state_dict(dict(member))
         module.eval()
         own = [cuts[position] for position in kept if owners[position] == number]
-        maps += [
-            predict_sample(
-                module,
-                cut,
-                heads=heads,
-                in_channels=recipe.data.in_channels,
-                tta=views and cut.class_map.size <= VIEWED_PIXELS,
-            )
-            for cut in own
-        ]
+        predictor = Predictor.of_module(
+            module, heads=heads, in_channels=recipe.data.in_channels, precision=recipe.training.precision
+        )
+        maps += [predictor.predict(cut.image, scale=1.0, tta=None if views else False) for cut in own]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from ...data.normalization import fit_channels
 from ...inference.activate import Maps
-from ...inference.predict import predict
-from ...inference.torch_engine import torch_engines
 from ...instances.decode import decode
 from ...metrics import objects, pixel
 from ...metrics.protocols import foreground_confusion
 from ...types import IGNORE, Heads, InstanceOptions, Sample
+from ..predict import Predictor
 
 LARGEST_SIDE_PX = 1024
 
@@ -34,17 +32,20 @@ class Validator:
         in_channels: int,
         options: InstanceOptions,
         most_pixels: int,
+        precision: str = "auto",
     ) -> None:
         self.samples = limited(samples, most_pixels=most_pixels)
         self.heads = heads
         self.in_channels = in_channels
         self.options = options
+        self.precision = precision
 
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
         """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics."""
-        maps = [
-            predict_sample(module, sample, heads=self.heads, in_channels=self.in_channels) for sample in self.samples
-        ]
+        predictor = Predictor.of_module(
+            module, heads=self.heads, in_channels=self.in_channels, precision=self.precision
+        )
+        maps = [predictor.predict(sample.image, scale=1.0) for sample in self.samples]
         metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
         return metrics["map" if self.heads.has_instances else "mean_iou"], metrics
 
@@ -53,27 +54,6 @@ def limited(samples: Sequence[Sample], *, most_pixels: int) -> list[Sample]:
     """Samples cut to at most `LARGEST_SIDE_PX`, and the first of them up to ``most_pixels``; at least one."""
     cuts = [middle(sample) for sample in samples]
     return [cuts[position] for position in within(cuts, most_pixels)]
-
-
-def predict_sample(
-    module: nn.Module,
-    sample: Sample,
-    *,
-    heads: Heads,
-    in_channels: int,
-    temperature: float = 1.0,
-    tta: bool = False,
-) -> Maps:
-    """Maps of one sample at its own scale."""
-    return predict(
-        torch_engines([module], device=next(module.parameters()).device.type),
-        fit_channels(sample.image, in_channels),
-        heads=heads,
-        stride_px=int(module.stride),  # type: ignore[arg-type]
-        halo_px=int(module.receptive_field_px),  # type: ignore[arg-type]
-        temperature=temperature,
-        tta=tta,
-    )
 
 
 def measure(
