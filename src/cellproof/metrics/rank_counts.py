@@ -49,9 +49,7 @@ def count_ranks(score: np.ndarray, wrong: np.ndarray) -> RankCounts:
     bins = np.ascontiguousarray(score, np.float32).ravel() + np.float32(0)
     numbers = bins.view(np.uint32) >> _DROPPED_BITS
     is_wrong = wrong.ravel().astype(bool)
-    return RankCounts(
-        np.bincount(numbers[~is_wrong], minlength=_BINS), np.bincount(numbers[is_wrong], minlength=_BINS)
-    )
+    return RankCounts(np.bincount(numbers[~is_wrong], minlength=_BINS), np.bincount(numbers[is_wrong], minlength=_BINS))
 
 
 def auroc_of_counts(counts: RankCounts) -> float:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from .folders import check_fits, class_names
-from .images import image_columns, table_scores
-from .page import write_evaluation_page
-from .protocol import Predicted, Protocol, Reference, Variant, shown
+from .images import image_columns, worst_images
+from .protocol import ClassNames, Column, Predicted, Protocol, Reference, shown
 from .protocols import load as load_protocol
-from .protocols import names as protocol_names
-from .score import FolderScores, evaluate_folders, score_folders
+from .score import evaluate_folders, score_folders
 
 __all__ = [
+    "ClassNames",
+    "Column",
+    "Predicted",
+    "Protocol",
+    "Reference",
+    "check_fits",
+    "class_names",
+    "evaluate_folders",
+    "image_columns",
+    "load_protocol",
+    "score_folders",
+    "shown",
+    "worst_images",
 ]

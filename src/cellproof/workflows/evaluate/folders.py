@@ -55,9 +55,7 @@ class Task:
 
 def class_names(description: Description) -> ClassNames:
     """What the values of a data set's masks mean."""
-    return ClassNames(
-        description.classes, description.masks == "instances", description.colors, description.ignore
-    )
+    return ClassNames(description.classes, description.masks == "instances", description.colors, description.ignore)
 
 
 def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any]) -> Task:

@@ -80,4 +80,3 @@ def _expected(predictions: Path, column: Column, images: Sequence[ImageScore]) -
     known = dict(zip(table["image"], table[column.expected], strict=True))
     values = (known.get(image.name, "") for image in images)
     return [float(value) if value else None for value in values]
-

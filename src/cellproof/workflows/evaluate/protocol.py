@@ -155,7 +155,8 @@ class Protocol:
         options_type: Struct of its options.
         choose: What is chosen on validation images; see `choose_nothing`.
         variants: What is scored of one prediction; see `one_variant`.
-        count: Counts of one image that are summed over images: (variant, reference, options).
+        count: Counts of one image that are summed over images: (variant, reference, options); without a variant, as if
+            nothing had been predicted.
         rows: Rows of the counts of several images: (counts, names, options, group=, seed=).
         describe: The choice in words.
         figures: What each variant adds to the figures of an image.
@@ -170,7 +171,7 @@ class Protocol:
     options_type: type[msgspec.Struct]
     choose: Callable[[Iterable[Predicted], Any], Any]
     variants: Callable[[Predicted, Any, Any], Iterable[Variant]]
-    count: Callable[[Variant, Reference, Any], Any]
+    count: Callable[[Variant | None, Reference, Any], Any]
     rows: Callable[..., list[Row]]
     describe: Callable[[Any], str]
     figures: Callable[[Predicted, Sequence[Variant]], Sequence[Captioned]] | None
@@ -214,7 +215,8 @@ def shown(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, tuple[Row
     found: dict[str, tuple[Row, Column]] = {}
     for column in columns:
         for row in rows:
-            if row.averaging == "pooled" and row.metric == column.metric and column.of in (None, row.class_or_threshold):
+            is_named = row.metric == column.metric and column.of in (None, row.class_or_threshold)
+            if is_named and row.averaging == "pooled":
                 title = column.title if column.title and column.of is not None else row_title(row)
                 found.setdefault(title, (row, column))
     return found

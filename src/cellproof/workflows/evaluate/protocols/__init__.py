@@ -1,8 +1,8 @@
 """Protocols, one file each; a file's name is its protocol's name.
 
-A protocol has ``count(variant, reference, options)`` and ``rows(counts, names, options, *, group, seed)``. It may have
-``MASKS``, ``NEEDS_SOURCE``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``, ``COLUMNS`` and ``NOTES``;
-`Protocol` says what each is.
+A protocol has ``count(variant, reference, options)`` and ``rows(counts, names, options, *, group, seed)``. It may also
+have ``MASKS``, ``NEEDS_SOURCE``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``, ``COLUMNS`` and
+``NOTES``; `Protocol` says what each is, and what stands for one that is not there.
 """
 
 from __future__ import annotations

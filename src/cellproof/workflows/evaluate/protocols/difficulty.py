@@ -50,9 +50,7 @@ def count(variant: Variant | None, reference: Reference, options: NoOptions) -> 
     wrong = (said != truth)[annotated]
     maps = difficulty_of(source)
     measures = [*maps.named(), (TWO_VALUED, maps.difficult.astype(np.float32))]
-    return DifficultyCount(
-        {name: count_ranks(np.clip(values[annotated], 0, 1), wrong) for name, values in measures}
-    )
+    return DifficultyCount({name: count_ranks(np.clip(values[annotated], 0, 1), wrong) for name, values in measures})
 
 
 def rows(
