@@ -187,7 +187,7 @@ def _interval(row: Row) -> str:
 
 def _explanations(rows: Sequence[Row]) -> Iterator[str]:
     """What the averagings mean, what was done in empty cases, and what is not on the screen."""
-    yield "pooled: counts of all images are summed, then the formula; interval: bootstrap over images"
+    yield "pooled: counts of all images are summed, then the formula; interval: bootstrap over images, from five on"
     yield "mean over images: the formula on each image, then the mean (± standard deviation); –: undefined"
     for policy in dict.fromkeys(row.empty_case for row in rows):
         metrics = dict.fromkeys(row.metric for row in rows if row.empty_case == policy)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import check_same_shape
-
-FEWEST_IMAGES = 5
-"""With fewer images neither an interval nor a test says anything."""
+from .bootstrap import FEWEST_IMAGES
 
 
 @dataclass(frozen=True)

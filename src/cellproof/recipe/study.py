@@ -41,15 +41,15 @@ class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         folds: Number of folds, each of which is scored once; where ``test`` is empty.
         validation: Fraction of the training images that is held out to choose with, where the set has no split
             ``val`` of its own.
-        blocks: Whether folds are contiguous blocks in the order of names, for sections of one stack: neighbors
-            resemble each other, so that drawn folds would be tested on what they have learned.
+        blocks: So many groups of neighbors are made of images that are slices of one stack, for neighbors resemble
+            each other; 0 for none.
         test: Names of the official test splits, which are folders of the set; all else is learned from. Each of
             several is scored as a group of its own too.
     """
 
     folds: Annotated[int, Meta(ge=2)] = 5
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
-    blocks: bool = False
+    blocks: Annotated[int, Meta(ge=0)] = 0
     test: tuple[str, ...] = ()
 
 

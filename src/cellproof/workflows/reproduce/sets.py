@@ -7,7 +7,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 
 from ...checks import InputError
 from ...data.description import Description, description_to_toml, read_description
-from ...data.folds import Fold, draw_folds, hold_out
+from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
 from ...io import make_folder, write_csv, write_text
 from ...recipe import Division, Profile, StudySetConfig
@@ -126,8 +125,6 @@ def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
         return [_official(found, seed=seed)]
     groups = len({record.group for record in found.records})
     folds = min(profile.folds or division.folds, groups)
-    if division.blocks:
-        return _blocks(found, folds)
     by_name = {record.name: record for record in found.records}
     drawn = draw_folds(found.records, folds=folds, seed=seed)
     return [
@@ -171,7 +168,9 @@ def _own_seed(name: str, seed: int) -> int:
 def _used(records: list[Record], division: Division, profile: Profile, folder: Path, seed: int) -> list[Record]:
     """Records of the splits that the division speaks of, as many of each part as the profile says."""
     if not division.test:
-        return _some([one for one in records if one.split in ("", "train")], profile.images, seed)
+        learned = [one for one in records if one.split in ("", "train")]
+        grouped = group_by_blocks(learned, blocks=division.blocks) if division.blocks else learned
+        return _some(grouped, profile.images, seed)
     splits = dict.fromkeys(record.split for record in records)
     for name in division.test:
         if name not in splits:
@@ -224,23 +223,6 @@ def _held_out(records: list[Record], *, fraction: float, seed: int) -> tuple[lis
     parted = [replace(record, group=record.name) for record in records] if is_one_group else records
     inner = hold_out(parted, share=fraction, seed=seed)
     return [by_name[name] for name in inner.train], [by_name[name] for name in inner.val]
-
-
-def _blocks(found: StudySet, folds: int) -> list[Split]:
-    """Contiguous blocks of sections; validation is the block that follows the test block, round the end of the stack.
-
-    Raises:
-        InputError: The set has fewer than three images.
-    """
-    records = sorted(found.records, key=lambda record: record.name)
-    if len(records) < 3:
-        raise InputError(f"{found.config.name}: {len(records)} sections; wanted at least 3 to fold them by blocks")
-    splits, bounds = [], np.linspace(0, len(records), folds + 1).round().astype(int).tolist()
-    for number, (start, stop) in enumerate(pairwise(bounds), start=1):
-        others = [*records[stop:], *records[:start]]
-        kept = min(max(1, round(found.division.validation * len(others))), len(others) - 1)
-        splits.append(Split(f"fold{number}", others[kept:], others[:kept], records[start:stop]))
-    return splits
 
 
 def _link(source: Path, target: Path) -> None:
