@@ -7,13 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from cellproof.checks import InputError
-from cellproof.data.description import read_description
-from cellproof.data.index import Record
-from cellproof.recipe.study import PaperProfile, PaperSet, RepairConfig
-from cellproof.recipe.toml import read_recipe
-from cellproof.types import IGNORE
 from cellproof.workflows.reproduce.membranes import (
     NOTHING_CLOSED,
     Choice,
@@ -24,6 +17,13 @@ from cellproof.workflows.reproduce.membranes import (
     score_repairs,
     together,
 )
+
+from cellproof.checks import InputError
+from cellproof.data.description import read_description
+from cellproof.data.index import Record
+from cellproof.recipe.study import PaperProfile, PaperSet, RepairConfig
+from cellproof.recipe.toml import read_recipe
+from cellproof.types import IGNORE
 from cellproof.workflows.reproduce.sets import StudySet, class_number, divide_set, find_set
 from cellproof.workflows.reproduce.tables import Scored, summarize, tables
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .folders import check_fits, class_names
-from .images import image_columns, worst_images
+from .folders import check_fits
+from .images import worst_images
+from .page import write_evaluation
 from .protocol import ClassNames, Column, Predicted, Protocol, Reference, shown
 from .protocols import load as load_protocol
 from .score import evaluate_folders, score_folders
@@ -15,11 +16,10 @@ __all__ = [
     "Protocol",
     "Reference",
     "check_fits",
-    "class_names",
     "evaluate_folders",
-    "image_columns",
     "load_protocol",
     "score_folders",
     "shown",
     "worst_images",
+    "write_evaluation",
 ]

@@ -50,12 +50,7 @@ class Task:
     @property
     def names(self) -> ClassNames:
         """What the values of the masks mean."""
-        return class_names(self.description)
-
-
-def class_names(description: Description) -> ClassNames:
-    """What the values of a data set's masks mean."""
-    return ClassNames(description.classes, description.masks == "instances", description.colors, description.ignore)
+        return ClassNames.of(self.description)
 
 
 def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any]) -> Task:

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from ...checks import InputError, UsageError
+from ...data.description import Description
 from ...metrics.rows import Row
 from ...report.difficulty_pictures import Captioned
 
@@ -29,6 +30,11 @@ class ClassNames:
     has_objects: bool = False
     colors: tuple[str, ...] = ()
     ignore: int | None = None
+
+    @classmethod
+    def of(cls, description: Description) -> ClassNames:
+        """What the values of a data set's masks mean."""
+        return cls(description.classes, description.masks == "instances", description.colors, description.ignore)
 
     def number(self, name: str) -> int:
         """Number of a class in the masks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,8 @@ def score_folders(
     rows = _rows(counted.images, task=task, group="", seed=seed)
     for group in sorted({image.group for image in counted.images}) if by else []:
         rows += _rows([image for image in counted.images if image.group == group], task=task, group=group, seed=seed)
+    if only_predicted:
+        rows = [replace(row, empty_case=f"{row.empty_case}; references without prediction left out") for row in rows]
     scores = [_image_score(image, task) for image in counted.images]
     return FolderScores(rows + counted.problems, scores, task, n_references, n_missing, only_predicted)
 

@@ -17,7 +17,7 @@ from ...data.samples import fix_mask
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
 from ...io import atomic_path, make_folder, read_image, read_labels
-from ..evaluate import Predicted, Reference, class_names
+from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 
 
@@ -139,7 +139,7 @@ def read_reference(record: Record, description: Description) -> Reference:
         InputError: The mask cannot be read.
     """
     mask, _ = fix_mask(read_labels(record.mask), description)
-    return Reference(mask, class_names(description))
+    return Reference(mask, ClassNames.of(description))
 
 
 def together(said: Sequence[Predicted]) -> Predicted:

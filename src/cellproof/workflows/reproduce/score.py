@@ -15,7 +15,7 @@ from ...metrics.rows import Row
 from ...report.difficulty_pictures import Captioned, difficulty_row, inline_figures
 from ...report.overlay import class_overlay, overlay
 from ...report.pictures import Figure
-from ..evaluate import ClassNames, Predicted, Protocol, class_names, shown
+from ..evaluate import ClassNames, Predicted, Protocol, shown
 from .cells import VariantScore
 from .predictions import Predictions
 
@@ -58,7 +58,7 @@ def score_entry(
             for variant in protocol.variants(predicted, choice, own):
                 place = counted.setdefault((protocol.name, variant.name), _Counted(protocol, own, variant.name, choice))
                 place.counts[predicted.name] = protocol.count(variant, predicted.reference, own)
-    names = class_names(test.description)
+    names = ClassNames.of(test.description)
     return [_score(one, names, test.records) for one in counted.values()], choices
 
 
