@@ -11,8 +11,8 @@ def study(*entries: Entry) -> StudyConfig:
     return StudyConfig("", ("pixel",), (), entries, {})
 
 
-def planned(*entries: Entry, profile: Profile = Profile("")):
-    return plan_entries(Recipe("r"), study(*entries), profile)
+def planned(*entries: Entry, profile: Profile | None = None):
+    return plan_entries(Recipe("r"), study(*entries), profile or Profile(""))
 
 
 def test_an_entry_changes_any_section_and_the_profile_has_the_last_word():

@@ -20,11 +20,9 @@ def silent(sentence: str) -> None:
     """Say nothing."""
 
 
-def study_of(groups, division=Division(validation=0.25), splits=None) -> StudySet:
-    records = [
-        Record(f"r{i:02d}", splits[i] if splits else "", Path(), Path(), group) for i, group in enumerate(groups)
-    ]
-    return StudySet(StudySetConfig("x"), division, Description("x", "semantic"), records)
+def study_of(groups, division=None) -> StudySet:
+    records = [Record(f"r{i:02d}", "", Path(), Path(), group) for i, group in enumerate(groups)]
+    return StudySet(StudySetConfig("x"), division or Division(validation=0.25), Description("x", "semantic"), records)
 
 
 def names(records) -> set[str]:
