@@ -292,7 +292,9 @@ def test_what_a_study_does_not_offer_is_wrong_use(study, cellproof, words, wante
         ('same_as = "one"', 'same_as = "zero"', "no entry 'zero'; there: one, two"),
         ('same_as = "one"', 'same_as = "one"\nsteps = ["polish"]', "entry 'one again': no step 'polish'; there:"),
         ('set = "disks", entry', 'set = "dots", entry', "no set (published) 'dots'; there: disks, absent"),
-        ("model.options.norm=batch_renorm", "heads.rays=true", "unknown field `rays`"),
+        ("model.options.norm=batch_renorm", "heads.rays=true", "entry 'two': no head 'rays'; there: boundary"),
+        ("model.options.norm=batch_renorm", "model.architecture=vnet", "entry 'two': no architecture 'vnet'; there:"),
+        ("model.options.norm=batch_renorm", "model.stpes=3", "unknown field `stpes`"),
     ],
 )  # fmt: skip
 def test_a_study_that_names_what_is_not_there_is_wrong_use_with_what_is(study, cellproof, old, new, wanted):

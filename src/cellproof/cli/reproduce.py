@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..checks import UsageError
-from .segment import DeviceOption
-from .train import watching
+from ._options import DeviceOption, JsonOption, SeedOption
+from ._progress import watching_training
 
 if TYPE_CHECKING:
     from ..workflows.reproduce import ReproduceRequest, Results
@@ -35,9 +35,9 @@ def reproduce_command(
         list[str] | None,
         typer.Option("--only-entry", "--only-network", metavar="ENTRY", help="Row of the tables; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    device: Annotated[DeviceOption, typer.Option(help="Where to train.")] = DeviceOption.auto,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Carry out a paper's study: train and score every entry on every fold of every set, and compare.
 
@@ -57,9 +57,9 @@ def reproduce_command(
         sets=tuple(sets or ()),
         entries=tuple(entries or ()),
         seed=seed,
-        device=device.value,
+        device=device,
     )
-    with watching(quiet=as_json) as watcher:
+    with watching_training(quiet=as_json) as watcher:
         results = reproduce(request, watcher)
     if as_json:
         show_json(results, request)

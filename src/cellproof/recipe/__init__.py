@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .sections import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, TrainingConfig
+from .sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
 from .study import Division, Entry, Profile, Published, Recipe, Simulated, StudyConfig, StudySetConfig
 from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 
@@ -11,7 +11,7 @@ __all__ = [
     "DataConfig",
     "Division",
     "Entry",
-    "HeadsConfig",
+    "HeadConfig",
     "LossConfig",
     "ModelConfig",
     "Profile",

@@ -16,10 +16,10 @@ def planned(*entries: Entry, profile: Profile | None = None):
 
 
 def test_an_entry_changes_any_section_and_the_profile_has_the_last_word():
-    entry = Entry("top-K", set=("loss.cross_entropy=0.5", "training.steps=900", "data.scale=0.5"))
+    entry = Entry("top-K", set=("loss.balance_classes=0.5", "training.steps=900", "data.scale=0.5"))
     profile = Profile("", set=("training.steps=5", "training.batch=1"), entries={"top-K": ("training.batch=2",)})
     recipe = planned(entry, profile=profile).recipes["top-K"]
-    assert (recipe.name, recipe.loss.cross_entropy, recipe.data.scale) == ("r-top-K", 0.5, 0.5)
+    assert (recipe.name, recipe.loss.balance_classes, recipe.data.scale) == ("r-top-K", 0.5, 0.5)
     assert (recipe.training.steps, recipe.training.batch) == (5, 2)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .folders import check_fits
 from .images import worst_images
 from .page import write_evaluation
 from .protocol import ClassNames, Column, Predicted, Protocol, Reference, shown
 from .protocols import load as load_protocol
-from .score import evaluate_folders, score_folders
+from .score import score_folders
+from .scores import Scores, evaluate
 
 __all__ = [
     "ClassNames",
@@ -15,8 +15,8 @@ __all__ = [
     "Predicted",
     "Protocol",
     "Reference",
-    "check_fits",
-    "evaluate_folders",
+    "Scores",
+    "evaluate",
     "load_protocol",
     "score_folders",
     "shown",

@@ -15,7 +15,7 @@ from ...data.description import FILE_NAME, Description, describe, read_descripti
 from ...data.index import MASK_ENDING, index
 from ...io.images import IMAGE_SUFFIXES, read_labels
 from .protocol import ClassNames, Protocol
-from .protocols import load, names
+from .protocols import load
 
 _log = logging.getLogger(__name__)
 
@@ -73,23 +73,8 @@ def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any])
         for note in notes:
             _log.warning(note)
     chosen = chosen or load("stardist" if description.masks == "instances" else "pixel")
-    check_fits(chosen, description, where=str(root / FILE_NAME if root else reference))
+    chosen.check_fits(description, where=str(root / FILE_NAME if root else reference))
     return Task(chosen, chosen.options(options), description, root)
-
-
-def check_fits(protocol: Protocol, description: Description, *, where: str) -> None:
-    """Refuse a protocol for masks that it does not compare.
-
-    Raises:
-        InputError: It compares objects and the masks hold classes, or the reverse.
-    """
-    if description.masks in protocol.masks:
-        return
-    held, compared = ("class maps", "objects") if description.masks == "semantic" else ("object ids", "class maps")
-    fitting = [name for name in names() if description.masks in load(name).masks and not load(name).needs_source]
-    raise InputError(
-        f"{where} says that the masks are {held}, and {protocol.name} compares {compared}; use {' or '.join(fitting)}"
-    )
 
 
 def _find_description(reference: Path) -> tuple[Description | None, Path | None]:

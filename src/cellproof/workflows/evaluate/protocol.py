@@ -189,6 +189,26 @@ class Protocol:
         """Whether validation images are needed."""
         return self.choose is not choose_nothing
 
+    def check_fits(self, description: Description, *, where: str) -> None:
+        """Refuse a protocol for masks that it does not compare.
+
+        Args:
+            description: What the masks hold.
+            where: What says so.
+
+        Raises:
+            InputError: It compares objects and the masks hold classes, or the reverse.
+        """
+        if description.masks in self.masks:
+            return
+        held, compared = "object ids", "class maps"
+        if description.masks == "semantic":
+            held, compared = compared, "objects"
+        raise InputError(
+            f"{where} says that the masks are {held}, and {self.name} compares {compared}; use another protocol, such "
+            f"as {'pixel' if description.masks == 'semantic' else 'stardist'}"
+        )
+
     def options(self, values: Mapping[str, Any]) -> Any:
         """Options of their type.
 

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
+from ... import instances, losses, models
 from ...checks import UsageError
+from ...data import targets
 from ...recipe import Entry, Profile, Recipe, StudyConfig, override
 
 _T = TypeVar("_T")
@@ -62,6 +64,7 @@ def plan_entries(recipe: Recipe, study: StudyConfig, profile: Profile) -> Plan:
     for name in trained:
         changes = (*known[name].set, *profile.set, *profile.entries.get(name, ()))
         recipes[name] = msgspec.structs.replace(override(plain, changes), name=f"{recipe.name}-{name}")
+        _check_parts(recipes[name], name)
     return Plan(planned, recipes)
 
 
@@ -79,6 +82,19 @@ def select(there: Mapping[str, _T], names: Sequence[str], what: str) -> dict[str
         if name not in there:
             raise UsageError(f"no {what} {name!r}; there: {', '.join(there)}")
     return {name: value for name, value in there.items() if not names or name in names}
+
+
+def _check_parts(recipe: Recipe, entry: str) -> None:
+    """Refuse now a part that there is not, which a training would refuse after those before it had run for hours."""
+    named = [
+        ("architecture", recipe.model.architecture, models.names() if ":" not in recipe.model.architecture else [])
+    ]
+    named += [("head", head.name, targets.names()) for head in recipe.heads]
+    named += [("loss term", term.name, losses.names()) for term in recipe.loss.terms]
+    named += [("instance method", recipe.instance.method, instances.methods())]
+    for what, name, there in named:
+        if there and name not in there:
+            raise UsageError(f"entry {entry!r}: no {what} {name!r}; there: {', '.join(there)}")
 
 
 def _check(entry: Entry, known: Mapping[str, Entry]) -> None:

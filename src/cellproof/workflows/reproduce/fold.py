@@ -12,7 +12,7 @@ import msgspec
 
 from ...checks import InputError, UsageError
 from ...recipe import Profile, Recipe, StudyConfig, StudySetConfig
-from ..evaluate import Protocol, check_fits
+from ..evaluate import Protocol
 from ..train import Watcher
 from .cells import SCORE_FILE, Cell, cell_fingerprint, read_cell, training_fingerprint
 from .entries import Plan, Planned
@@ -196,6 +196,6 @@ def _folds(study: Study, config: StudySetConfig, *, simulate: bool) -> list[Fold
     if found is None:
         return []
     for protocol in study.protocols:
-        check_fits(protocol, found.description, where=found.title)
+        protocol.check_fits(found.description, where=found.title)
     splits = divide_set(found, study.profile, seed=request.seed)
     return [Fold(study, found, split, is_first=split is splits[0]) for split in splits]

@@ -15,7 +15,7 @@ from ...recipe import StudyConfig, format_recipe, read_recipe
 from ...report.study_page import StudyPictures
 from ..evaluate import Column, load_protocol
 from ..predict import MODEL_FILE
-from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, train
+from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
 from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
 from .entries import Planned, plan_entries, select
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
@@ -162,7 +162,7 @@ def _trained(fold: Fold, name: str) -> Path:
         recipe_file = run.parent / f"{run.name}.toml"
         write_text(recipe_file, format_recipe(fold.study.plan.recipes[name]))
         write_json(run.parent / f"{run.name}-{TRAINING_FILE}", {"format": FORMAT, "fingerprint": fold.training(name)})
-        train(
+        run_training(
             TrainRequest(
                 data=fold.folder / "data",
                 out=run,
@@ -171,7 +171,7 @@ def _trained(fold: Fold, name: str) -> Path:
                 resume=begun,
                 device=request.device,
             ),
-            Watcher(step=fold.study.watcher.step, page=fold.study.watcher.page),
+            Watcher(step=fold.study.watcher.step),
         )
     return run / MODEL_FILE
 
