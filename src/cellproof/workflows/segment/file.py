@@ -123,7 +123,7 @@ def _segment_planes(
                 model,
                 pixels,
                 tta=options.tta,
-                pixel_size_um=image.pixel_size_um,
+                pixel_size_um=image.spacing.pixel_side_um,
                 max_memory_bytes=options.max_memory_bytes,
                 timings=timings,
                 progress=in_image,
