@@ -160,14 +160,20 @@ def test_the_example_of_a_description_is_read():
     assert description.classes == ("cell", "membrane")
 
 
-def test_the_architecture_names_every_file_of_the_package_and_no_other():
-    named = set(re.findall(r"[\w/]+\.py\b", text_of(REPOSITORY / "docs" / "architecture.md")))
-    there = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
-    names = {path.rpartition("/")[2] for path in there}
-    commands = {f"{name}.py" for name in COMMANDS}
-    assert sorted(names - {name.rpartition("/")[2] for name in named} - commands) == []
-    outside = {name for name in named if (REPOSITORY / name).exists() or (PACKAGE / name).exists()}
-    assert sorted(name for name in named - outside if name not in names) == []
+def test_the_architecture_names_every_file_of_each_folder_and_no_other():
+    text = text_of(REPOSITORY / "docs" / "architecture.md")
+    sections = dict(re.findall(r"^### ([\w/]+) — .*?\n(.*?)(?=^##|\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    folders = {
+        folder.relative_to(PACKAGE).as_posix(): {file.name for file in folder.glob("*.py")} - {"__init__.py"}
+        for folder in {file.parent for file in PACKAGE.rglob("*.py")}
+    }
+    described = {name: files for name, files in folders.items() if files and name not in {".", "cli"}}
+    named = {name: set(re.findall(r"(?<![\w/])\w+\.py\b", section)) for name, section in sections.items()}
+    assert {name: sorted(files - named.get(name, set())) for name, files in described.items()} == {
+        name: [] for name in described
+    }
+    gone = {name: sorted(files - folders.get(name, set()) - {"__init__.py"}) for name, files in named.items()}
+    assert {name: files for name, files in gone.items() if files and name in described} == {}
 
 
 def test_every_decision_is_listed_with_its_number():
