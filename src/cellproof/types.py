@@ -263,6 +263,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         classes: Name of each class; with instances, class 0 is the background.
         colors: ``#rrggbb`` of each class.
         in_channels: Channels that the network reads; a gray picture is repeated to fill them.
+        channels: Names of the channels of the training images where these were several that are no color, as in
+            fluorescence; empty for gray and color images.
         normalization: How intensities were scaled.
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
         fit_side_px: Pictures are scaled to this shorter side unless it differs more than fourfold: for
@@ -289,6 +291,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receptive_field_px: int
     description: str = ""
     options: Mapping[str, int | float | bool | str] = {}
+    channels: tuple[str, ...] = ()
     colors: tuple[str, ...] = ()
     normalization: Normalization = Normalization()
     scale: float = 1.0

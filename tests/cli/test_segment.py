@@ -108,7 +108,7 @@ def test_channels_are_numbers_in_an_order(text, expected):
     ("words", "wanted"),
     [
         (("--max-memory", "4XB"), "'4XB'; wanted a number and a unit"),
-        (("--channels", "red"), "'red'; wanted numbers counted from 0"),
+        (("--channels", "red,"), "'red,'; wanted names or numbers counted from 0"),
         (("--engine", "abacus"), "abacus"),
         (("--threads", "0"), "threads"),
         (("--nothing",), "--nothing"),
@@ -124,6 +124,6 @@ def test_a_wrong_option_is_wrong_use_and_said_in_one_line(words, wanted, picture
 
 
 def test_the_errors_of_parsing_are_wrong_use():
-    for parse, text in ((parse_memory, "-1GB"), (parse_memory, "GB"), (parse_channels, "0;1"), (parse_channels, ",")):
+    for parse, text in ((parse_memory, "-1GB"), (parse_memory, "GB"), (parse_channels, "0,,1"), (parse_channels, ",")):
         with pytest.raises(UsageError):
             parse(text)

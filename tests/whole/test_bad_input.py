@@ -429,7 +429,7 @@ def test_a_missing_model_is_said_with_the_names_of_those_there_are(pictures, tmp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--channels", "red"], "--channels 'red'; wanted numbers"),
+        (["--channels", "red,"], "--channels 'red,'; wanted names or numbers"),
         (["--max-memory", "lots"], "--max-memory 'lots'; wanted a number and a unit"),
         (["--engine", "tensorflow"], "'tensorflow' is not one of"),
         (["--color", "blue"], "No such option: --color"),
@@ -473,7 +473,7 @@ def test_channels_that_an_image_lacks_fail_that_image_alone(pictures, model_file
         "--channels", "7",
     )  # fmt: skip
     assert outcome.code == 1
-    assert any("channels 7 asked for; the image has 1" in line for line in outcome.err)
+    assert any("channel 7 asked for, which is none of them; the image has 1" in line for line in outcome.err)
     assert (tmp_path / "out" / "many_labels.tif").exists()
 
 

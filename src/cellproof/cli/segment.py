@@ -67,7 +67,11 @@ def segment_command(
         ),
     ] = None,
     channels: Annotated[
-        str, typer.Option(metavar="0,1", help="Channels to read, counted from 0, in this order. Default: all.")
+        str,
+        typer.Option(
+            metavar="DAPI|0,1",
+            help="Channels to read, by name or counted from 0. Default: that of the nuclei, by its name.",
+        ),
     ] = "",
     axes: Annotated[
         str, typer.Option(metavar="TCYX", help="What the stored axes are, where files do not say or say it wrongly.")
@@ -106,18 +110,18 @@ def segment_command(
     finish(summary)
 
 
-def parse_channels(text: str) -> tuple[int, ...] | None:
-    """Channels as ``0,1``; None for an empty text.
+def parse_channels(text: str) -> tuple[int | str, ...] | None:
+    """Channels as ``0,1`` or ``DAPI``; None for an empty text.
 
     Raises:
-        UsageError: Anything else.
+        UsageError: A name or number is missing.
     """
     if not text:
         return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--channels {text!r}; wanted numbers counted from 0, as in --channels 0,2") from None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise UsageError(f"--channels {text!r}; wanted names or numbers counted from 0, as in --channels DAPI or 0,2")
+    return tuple(int(part) if re.fullmatch("[0-9]+", part) else part for part in parts)
 
 
 def parse_memory(text: str) -> int | None:
@@ -180,17 +184,18 @@ def describe(outcome: Outcome) -> str:
     """One line on what became of an input."""
     record = outcome.record
     if record is None:
-        return f"failed: {outcome.reason}"
+        return f"{outcome.state}: {outcome.reason}"
     if outcome.state == "skipped":
-        return f"{outcome.path}: complete already, skipped"
-    return f"{outcome.path}: {record.count} objects, {record.verdict} ({record.seconds.total:.1f} s)"
+        return f"{outcome.path}{outcome.where}: complete already, skipped"
+    return f"{outcome.path}{outcome.where}: {record.count} objects, {record.verdict} ({record.seconds.total:.1f} s)"
 
 
 def show_summary(summary: JobSummary) -> None:
     """Counts, speed, verdicts and where the results are, on stdout."""
-    done, skipped, failed = (len(summary.of(state)) for state in ("done", "skipped", "failed"))
+    done, skipped, failed, left = (len(summary.of(state)) for state in ("done", "skipped", "failed", "left out"))
     objects = sum(outcome.record.count for outcome in summary.outcomes if outcome.record is not None)
     parts = [f"{done} segmented", f"{skipped} complete before" if skipped else "", f"{failed} failed" if failed else ""]
+    parts.append(f"{left} left out" if left else "")
     typer.echo(f"{', '.join(filter(None, parts))}; {objects} objects")
     if done:
         run = summary.run

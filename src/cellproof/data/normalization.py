@@ -74,8 +74,10 @@ def fit_channels(pixels: np.ndarray, in_channels: int) -> np.ndarray:
     if count and (pixels == pixels[:1]).all():
         return np.broadcast_to(pixels[:1], (in_channels, *pixels.shape[1:]))
     raise InputError(
-        f"the image has {count} channels, the model reads {in_channels}; choose them with --channels, for example "
-        f"--channels {','.join(str(number) for number in range(in_channels))}"
+        f"the image has {count} channels, the model reads {in_channels}; choose one of them, which is repeated, "
+        f"or {in_channels}"
+        if in_channels > 1
+        else f"the image has {count} channels, the model reads 1; choose one of them"
     )
 
 

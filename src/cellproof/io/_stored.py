@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Stored:
     array: np.ndarray
     axes: str
     color: bool = False
-    spacing: Spacing = Spacing()
+    spacing: Spacing = field(default_factory=Spacing)
     channel_names: tuple[str, ...] = ()
     content: str = ""
     notes: tuple[str, ...] = ()

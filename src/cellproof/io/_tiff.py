@@ -90,7 +90,9 @@ def tiff_positions(path: Path) -> tuple[Position, ...]:
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[Any, tuple[OmeImage, ...]]]:
     """The file and what its OME-XML describes; other files are opened only where planes of it lie there."""
-    with tifffile.TiffFile(path, _multifile=False) as tif:
+    # A .ndpi file has offsets of 64 bits; where that leads nowhere, it is a plain TIFF under that name.
+    named = {"is_ndpi": False} if path.suffix.lower() == ".ndpi" and not _has_pages(path) else {}
+    with tifffile.TiffFile(path, _multifile=False, **named) as tif:
         images = ome_images(path, tif.ome_metadata) if tif.is_ome else ()
         if not is_spread(images) or is_renamed(path, images):
             yield tif, images
@@ -100,6 +102,11 @@ def _open(path: Path) -> Iterator[tuple[Any, tuple[OmeImage, ...]]]:
     # tifffile would fill what is missing with zeros; `choose` refuses it.
     with tifffile.TiffFile(path, _multifile=True) as tif:
         yield tif, images
+
+
+def _has_pages(path: Path) -> bool:
+    with tifffile.TiffFile(path) as tif:
+        return len(tif.pages) > 0
 
 
 def _as_described(path: Path, pixels: np.ndarray, axes: str, ome: OmeImage) -> tuple[np.ndarray, str]:

@@ -137,7 +137,8 @@ def _settle(
         x, x_unit = y, y_unit
     if y is None:
         y, y_unit = x, x_unit
-    assert x is not None and y is not None
+    assert x is not None
+    assert y is not None
     if x_unit.strip().lower() in _NO_LENGTH or y_unit.strip().lower() in _NO_LENGTH:
         return Spacing(), ()
     sizes = [_in_micrometers(x, x_unit), _in_micrometers(y, y_unit)]

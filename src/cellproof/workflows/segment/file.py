@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from ...checks import InputError
+from ...data.channels import choose_channels
 from ...io import read_image
-from ...types import Image
+from ...types import Image, ModelHeader
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
 from .write import Plane, join_quality, most_doubtful, write_results
+
+_OTHER_THAN_NUCLEI = re.compile("membrane|cytoplasm|cell|neurite|axon|dendrite|gland|mitochond|vesicle|actin|fib")
+"""What a model may segment that is not seen in a channel of nuclei."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,14 @@ class SegmentOptions:
     Attributes:
         choice: What the machine should do.
         tta: Whether to average over flips and quarter turns, at eight times the cost; None for small pictures only.
-        channels: Channels to read, counted from 0; None for all.
+        channels: Channels to read, by number counted from 0 or by name; None where their names shall decide.
         axes: One letter for each stored axis, in place of what the files say.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
     tta: bool | None = None
-    channels: tuple[int, ...] | None = None
+    channels: tuple[int | str, ...] | None = None
     axes: str | None = None
     max_memory_bytes: int | None = None
 
@@ -77,7 +82,8 @@ def segment_file(
         InputError: The input cannot be used or its results cannot be written.
     """
     started = time.perf_counter()
-    image = read_image(task.path, channels=options.channels, axes=options.axes)
+    image = read_image(task.path, channels=options.channels, axes=options.axes, position=task.source.position)
+    image = _with_channels(image, model.header, asked=options.channels is not None)
     cut = Predictor.of_model(model).note(
         image.pixels.shape[2:], channels=image.pixels.shape[1], max_memory_bytes=options.max_memory_bytes
     )
@@ -101,6 +107,47 @@ def segment_file(
     record = _record(model, task, image, planes, outputs=outputs, seconds=seconds)
     write_record(out, record)
     return record
+
+
+def _with_channels(image: Image, header: ModelHeader, *, asked: bool) -> Image:
+    """The image with the channels that the model is given, and a note on what was chosen among what.
+
+    Raises:
+        InputError: The file's names do not settle it, or not as many were asked for as the model reads.
+    """
+    names, count = image.channel_names, image.pixels.shape[1]
+    if asked:
+        if count not in (1, header.in_channels):
+            reads = "one channel" if header.in_channels == 1 else f"one channel or {header.in_channels}"
+            raise InputError(
+                f"{image.source}: {count} channels asked for ({', '.join(names)}), the model reads {reads}; "
+                f"choose one, for example --channels {names[0]!r}"
+            )
+        return image
+    try:
+        choice = choose_channels(
+            names,
+            color=image.color,
+            in_channels=header.in_channels,
+            trained_on=header.channels,
+            about_nuclei=_is_about_nuclei(header),
+        )
+    except InputError as error:
+        raise InputError(f"{image.source}: {error}") from error
+    if choice.places == tuple(range(count)) and not choice.note:
+        return image
+    return replace(
+        image,
+        pixels=np.ascontiguousarray(image.pixels[:, list(choice.places)]),
+        channel_names=tuple(names[place] for place in choice.places),
+        notes=(*image.notes, choice.note) if choice.note else image.notes,
+    )
+
+
+def _is_about_nuclei(header: ModelHeader) -> bool:
+    """Whether a channel of nuclei suits a model: unless its classes name something else and no nuclei."""
+    classes = " ".join(header.classes).casefold()
+    return "nucle" in classes or not _OTHER_THAN_NUCLEI.search(classes)
 
 
 def engine_facts(model: Model) -> EngineFacts:

@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from ...io import folder_lock, model_hash, read_header, write_text
 from ...types import ModelHeader
 from ..predict import Model, find_model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, segment_file
-from .names import Failure, assign_names, find_inputs, own_name
+from .names import Failure, Input, assign_names, find_inputs, own_name
 from .record import (
     STATE_FOLDER,
     Parameters,
@@ -24,6 +24,7 @@ from .record import (
     claim,
     clear_leftovers,
     forget,
+    given_path,
     identify,
     is_whole,
     open_state,
@@ -43,16 +44,19 @@ class Outcome:
     Attributes:
         path: The input as given.
         name: What the names of its results begin with.
-        state: "done" now, "skipped" because it was complete, or "failed".
-        record: Of the results; None when failed.
-        reason: Why it failed, in one line.
+        state: "done" now, "skipped" because it was complete, "failed", or "left out" because its content is done
+            under another name.
+        record: Of the results; None when failed or left out.
+        reason: Why it failed or was left out, in one line.
+        where: What tells its position from others of the file; empty for the only one.
     """
 
     path: Path
     name: str
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "skipped", "failed", "left out"]
     record: Record | None = None
     reason: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class JobSummary:
     run: Run
     problem: str = ""
 
-    def of(self, state: Literal["done", "skipped", "failed"]) -> list[Outcome]:
+    def of(self, state: Literal["done", "skipped", "failed", "left out"]) -> list[Outcome]:
         """Outcomes of one kind."""
         return [outcome for outcome in self.outcomes if outcome.state == state]
 
@@ -149,7 +153,7 @@ def segment_files(
     options, watcher, out = options or SegmentOptions(), watcher or Watcher(), Path(out)
     model_path = find_model(model)
     header, digest = read_header(model_path), model_hash(model_path)
-    paths, missing = find_inputs(inputs, out=out, say=watcher.say)
+    found, missing = find_inputs(inputs, out=out, say=watcher.say)
     if not overwrite:
         _check_ours(out)
     with folder_lock(open_state(out) / "lock"):
@@ -165,8 +169,8 @@ def segment_files(
             records=read_records(out),
             run=Run(threads=options.choice.threads, max_memory_bytes=options.max_memory_bytes),
         )
-        _check_parameters(job, {str(path.resolve()) for path in paths})
-        return _run(job, assign_names(paths, job.records), missing, score=score)
+        _check_parameters(job, {given_path(one.path) for one in found})
+        return _run(job, assign_names(found, job.records, out=out), missing, score=score)
 
 
 def _check_ours(out: Path) -> None:
@@ -234,22 +238,25 @@ def _said(value: object) -> str:
 
 def _run(
     job: _Job,
-    names: Mapping[Path, str],
+    names: Mapping[Input, str],
     missing: Sequence[Failure],
     *,
     score: Callable[[], tuple[tuple[str, str], ...]] | None,
 ) -> JobSummary:
     """Do what is not done, then write tables and report of everything."""
     job.watcher.begin(len(names) + len(missing))
-    for path, name in names.items():
-        if name != own_name(path):
-            job.watcher.say(f"{path}: its results are named {name}_…, as {own_name(path)} is taken by another input")
+    for one, name in names.items():
+        own = own_name(one)
+        if name != own:
+            why = "is too long for the file system" if "~" in name and "~" not in own else "is taken by another input"
+            job.watcher.say(f"{one}: its results are named {name}_…, as {own} {why}")
     started = time.perf_counter()
     try:
         for failure in missing:
-            _end(job, Outcome(failure.path, failure.name, "failed", reason=failure.reason))
-        for path, name in names.items():
-            _end(job, _do(job, path, name))
+            state: Literal["failed", "left out"] = "left out" if failure.left_out else "failed"
+            _end(job, Outcome(failure.path, failure.name, state, reason=failure.reason))
+        for one, name in names.items():
+            _end(job, replace(_do(job, one, name), where=one.where))
         if score is not None:
             job.run.scores = score()
     except KeyboardInterrupt:
@@ -272,22 +279,24 @@ def _end(job: _Job, outcome: Outcome) -> None:
 def _summarize(job: _Job) -> None:
     """Tables and report of this job's inputs, then of the others that are complete in the folder."""
     rows: list[Record | Failure] = [
-        outcome.record or Failure(outcome.path, outcome.name, outcome.reason) for outcome in job.outcomes
+        outcome.record or Failure(outcome.path, outcome.name, outcome.reason, left_out=outcome.state == "left out")
+        for outcome in job.outcomes
     ]
     here = {row.name for row in rows}
     others = [record for name, record in sorted(job.records.items()) if name not in here and is_whole(job.out, record)]
     write_summaries(job.out, [*rows, *others], run=job.run, header=job.header, parameters=job.parameters)
 
 
-def _do(job: _Job, path: Path, name: str) -> Outcome:
+def _do(job: _Job, one: Input, name: str) -> Outcome:
     """Segment one input unless it is complete; whatever is wrong with it is its outcome."""
+    path = one.path
     try:
-        source = identify(path)
-    except InputError as error:
-        return Outcome(path, name, "failed", reason=str(error))
+        source = identify(path, one.number)
+    except (InputError, OSError) as error:
+        return Outcome(path, name, "failed", reason=_reason(path, error))
     before = job.records.get(name)
     if before is not None and before.source.sha256 != source.sha256:
-        job.watcher.say(f"{path}: has changed since it was segmented; it is done again")
+        job.watcher.say(f"{one}: has changed since it was segmented; it is done again")
     elif before is not None and not job.overwrite and is_whole(job.out, before):
         return Outcome(path, name, "skipped", before)
     model = _ready_model(job)
@@ -295,8 +304,8 @@ def _do(job: _Job, path: Path, name: str) -> Outcome:
     try:
         job.watcher.progress(path, 0.0)
         claim(job.out, name, overwrite=job.overwrite)
-    except InputError as error:
-        return Outcome(path, name, "failed", reason=str(error))
+    except (InputError, OSError) as error:
+        return Outcome(path, name, "failed", reason=_reason(path, error))
     try:
         forget(job.out, name)
         job.records.pop(name, None)
@@ -336,8 +345,8 @@ def _clean_up(job: _Job, task: FileTask, error: Exception) -> str:
         forget(job.out, task.name)
     except InputError as second:
         _log.warning("%s", second)
-    if isinstance(error, InputError):
-        return str(error)
+    if isinstance(error, InputError | OSError):
+        return _reason(task.path, error)
     if isinstance(error, MemoryError):
         return f"{task.path}: memory ran out; give less with --max-memory, or cut the image"
     log = job.out / STATE_FOLDER / f"{task.name}.traceback.txt"
@@ -347,3 +356,10 @@ def _clean_up(job: _Job, task: FileTask, error: Exception) -> str:
         _log.warning("%s", second)
     what = " ".join(f"{type(error).__name__}: {error}".splitlines())[:200]
     return f"{task.path}: a fault of CellProof ({what}); please report it with {log}"
+
+
+def _reason(path: Path, error: InputError | OSError) -> str:
+    """Why an input failed, in one line that names it."""
+    if isinstance(error, InputError):
+        return str(error)
+    return f"{path}: {error.strerror or error}; check the name, its permissions and the disk"
