@@ -71,8 +71,8 @@ def choose_channels(
         )
     if in_channels not in (1, _COLORS):
         raise InputError(
-            f"the image has {count} channels ({_listed(names)}), the model reads {in_channels}; choose with --channels, "
-            f"for example {_example(names, in_channels)}"
+            f"the image has {count} channels ({_listed(names)}), the model reads {in_channels}; choose with "
+            f"--channels, for example {_example(names, in_channels)}"
         )
     fitting = nuclear_channels(names) if about_nuclei else ()
     if fitting:
