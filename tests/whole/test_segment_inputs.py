@@ -26,7 +26,7 @@ def segmented(tmp_path, model_file):
     """Runs on a folder; returns the summary, the rows of images.csv by name, and what was said."""
 
     def run(*inputs, out="out", **options):
-        from cellproof.workflows.segment import Watcher
+        from cellproof.workflows.segment import JobWatcher
 
         said: list[str] = []
         summary = segment_files(
@@ -34,7 +34,7 @@ def segmented(tmp_path, model_file):
             tmp_path / out,
             model=model_file,
             options=SegmentOptions(**options),
-            watcher=Watcher(say=said.append),
+            watcher=JobWatcher(say=said.append),
         )
         with (tmp_path / out / "images.csv").open(newline="", encoding="utf-8") as file:
             return summary, {row["image"]: row for row in csv.DictReader(file)}, said
@@ -107,15 +107,15 @@ def test_names_that_the_file_system_cannot_hold_with_our_endings_are_cut_and_tha
 def test_an_error_of_the_system_on_one_input_fails_that_input_in_one_line(segmented, tmp_path, monkeypatch):
     for name in ("a", "b"):
         tifffile.imwrite(tmp_path / f"{name}.tif", _discs(1))
-    from cellproof.workflows.segment import folder
+    from cellproof.workflows.segment import job
 
     def broken(task, *arguments, **options):
         if task.name == "a":
             raise OSError(5, "Input/output error")
         return real(task, *arguments, **options)
 
-    real = folder.segment_file
-    monkeypatch.setattr(folder, "segment_file", broken)
+    real = job.segment_file
+    monkeypatch.setattr(job, "segment_file", broken)
     summary, rows, _ = segmented(tmp_path / "a.tif", tmp_path / "b.tif")
     assert [outcome.state for outcome in summary.outcomes] == ["failed", "done"]
     assert "Input/output error; check" in rows["a"]["why"]

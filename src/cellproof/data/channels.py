@@ -67,25 +67,28 @@ def choose_channels(
     if color:
         raise InputError(
             f"the image is a color image ({_listed(names)}), the model reads {in_channels} channel"
-            f"{'' if in_channels == 1 else 's'}; choose with --channels, for example {_example(names, in_channels)}"
+            f"{'' if in_channels == 1 else 's'}; choose some, for example {_example(names, in_channels)}",
+            argument="channels",
         )
     if in_channels not in (1, _COLORS):
         raise InputError(
-            f"the image has {count} channels ({_listed(names)}), the model reads {in_channels}; choose with "
-            f"--channels, for example {_example(names, in_channels)}"
+            f"the image has {count} channels ({_listed(names)}), the model reads {in_channels}; choose some, for "
+            f"example {_example(names, in_channels)}",
+            argument="channels",
         )
     fitting = nuclear_channels(names) if about_nuclei else ()
     if fitting:
         others = _listed(names, without=fitting[0])
         return Choice(
             fitting[:1],
-            f"channel {fitting[0]} ({names[fitting[0]]}) is read, as its name says nucleus; the others are {others} "
-            "(choose with --channels)",
+            f"channel {fitting[0]} ({names[fitting[0]]}) is read, as its name says nucleus; {others} are left out "
+            "and can be chosen instead",
         )
     why = "none of whose names says nucleus" if about_nuclei else "and no name says what this model segments"
     raise InputError(
-        f"the image has {count} channels ({_listed(names)}), {why}; the model reads one: choose it with --channels, "
-        f"for example --channels {_first(names)}"
+        f"the image has {count} channels ({_listed(names)}), {why}; the model reads one: choose it, "
+        f"for example {_first(names)}",
+        argument="channels",
     )
 
 
@@ -117,7 +120,8 @@ def _as_trained(names: Sequence[str], trained_on: Sequence[str], in_channels: in
         return Choice(tuple(range(len(names))), note)
     raise InputError(
         f"the image has {len(names)} channels ({_listed(names)}), the model reads {in_channels} "
-        f"({', '.join(trained_on)}); choose with --channels, for example {_example(names, in_channels)}"
+        f"({', '.join(trained_on)}); choose some, for example {_example(names, in_channels)}",
+        argument="channels",
     )
 
 
@@ -127,11 +131,11 @@ def _listed(names: Sequence[str], *, without: int = -1) -> str:
 
 def _first(names: Sequence[str]) -> str:
     has_name = not names[0].startswith("channel ") and "," not in names[0]
-    return "0" + (f" or --channels {names[0]!r}" if has_name else "")
+    return "channels=0" + (f" or channels={names[0]!r}" if has_name else "")
 
 
 def _example(names: Sequence[str], in_channels: int) -> str:
     """An option that works: as many channels as the model reads, or one, which is repeated."""
     if len(names) < in_channels or in_channels == _COLORS:
-        return "--channels 0"
-    return f"--channels {','.join(map(str, range(in_channels)))}"
+        return "channels=0"
+    return f"channels={','.join(map(str, range(in_channels)))}"

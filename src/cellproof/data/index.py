@@ -14,6 +14,9 @@ from .pairing import IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, is_mask_name, list_nam
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
 """Files of other kinds beside the pictures (tables, notes, thumbnails' databases) are passed over."""
 
+LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ and val/, or pairs a.tif and a_masks.tif"
+"""Where image and mask are looked for, for messages."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -73,9 +76,7 @@ def scan(folder: Path, description: Description) -> Index:
             attributes table lacks a file, a column or a row that is needed.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"{folder} is not a folder; wanted one with images/ and masks/, or with train/images/ and train/masks/"
-        )
+        raise InputError(f"{folder} is not a folder; expected {LAYOUTS}")
     table = _read_attributes(folder, description)
     parts = _parts(folder)
     splits = {part: SPLITS.get(part.casefold(), part) for part, _ in parts}
@@ -90,11 +91,14 @@ def scan(folder: Path, description: Description) -> Index:
             group = _group(name, row, description)
             records.append(Record(name, split, image, mask, group, row, part))
     if not records:
-        raise InputError(
-            f"{folder} holds no images; wanted images/ and masks/ with files of the same stem, the same in "
-            "train/ and val/, or NAME.tif beside NAME_masks.tif"
-        )
+        raise InputError(f"{folder} holds {_without_masks(folder)}; expected {LAYOUTS}")
     return Index(sorted(records, key=lambda record: (record.split, record.folder, record.name)), tuple(notes))
+
+
+def _without_masks(folder: Path) -> str:
+    """What a folder without pairs holds, in words."""
+    images = len(_pictures(folder))
+    return f"{images} image{'' if images == 1 else 's'} but no masks" if images else "no images"
 
 
 def _parts(folder: Path) -> list[tuple[str, dict[str, tuple[Path, Path]]]]:

@@ -36,7 +36,8 @@ def find_channel(asked: int | str, names: Sequence[str]) -> int:
     problem = "is the name of several" if fitting else "is none of them"
     raise InputError(
         f"channel {asked} asked for, which {problem}; the image has {len(names)} ({list_channels(names)}), counted "
-        f"from 0: choose among 0 to {len(names) - 1}"
+        f"from 0: choose among 0 to {len(names) - 1}",
+        argument="channels",
     )
 
 

@@ -288,7 +288,7 @@ def _places(path: Path, channels: Sequence[int | str], names: tuple[str, ...]) -
     try:
         return [find_channel(channel, names) for channel in channels] or [find_channel(len(names), names)]
     except InputError as error:
-        raise refusal(path, str(error)) from error
+        raise error.within(path) from error
 
 
 def _all_channels_equal(pixels: np.ndarray) -> bool:

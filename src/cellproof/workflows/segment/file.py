@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from ...checks import InputError
-from ...data.channels import choose_channels
 from ...io import read_image
 from ...types import Image, ModelHeader
 from ..predict import EngineChoice, Model, Predictor, Timings
+from .channels import with_model_channels
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
 from .write import Plane, join_quality, most_doubtful, write_results
-
-_OTHER_THAN_NUCLEI = re.compile("membrane|cytoplasm|cell|neurite|axon|dendrite|gland|mitochond|vesicle|actin|fib")
-"""What a model may segment that is not seen in a channel of nuclei."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +26,20 @@ class SegmentOptions:
 
     Attributes:
         choice: What the machine should do.
-        tta: Whether to average over flips and quarter turns, at eight times the cost; None for small pictures only.
+        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
         channels: Channels to read, by number counted from 0 or by name; None where their names shall decide.
         axes: One letter for each stored axis, in place of what the files say.
+        diameter_px: Usual diameter of the objects, "auto" to measure it; None for the model's own scale.
+        min_area_px: Smaller objects or connected pieces are left out; 0 for none.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
-    tta: bool | None = None
+    tta: bool = False
     channels: tuple[int | str, ...] | None = None
     axes: str | None = None
+    diameter_px: float | Literal["auto"] | None = None
+    min_area_px: int = 0
     max_memory_bytes: int | None = None
 
 
@@ -59,38 +60,68 @@ class FileTask:
     parameters: Parameters
 
 
+def check_options(options: SegmentOptions, header: ModelHeader) -> None:
+    """Refuse before anything is written what no input can have with this model.
+
+    Raises:
+        UsageError: A diameter for a model that knows no size of objects, or one out of range.
+    """
+    if options.diameter_px is not None:
+        Predictor.scale_for(options.diameter_px, header)
+
+
+def read_input(task: FileTask, options: SegmentOptions, header: ModelHeader, say: Callable[[str], None]) -> Image:
+    """Read an input with the channels that the model is given.
+
+    Args:
+        task: The input.
+        options: How.
+        header: Of the model.
+        say: Called with each guess that was made.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    image = read_image(task.path, channels=options.channels, axes=options.axes, position=task.source.position)
+    image = with_model_channels(image, header, asked=options.channels is not None)
+    for note in image.notes:
+        say(f"{task.path}: {note}")
+    return image
+
+
 def segment_file(
     task: FileTask,
+    image: Image,
     model: Model,
     out: Path,
     *,
     options: SegmentOptions,
+    read_s: float,
     say: Callable[[str], None],
     progress: Callable[[Path, float], None],
 ) -> Record:
-    """Read, segment and write one input; its record comes last.
+    """Segment and write one input; its record comes last.
 
     Args:
         task: The input.
+        image: What was read of it.
         model: From `load_model`.
-        out: Folder of results, prepared by `results.open_state`.
+        out: Folder of results, prepared by `open_state`.
         options: How.
-        say: Told what was guessed while reading.
-        progress: Told the share that is done.
+        read_s: Seconds that reading took.
+        say: Called with what a person must know of how the image is cut.
+        progress: Called with the fraction that is done.
 
     Raises:
         InputError: The input cannot be used or its results cannot be written.
     """
     started = time.perf_counter()
-    image = read_image(task.path, channels=options.channels, axes=options.axes, position=task.source.position)
-    image = _with_channels(image, model.header, asked=options.channels is not None)
     cut = Predictor.of_model(model).note(
         image.pixels.shape[2:], channels=image.pixels.shape[1], max_memory_bytes=options.max_memory_bytes
     )
-    image = replace(image, notes=(*image.notes, cut)) if cut else image
-    for note in image.notes:
-        say(f"{task.path}: {note}")
-    read = time.perf_counter()
+    if cut:
+        image = replace(image, notes=(*image.notes, cut))
+        say(f"{task.path}: {cut}")
     timings = Timings()
     planes = _segment_planes(
         model, image, options=options, timings=timings, progress=lambda share: progress(task.path, share)
@@ -98,56 +129,15 @@ def segment_file(
     segmented = time.perf_counter()
     outputs = write_results(out, task.name, image=image, planes=planes, header=model.header)
     seconds = Seconds(
-        read=read - started,
+        read=read_s,
         network=timings.network_s,
         instances=timings.instances_s,
-        measure=segmented - read - timings.network_s - timings.instances_s,
+        measure=segmented - started - timings.network_s - timings.instances_s,
         write=time.perf_counter() - segmented,
     )
     record = _record(model, task, image, planes, outputs=outputs, seconds=seconds)
     write_record(out, record)
     return record
-
-
-def _with_channels(image: Image, header: ModelHeader, *, asked: bool) -> Image:
-    """The image with the channels that the model is given, and a note on what was chosen among what.
-
-    Raises:
-        InputError: The file's names do not settle it, or not as many were asked for as the model reads.
-    """
-    names, count = image.channel_names, image.pixels.shape[1]
-    if asked:
-        if count not in (1, header.in_channels):
-            reads = "one channel" if header.in_channels == 1 else f"one channel or {header.in_channels}"
-            raise InputError(
-                f"{image.source}: {count} channels asked for ({', '.join(names)}), the model reads {reads}; "
-                f"choose one, for example --channels {names[0]!r}"
-            )
-        return image
-    try:
-        choice = choose_channels(
-            names,
-            color=image.color,
-            in_channels=header.in_channels,
-            trained_on=header.channels,
-            about_nuclei=_is_about_nuclei(header),
-        )
-    except InputError as error:
-        raise InputError(f"{image.source}: {error}") from error
-    if choice.places == tuple(range(count)) and not choice.note:
-        return image
-    return replace(
-        image,
-        pixels=np.ascontiguousarray(image.pixels[:, list(choice.places)]),
-        channel_names=tuple(names[place] for place in choice.places),
-        notes=(*image.notes, choice.note) if choice.note else image.notes,
-    )
-
-
-def _is_about_nuclei(header: ModelHeader) -> bool:
-    """Whether a channel of nuclei suits a model: unless its classes name something else and no nuclei."""
-    classes = " ".join(header.classes).casefold()
-    return "nucle" in classes or not _OTHER_THAN_NUCLEI.search(classes)
 
 
 def engine_facts(model: Model) -> EngineFacts:
@@ -170,6 +160,8 @@ def _segment_planes(
                 model,
                 pixels,
                 tta=options.tta,
+                diameter_px=options.diameter_px,
+                min_area_px=options.min_area_px,
                 pixel_size_um=image.spacing.pixel_side_um,
                 max_memory_bytes=options.max_memory_bytes,
                 timings=timings,
@@ -177,8 +169,10 @@ def _segment_planes(
             )
         except InputError as error:
             where = f"{image.source}, plane {number}" if image.plane_axes else image.source
-            raise InputError(f"{where}: {error}") from error
-        planes.append(Plane(result.labels, result.classes, result.difficulty, result.objects, result.quality))
+            raise error.within(where) from error
+        planes.append(
+            Plane(result.labels, result.classes, result.difficulty, result.objects, result.quality, result.scale)
+        )
     return planes
 
 
@@ -214,4 +208,5 @@ def _record(
         pixel_size_um=image.pixel_size_um,
         notes=notes,
         seconds=seconds,
+        scale=min(plane.scale for plane in planes),
     )

@@ -71,7 +71,8 @@ def find_inputs(
 
     Args:
         inputs: Files, folders and patterns.
-        out: Folder of results; results that lie among the inputs, as with ``--out .``, are left out.
+        out: Folder of results; results that lie among the inputs, as when both are one folder, are left out. So are
+            those of other segmentations, unless each is given by its own path.
         say: Told what is left out.
 
     Raises:
@@ -81,7 +82,8 @@ def find_inputs(
     missing: list[Failure] = []
     for given in inputs:
         try:
-            for path in find_images([given]):
+            paths = find_images([given])
+            for path in paths if paths == [Path(given)] else _without_results(paths, given, say):
                 first = found.setdefault(_target(path), path)
                 if given_path(first) != given_path(path):
                     reason = f"{path}: is the same file as {first}, which is segmented; left out"
@@ -90,7 +92,7 @@ def find_inputs(
             missing.append(Failure(Path(given), Path(given).stem, str(error)))
     if not found and not missing:
         raise UsageError("no input; give files, folders or patterns")
-    expansion = _Expansion(_without_results(list(found.values()), out=out, say=say))
+    expansion = _Expansion(_without_own(list(found.values()), out=out, say=say))
     for path in expansion.paths:
         expansion.add(path)
     return expansion.inputs, missing + expansion.missing
@@ -239,7 +241,31 @@ def _target(path: Path) -> Path:
         return path.absolute()
 
 
-def _without_results(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
+def _without_results(paths: list[Path], given: str | Path, say: Callable[[str], None]) -> list[Path]:
+    """Files of a folder or pattern, without the results of an earlier segmentation.
+
+    Raises:
+        InputError: Nothing else is there.
+    """
+    kept = [path for path in paths if not _is_result(path)]
+    results = len(paths) - len(kept)
+    if results and not kept:
+        raise InputError(f"{given}: holds only results of a segmentation; give the folder of the images themselves")
+    if results:
+        say(f"{given}: {results} files left out, as they are results of a segmentation")
+    return kept
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is named like a result and lies beside the others of its image."""
+    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+    if ending is None:
+        return False
+    start = path.name.removesuffix(ending)
+    return all((path.parent / f"{start}{other}").exists() for other in ENDINGS)
+
+
+def _without_own(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
     names = {own_name(Input(path)) for path in paths}
     kept = []
     for path in paths:
