@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cellproof.workflows.reproduce.membranes import NOTHING_CLOSED, Predicted, Repaired, Roles, choose
 
 from cellproof.recipe.study import PaperSet, RepairConfig
 from cellproof.workflows.reproduce import run
-from cellproof.workflows.reproduce.membranes import NOTHING_CLOSED, Predicted, Repaired, Roles, choose
 
 ROLES = Roles(connected=1, rest=0, compact=None, classes=("cell", "membrane"), tolerance_px=2.0)
 GAP = (slice(29, 32), slice(56, 64))
