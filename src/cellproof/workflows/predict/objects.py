@@ -13,7 +13,8 @@ from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
-from ...types import ModelHeader
+from ...types import InstanceOptions, ModelHeader
+from .evidence import Evidence, gather
 from .load import Model
 from .predictor import SCALES, Predictor
 
@@ -55,6 +56,15 @@ class Labeled:
     maps: Maps
     labels: np.ndarray
     classes: np.ndarray
+
+    def evidence(self, image: np.ndarray, options: InstanceOptions) -> Evidence:
+        """For and against the objects.
+
+        Args:
+            image: (C, H, W) normalized.
+            options: How the objects were made.
+        """
+        return gather(self.maps, self.labels, image, options=options, scale=self.scale)
 
 
 def predict_objects(

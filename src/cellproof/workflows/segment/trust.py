@@ -11,7 +11,6 @@ from ...difficulty.quality import assess
 from ...difficulty.verdict import judge
 from ...types import ModelHeader, Quality
 from ..predict import Labeled
-from ..predict.evidence import gather
 
 OLD_KIND = "judged by pixels alone, as the model holds no trust record"
 """Said of verdicts of instance models from before there were such records, or of too small a validation."""
@@ -35,7 +34,7 @@ def judge_plane(
     """
     probabilities, labels = view.maps.probabilities, view.labels
     if header.trust is not None:
-        found = gather(view.maps, labels, image, options=header.instance, scale=view.scale)
+        found = view.evidence(image, header.instance)
         return judge(
             header.trust,
             objects=found.objects,

@@ -17,7 +17,7 @@ from ...instances.decode import decode
 from ...metrics import objects
 from ...metrics.protocols import foreground_confusion
 from ...types import IGNORE, ImageKind, InstanceOptions, Sample, TrustRecord
-from ..predict.evidence import gather
+from ..predict import Labeled
 
 COPIES = ("blur", "noise", "saturation")
 """Degraded copies of each held-out sample."""
@@ -91,7 +91,7 @@ def judge_sample(
     assert sample.instances is not None
     ignored = sample.class_map == IGNORE
     labels = decode(maps.probabilities, maps.fields, options=options)
-    found = gather(maps, labels, image, options=options, scale=1.0)
+    found = Labeled(1.0, maps, labels, np.minimum(labels, 1).astype(np.uint8)).evidence(image, options)
     counts = objects.count_matches(objects.overlap(labels, sample.instances, ignored=ignored), 0.5)
     confusion = foreground_confusion(labels, sample.instances, ignored=ignored).counts
     total = 2 * confusion[1, 1] + confusion[0, 1] + confusion[1, 0]
