@@ -78,7 +78,7 @@ def image_statistics(
     gray = image.mean(axis=0, dtype=np.float32)
     inside = labels > 0
     return {
-        **_texture(gray),
+        **_texture(gray, scale),
         **_intensities(gray),
         **_colors(image, inside),
         **_objects(gray, labels, inside, solidity, scale),
@@ -153,12 +153,12 @@ def foreignness(statistics: Mapping[str, float], kinds: Sequence[ImageKind]) -> 
     return min(found, key=lambda one: one.ratio)
 
 
-def _texture(gray: np.ndarray) -> dict[str, float]:
-    """Log contrast between successive blurs."""
+def _texture(gray: np.ndarray, scale: float) -> dict[str, float]:
+    """Log contrast between successive blurs, their widths told on the network's grid."""
     found, before = {}, gray
-    for scale in TEXTURE_SCALES_PX:
-        after = ndimage.gaussian_filter(gray, scale, truncate=2.0)
-        found[f"contrast_at_{scale}_px"] = math.log(float((before - after).std()) + 1e-3)
+    for width in TEXTURE_SCALES_PX:
+        after = ndimage.gaussian_filter(gray, width / max(scale, 0.05), truncate=2.0)
+        found[f"contrast_at_{width}_px"] = math.log(float((before - after).std()) + 1e-3)
         before = after
     return found
 
