@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,8 @@ from ...checks import InputError
 from ...data.description import FILE_NAME, Description, describe, read_description
 from ...data.index import MASK_ENDING, index
 from ...io.images import IMAGE_SUFFIXES, read_labels
-from ...metrics.protocols import PROTOCOLS
+from .protocol import ClassNames, Protocol
+from .protocols import load
 
 _log = logging.getLogger(__name__)
 
@@ -28,57 +31,59 @@ class Task:
     """What is compared, and how.
 
     Attributes:
-        protocol: One of `PROTOCOLS`.
-        description: Of the references.
+        protocol: The protocol.
+        options: Options of the protocol, of its own type.
+        description: What the references hold.
         root: Folder of the data set's description; None when it was found out from the masks.
     """
 
-    protocol: str
+    protocol: Protocol
+    options: Any
     description: Description
     root: Path | None
 
     @property
     def has_objects(self) -> bool:
         """Whether the masks hold object ids."""
-        return self.description.masks == "instances"
+        return self.names.has_objects
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of the ``pixel`` protocol, in which all objects are one foreground."""
-        if not self.has_objects:
-            return self.description.classes
-        return ("background", self.description.classes[0] if len(self.description.classes) == 1 else "foreground")
+    def names(self) -> ClassNames:
+        """What the values of the masks mean."""
+        return ClassNames.of(self.description)
 
 
-def read_task(reference: Path, protocol: str | None) -> Task:
+def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any]) -> Task:
     """What a reference holds, and the protocol that fits it where none is given.
 
     Raises:
-        InputError: No such reference or protocol, or a protocol that the masks do not fit.
+        UsageError: An unknown protocol or option.
+        InputError: No such reference, or masks that the protocol does not fit.
     """
-    if protocol not in (None, *PROTOCOLS):
-        raise InputError(f"protocol is {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    chosen = None if protocol is None else load(protocol)
+    if chosen is not None and chosen.needs_source:
+        raise InputError(f"protocol {chosen.name} scores probabilities, which files do not hold; it is for reproduce")
     if not reference.exists():
         raise InputError(f"{reference} does not exist; wanted a folder of masks, a data set's split, or one mask")
+    description, root = _find_description(reference)
+    if description is None and chosen is not None and chosen.masks == ("instances",):
+        description = Description(reference.name, "instances")
+    if description is None:
+        description, notes = describe(str(reference), _sample_masks(reference))
+        for note in notes:
+            _log.warning(note)
+    chosen = chosen or load("stardist" if description.masks == "instances" else "pixel")
+    chosen.check_fits(description, where=str(root / FILE_NAME if root else reference))
+    return Task(chosen, chosen.options(options), description, root)
+
+
+def _find_description(reference: Path) -> tuple[Description | None, Path | None]:
+    """The nearest ``dataset.toml`` at or above the reference, and its folder."""
     for folder in (reference, *list(reference.parents)[:3]):
         description = read_description(folder)
-        if description is None:
-            continue
-        if protocol == "stardist" and description.masks == "semantic":
-            raise InputError(
-                f"{folder / FILE_NAME} says that the masks are class maps, and stardist compares objects; use pixel"
-            )
-        return Task(protocol or _usual_protocol(description), description, folder)
-    if protocol == "stardist":
-        return Task(protocol, Description(reference.name, "instances"), None)
-    description, notes = describe(str(reference), _sample_masks(reference))
-    for note in notes:
-        _log.warning(note)
-    return Task(protocol or _usual_protocol(description), description, None)
-
-
-def _usual_protocol(description: Description) -> str:
-    return "stardist" if description.masks == "instances" else "pixel"
+        if description is not None:
+            return description, folder
+    return None, None
 
 
 def _sample_masks(reference: Path) -> list[np.ndarray]:
@@ -122,12 +127,12 @@ def only_named(references: dict[str, Path], prediction: Path) -> dict[str, Path]
     Raises:
         InputError: There is none.
     """
-    names = [name for name in (_name(prediction), _base_name(prediction)) if name in references]
-    if not names:
+    named = [name for name in (_name(prediction), _base_name(prediction)) if name in references]
+    if not named:
         raise InputError(
             f"no reference is named like {prediction.name}; there are {', '.join(list(references)[:3])}, …"
         )
-    return {names[0]: references[names[0]]}
+    return {named[0]: references[named[0]]}
 
 
 def find_predictions(predictions: Path, references: dict[str, Path], *, task: Task) -> dict[str, Path]:
