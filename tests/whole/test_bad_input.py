@@ -430,7 +430,10 @@ def test_a_missing_model_is_said_with_the_names_of_those_there_are(pictures, tmp
     ("words", "message"),
     [
         (["--channels", "0,"], "--channels '0,'; expected numbers counted from 0, or names"),
-        (["--max-memory", "lots"], "max_memory is 'lots'; expected a number and a unit, for example 4GB (--max-memory)"),
+        (
+            ["--max-memory", "lots"],
+            "max_memory is 'lots'; expected a number and a unit, for example 4GB (--max-memory)",
+        ),
         (["--engine", "tensorflow"], "'tensorflow' is not one of"),
         (["--color", "blue"], "No such option: --color"),
         (["--threads", "0"], "--threads"),

@@ -172,7 +172,11 @@ def test_a_run_is_not_overwritten_and_a_damaged_one_is_not_resumed(annotated, tr
     out = Path(shutil.copytree(trained, tmp_path / "run"))
     command = annotated.command(out)
     model = (out / "model.safetensors").read_bytes()
-    _assert_refused(cellproof(*command), "holds a training run already; resume it, or give another folder \(--resume, --out\)", code=2)
+    _assert_refused(
+        cellproof(*command),
+        r"holds a training run already; resume it, or give another folder \(--resume, --out\)",
+        code=2,
+    )
     assert (out / "model.safetensors").read_bytes() == model
     resume = [*command[:4], "--resume", *command[6:]]
     checkpoint = out / "checkpoint-1.safetensors"

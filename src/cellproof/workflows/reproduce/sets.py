@@ -166,5 +166,6 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
         except OSError as error:
             raise InputError(
-                f"{target}: cannot be written ({error.strerror}); free space, or give another --out"
+                f"{target}: cannot be written ({error.strerror}); free space, or give another folder",
+                argument="out",
             ) from error

@@ -82,7 +82,8 @@ def fit_steps(recipe: Recipe, *, step_s: float, seconds: float) -> tuple[Recipe,
 
 def average_decay(steps: int) -> float:
     """Decay of the moving average of the weights: its memory is a fraction of the run, for runs of any length."""
-    return 0.9 if steps < 100 else 0.98 if steps < 500 else 0.995 if steps < 2000 else 0.998
+    longest = 0.995 if steps < 2000 else 0.998
+    return max(0.5, min(longest, 1 - 5 / steps))
 
 
 def pace(step: int, seconds: float, *, planned: int, limit_s: float) -> str:
