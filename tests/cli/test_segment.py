@@ -12,9 +12,10 @@ import torch
 from cellproof.checks import UsageError
 from cellproof.cli import main
 from cellproof.cli._options import parse_channels, parse_diameter
+from cellproof.data.targets import heads_of
 from cellproof.io import read_labels, write_model
 from cellproof.models import load
-from cellproof.types import Heads, InstanceOptions, ModelHeader
+from cellproof.types import InstanceOptions, ModelHeader
 from cellproof.workflows.segment import memory_bytes as parse_memory
 
 ENGINE = ("--engine", "torch", "--precision", "f32")
@@ -23,7 +24,7 @@ ENGINE = ("--engine", "torch", "--precision", "f32")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A small U-Net with random weights that finds something in nearly every picture."""
-    heads = Heads(classes=2, boundary=True, distance=True, flows=True)
+    heads = heads_of(2, ["boundary", "distance", "flows"])
     options = {"width": 4, "depth": 2}
     torch.manual_seed(3)
     module = load("unet", in_channels=1, out_channels=heads.channels, **options)

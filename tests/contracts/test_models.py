@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from cellproof import models
+from cellproof.models._any_size import AnySize
 
 PARAMETERS = {
     "attention_unet": 34_877_486,
@@ -69,6 +70,32 @@ def test_logits_are_finite_and_have_the_height_and_width_of_the_image(network, s
 
 
 @torch.no_grad()
+def test_outputs_in_training_all_have_the_shape_of_the_logits(network):
+    outputs = network.train()(torch.randn(2, 2, 33, 50))
+    every = outputs if isinstance(outputs, tuple) else (outputs,)
+    assert {output.shape for output in every} == {(2, 3, 33, 50)}
+    assert isinstance(network.eval()(torch.randn(1, 2, 33, 50)), torch.Tensor)
+
+
+class WithAuxiliary(AnySize):
+    """A network of stride 4 whose auxiliary logits are its image."""
+
+    def __init__(self) -> None:
+        super().__init__(1, stride=4, receptive_field_px=0)
+
+    def forward_aligned(self, image):
+        return (image, 2 * image) if self.training else image
+
+
+def test_auxiliary_logits_are_cropped_like_the_logits():
+    image = torch.randn(1, 1, 5, 7)
+    logits, auxiliary = WithAuxiliary().train()(image)
+    assert torch.equal(logits, image)
+    assert torch.equal(auxiliary, 2 * image)
+    assert torch.equal(WithAuxiliary().eval()(image), image)
+
+
+@torch.no_grad()
 def test_padding_does_not_move_the_picture(network):
     # Away from the lower and right edges an odd-sized crop sees what the whole picture sees there.
     side = 2 * network.receptive_field_px + 2 * network.stride
@@ -80,10 +107,9 @@ def test_padding_does_not_move_the_picture(network):
 
 
 def test_gradient_reaches_every_parameter(network):
-    # In training mode a network may return (logits, *auxiliary), which losses take one by one.
     outputs = network.train()(torch.randn(2, 2, 48, 48))
-    together = torch.cat(outputs) if isinstance(outputs, tuple) else outputs
-    together.square().mean().backward()
+    every = outputs if isinstance(outputs, tuple) else (outputs,)
+    sum(output.square().mean() for output in every).backward()
     gradients = {name: value.grad for name, value in network.named_parameters()}
     assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
     assert all(gradient.isfinite().all() for gradient in gradients.values())

@@ -268,7 +268,10 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
     ("options", "words"),
     [
         ({"settings": ("training.stpes=3",)}, "override 'training.stpes=3': .*unknown field `stpes`"),
-        ({"settings": ("instance.method=watershed", "heads.distance=false")}, "possible with these heads: flows"),
+        (
+            {"settings": ("instance.method=watershed", "heads.distance=false")},
+            "possible with these heads: components, flows",
+        ),
         ({"settings": ("model.options.wdith=8",)}, "wdith"),
         ({"init": "no such model"}, "no model 'no such model'"),
         ({"folds": 9}, "9 folds of 4 images"),
@@ -356,9 +359,9 @@ def test_a_checkpoint_that_is_none_is_refused_by_name(instances, start, tmp_path
 
 def test_a_loss_that_is_no_number_leaves_the_best_model_and_says_what_to_do(instances, start, tmp_path, monkeypatch):
     steps = iter(range(100))
-    real = assembly.instance_loss
+    real = assembly.weighted_sum
     monkeypatch.setattr(
-        assembly, "instance_loss", lambda *args, **kwargs: real(*args, **kwargs) * (np.nan if next(steps) == 3 else 1)
+        assembly, "weighted_sum", lambda *args, **kwargs: real(*args, **kwargs) * (np.nan if next(steps) == 3 else 1)
     )
     with pytest.raises(
         InputError, match=r"loss is nan at step 3; lower the learning rate .* start anew in another folder"

@@ -24,6 +24,7 @@ COMMANDS = {
     "models": "List the models that come with CellProof, or show the card of a model file.",
     "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
+    "import": "Turn a data set in a foreign format (Sartorius, COCO, DSB 2018) into a folder to train on.",
     "simulate": "Draw pictures with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
     "demo": "Segment a real and a simulated picture that come with CellProof.",
     "doctor": "Check this installation and say what it can do.",

@@ -134,7 +134,7 @@ def metric_words(name: str, header: ModelHeader) -> str:
 def _outputs(header: ModelHeader) -> Iterator[str]:
     heads = header.heads
     yield f"{heads.classes} classes"
-    yield from (name for name in ("boundary", "distance", "flows") if getattr(heads, name))
+    yield from heads.names
 
 
 def _method(header: ModelHeader) -> str:

@@ -11,7 +11,8 @@ import msgspec
 import tomli_w
 
 from ..checks import InputError, UsageError, did_you_mean
-from ..types import RENAMED_KEYS, with_current_keys
+from ..types import RENAMED_KEYS
+from ._old_keys import current_recipe
 from .study import Recipe
 
 
@@ -51,7 +52,7 @@ def recipe_text(name_or_file: str) -> str:
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
     """A recipe from TOML text; see `read_recipe` for errors."""
     try:
-        return msgspec.convert(with_current_keys(msgspec.toml.decode(text)), Recipe)
+        return msgspec.convert(current_recipe(msgspec.toml.decode(text)), Recipe)
     except msgspec.MsgspecError as error:
         raise InputError(f"{source}: {error}") from error
 
@@ -81,13 +82,15 @@ def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     *sections, key = (RENAMED_KEYS.get(part, part) for part in path.strip().split("."))
     values = _without_none(msgspec.to_builtins(recipe))
     place = values
+    if sections == ["heads"]:
+        values["heads"] = {head["name"]: head for head in values["heads"]}
     for section in sections:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
             raise UsageError(f"override {assignment!r}: {section} is a value, not a section", argument="overrides")
     place[key] = _value(text.strip())
     try:
-        return msgspec.convert(values, Recipe)
+        return msgspec.convert(current_recipe(values), Recipe)
     except msgspec.ValidationError as error:
         known = f"; known there: {_known_keys(recipe, sections)}" if "unknown field" in str(error) else ""
         raise UsageError(f"override {assignment!r}: {error}{known}", argument="overrides") from error

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .average import WeightAverage
-from .batch import Batch
+from .batch import Batch, Outputs
 from .history import HistoryRow
 from .interrupt import interrupts_wait
 from .options import LoopOptions, build_optimizer, use_bf16
@@ -91,7 +91,7 @@ class Trainer:
             drop=options.drop,
         )
 
-    def take_step(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> float:
+    def take_step(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> float:
         """One optimizer step; returns the loss. Ctrl-C waits until it is done.
 
         Raises:
@@ -115,7 +115,7 @@ class Trainer:
             self.loss_count += 1
         return taken
 
-    def _forward(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+    def _forward(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> Tensor:
         self.module.train()
         for tell_progress in self._listeners:
             tell_progress(self.share)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from cellproof.recipe import Recipe
-from cellproof.workflows.train.speed import FEWEST_STEPS, average_decay, fit_steps, pace
+from cellproof.workflows.train.speed import average_decay, fit_steps, pace
 
 
-@pytest.mark.parametrize(("step_s", "steps"), [(0.5, 204), (0.05, 2040), (60.0, FEWEST_STEPS)])
+@pytest.mark.parametrize(("step_s", "steps"), [(0.5, 204), (0.05, 2040), (5.0, 20)])
 def test_as_many_steps_as_fit_are_planned_and_said(step_s, steps):
     recipe, reason = fit_steps(Recipe("cells"), step_s=step_s, seconds=120)
     assert recipe.training.steps == steps
     assert recipe.training.validate_every == max(5, steps // 12)
     assert reason.startswith(f"about {steps} steps fit the time, at {step_s:.2g} s per step as measured here")
+    assert ("give more time" in reason) == (steps < 100)
 
 
 def test_the_average_of_a_short_run_forgets_its_start():

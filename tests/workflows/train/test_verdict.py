@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cellproof.data.targets import heads_of
 from cellproof.training.history import HistoryRow
 from cellproof.types import IGNORE, Heads, Sample
 from cellproof.workflows.train.verdict import judge, trivial_score
@@ -30,7 +31,7 @@ def test_a_score_that_still_rises_is_called_undertrained_with_both_numbers():
 
 def test_too_few_validations_are_said():
     (sentence,) = judge([rows(s1=0.6)], {"ap50": 0.6}, baseline=(0.3, "x"), has_instances=True)
-    assert "1 steps with 1 validation are too few" in sentence
+    assert "1 steps, of which 1 were validated, are too few" in sentence
 
 
 @pytest.mark.parametrize("score", [0.144, float("nan")])
@@ -54,7 +55,7 @@ def test_the_baseline_of_objects_finds_bright_and_dark_squares(sign):
     labels[4:14, 4:14], labels[20:34, 20:34] = 1, 2
     image = (0.5 + sign * 0.4 * (labels > 0)).astype(np.float32)[None]
     sample = Sample(image, (labels > 0).astype(np.uint8), labels)
-    score, _ = trivial_score([sample], heads=Heads(classes=2, boundary=True))
+    score, _ = trivial_score([sample], heads=heads_of(2, ["boundary"]))
     assert score == 1.0
 
 
@@ -62,4 +63,4 @@ def test_the_baseline_of_a_flat_image_is_nothing():
     labels = np.zeros((12, 12), np.int32)
     labels[4:8, 4:8] = 1
     sample = Sample(np.zeros((1, 12, 12), np.float32), (labels > 0).astype(np.uint8), labels)
-    assert trivial_score([sample], heads=Heads(classes=2, boundary=True))[0] == 0.0
+    assert trivial_score([sample], heads=heads_of(2, ["boundary"]))[0] == 0.0

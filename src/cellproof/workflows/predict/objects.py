@@ -172,10 +172,7 @@ def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> t
     if not header.heads.has_instances:
         classes = maps.probabilities.argmax(axis=0).astype(np.uint8)
         return without_small(label_components(classes), min_area_px), classes
-    labels = decode(
-        maps.probabilities, boundary=maps.boundary, distance=maps.distance, flows=maps.flows, options=header.instance
-    )
-    labels = without_small(labels, min_area_px)
+    labels = without_small(decode(maps.probabilities, maps.fields, options=header.instance), min_area_px)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)
     return labels, of_label[labels]
 

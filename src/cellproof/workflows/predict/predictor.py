@@ -197,9 +197,9 @@ class Predictor:
             max_pixels=windows.max_pixels,
             blend=windows.blend,
             progress=progress,
-            each=None if each is None else lambda member, one: each(member, rescale_maps(one, shape)),
+            each=None if each is None else lambda member, one: each(member, rescale_maps(one, shape, heads=self.heads)),
         )
-        return rescale_maps(maps, shape)
+        return rescale_maps(maps, shape, heads=self.heads)
 
     def windows(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> Windows:
         """How an (H, W) image on the networks' grid is cut.
@@ -245,18 +245,19 @@ def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:
     return rows, columns
 
 
-def rescale_maps(maps: Maps, shape: tuple[int, ...]) -> Maps:
-    """Maps on the grid of the image; themselves where they are on it already."""
-    if maps.probabilities.shape[1:] == tuple(shape):
-        return maps
+def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
+    """Maps on the grid of the image; themselves where they are on it already.
+
+    Lengths are given in pixels of the grid that they are on, so they grow with it; vectors keep their length.
+    """
     rows, columns = shape
-
-    def resize(stack: np.ndarray | None) -> np.ndarray | None:
-        if stack is None:
-            return None
-        flat = stack.reshape(-1, *stack.shape[-2:])
-        return rescale_image(flat, (rows, columns)).reshape(*stack.shape[:-2], rows, columns)
-
-    probabilities = resize(maps.probabilities)
-    assert probabilities is not None
-    return Maps(probabilities, resize(maps.boundary), resize(maps.distance), resize(maps.flows))
+    before = maps.probabilities.shape[1:]
+    if before == (rows, columns):
+        return maps
+    fields = {name: rescale_image(stack, (rows, columns)) for name, stack in maps.fields.items()}
+    # Height and width are rounded apart, so their factors differ by less than a pixel's worth.
+    factor = np.float32(np.sqrt(rows / before[0] * columns / before[1]))
+    for head in heads.fields:
+        if head.geometry in ("length", "rays"):
+            fields[head.name] = fields[head.name] * factor
+    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)

@@ -116,8 +116,7 @@ def _best_step(state: RunState) -> int | None:
 
 
 def _has_instances(state: RunState) -> bool:
-    heads = state.recipe.heads
-    return heads.boundary or heads.distance or heads.flows
+    return bool(state.recipe.heads)
 
 
 def _class_names(state: RunState) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from ...data.description import Description
-from ...recipe import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, Recipe, TrainingConfig
+from ...recipe import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, Recipe, TrainingConfig
 from .speed import average_decay
 from .survey import Survey
 
@@ -158,11 +158,11 @@ def _model(default_model: str, reasons: list[str]) -> ModelConfig:
     return ModelConfig(architecture="unet", options=options, init=default_model)
 
 
-def _heads(description: Description, reasons: list[str]) -> HeadsConfig:
+def _heads(description: Description, reasons: list[str]) -> tuple[HeadConfig, ...]:
     if description.masks == "semantic":
-        return HeadsConfig()
+        return ()
     reasons.append("the network learns class, boundary, height and flow; validation chooses which of them make objects")
-    return HeadsConfig(boundary=True, distance=True, flows=True)
+    return (HeadConfig("boundary"), HeadConfig("distance"), HeadConfig("flows"))
 
 
 def _loss(facts: Survey, description: Description, reasons: list[str]) -> LossConfig:
