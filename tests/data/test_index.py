@@ -67,7 +67,7 @@ def test_without_groups_each_image_is_its_own(tmp_path):
     [
         (
             [],
-            r"holds no images; expected images/ and masks/ .*, these under train/ and val/, or pairs a\.tif and a_masks",
+            r"holds no images; expected images/ and masks/ .*, these under train/ and val/, or pairs",
         ),
         (["a.png", "b.png"], "holds 2 images but no masks; expected images/ and masks/"),
         (["a.png"], "holds 1 image but no masks"),
