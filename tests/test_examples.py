@@ -22,12 +22,12 @@ DOORS = ("cli", "__main__.py")
 NEED_A_DATA_SET = {
     *(f"collect.{name}" for name in ("attribute", "collect", "divide", "find_records", "load_sample")),
     "collect.validation_groups",
-    "evaluate.evaluate_folders",
+    *(f"evaluate.{name}" for name in ("score_folders", "shown", "worst_images", "write_evaluation")),
     "reproduce.reproduce",
     "reproduce.screen",
     "train.run_training",
 }
-"""Functions whose example would write a data set first; `cellproof.train` and `cellproof.evaluate` show them at work."""
+"""Functions whose example would write a data set first; those of `cellproof.train` and `evaluate` show them at work."""
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -88,7 +88,11 @@ def test_every_function_that_a_workflow_lists_has_an_example():
 
 def test_every_metric_has_an_example():
     without = {name for name, value in metrics_functions() if not has_example(value)}
-    assert without <= {"metrics.membranes.count_membranes", "metrics.membranes.membrane_rows"}
+    assert without <= {
+        "metrics.membranes.count_membranes",
+        "metrics.membranes.membrane_rows",
+        "metrics.rank_counts.count_ranks",
+    }
 
 
 def message_texts(path: Path) -> Iterator[str]:
