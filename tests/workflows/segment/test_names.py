@@ -29,14 +29,14 @@ def test_results_among_images_are_left_out_and_counted(results, tmp_path):
     (results / "my_labels.tif").touch()  # named like a result, but no other of its files is there
     said: list[str] = []
     paths, failures = find_inputs([results], out=tmp_path / "out", say=said.append)
-    assert [path.name for path in paths] == ["my_labels.tif", "new.tif"]
+    assert [given.path.name for given in paths] == ["my_labels.tif", "new.tif"]
     assert failures == []
     assert said == [f"{results}: 8 files left out, as they are results of a segmentation"]
 
 
 def test_a_result_given_by_its_own_path_is_taken(results, tmp_path):
     paths, _ = find_inputs([results / "a_labels.tif"], out=tmp_path / "out", say=print)
-    assert [path.name for path in paths] == ["a_labels.tif"]
+    assert [given.path.name for given in paths] == ["a_labels.tif"]
 
 
 def test_an_error_within_a_place_keeps_its_class_and_its_arguments():
