@@ -23,6 +23,7 @@ from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
 from .predictions import Predictions, Trained
 from .score import draw_figures, score_entry
 from .sets import write_fold
+from .steps import check_steps, steps_of
 from .tables import Line, columns, summarize
 
 TABLES, REPORT = "tables.csv", "report.html"
@@ -114,8 +115,7 @@ def _check_names(config: StudyConfig) -> None:
     for protocol in config.options:
         select(dict.fromkeys(config.protocols), (protocol,), "protocol (options)")
     for entry in config.entries:
-        if entry.steps:
-            raise UsageError(f"entry {entry.name!r}: no step {entry.steps[0]!r}; there: none")
+        check_steps(steps_of(entry.steps), entry=entry.name)
 
 
 def _carry_out(fold: Fold, planned: Planned) -> None:
@@ -126,8 +126,9 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
         Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
         for name in planned.trainings
     ]
-    validation = Predictions(trained, split.validation, fold.found.description)
-    test = Predictions(trained, split.test, fold.found.description)
+    steps = steps_of(entry.steps)
+    validation = Predictions(trained, split.validation, fold.found.description, steps)
+    test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)
     fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
     if fold.is_first:
