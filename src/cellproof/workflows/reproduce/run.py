@@ -39,11 +39,13 @@ class Results:
     Attributes:
         lines: Every row over folds.
         columns: What tables show of each set and protocol.
+        cells: Scores of each set, entry and fold.
         missing: How many of the study's scores are not there yet.
     """
 
     lines: list[Line]
     columns: Mapping[tuple[str, str], Sequence[Column]]
+    cells: list[Cell]
     missing: int
 
 
@@ -233,4 +235,4 @@ def _write(study: Study) -> Results:
         parameters=parameters,
     )
     write_text(request.out / REPORT, html)
-    return Results(lines, shown, missing)
+    return Results(lines, shown, cells, missing)
