@@ -14,6 +14,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from scipy.stats import rankdata, spearmanr
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
 from cellproof.difficulty.calibration import CalibrationErrors, calibration_errors
+from cellproof.difficulty.quality import DOUBTFUL_CONFIDENCE
 from cellproof.io import read_image, read_labels
 from cellproof.metrics import objects
 from cellproof.metrics.rows import Row
@@ -228,7 +230,26 @@ def _calibration(arguments: argparse.Namespace) -> list[str]:
         "where its likeliest class is; an object's IoU is that with the reference object it overlaps best, or 0.",
         "",
         table(["", *columns], lines),
+        "",
+        "How many objects of each confidence are right, that is, overlap a reference object with an IoU of 0.5 or "
+        "more. Were confidence a probability of being right, the fraction would lie in the bounds of its line.",
+        "",
+        _object_reliability([trust for trusts in columns.values() for trust in trusts]),
     ]
+
+
+def _object_reliability(trusts: Sequence[Trust]) -> str:
+    """Table of objects by confidence, all sets together."""
+    confidence = np.concatenate([trust.object_confidence for trust in trusts])
+    is_right = np.concatenate([trust.object_iou for trust in trusts]) >= 0.5
+    bounds = [0.0, 0.7, DOUBTFUL_CONFIDENCE, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0]
+    lines: list[list[object]] = []
+    for low, high in pairwise(bounds):
+        own = (confidence >= low) & ((confidence < high) | (high == 1))
+        share = float(is_right[own].mean()) if own.any() else math.nan
+        wrong_below = int((~is_right & (confidence < high)).sum())
+        lines.append([f"{low:.2f}–{high:.2f}", int(own.sum()), share, f"{wrong_below} of {int((~is_right).sum())}"])
+    return table(["confidence", "objects", "fraction right", "wrong ones up to here"], lines)
 
 
 def _trust(model: Model, record: Record, description: Description, *, rng: np.random.Generator) -> Trust:

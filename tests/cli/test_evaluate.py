@@ -229,9 +229,7 @@ def test_a_prediction_with_an_unknown_class_counts_as_missed(tmp_path: Path) -> 
 
 
 def test_class_maps_are_refused_where_objects_are_wanted(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match="stardist compares objects; use another protocol, such as pixel"
-    ):
+    with pytest.raises(InputError, match="stardist compares objects; use another protocol, such as pixel"):
         evaluate_folders(*semantic_set(tmp_path), protocol="stardist")
 
 

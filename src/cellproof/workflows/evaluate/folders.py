@@ -12,14 +12,22 @@ import numpy as np
 
 from ...checks import InputError
 from ...data.description import FILE_NAME, Description, describe, read_description
-from ...data.index import MASK_ENDING, index
+from ...data.index import index
+from ...data.pairing import (
+    MASK_FOLDERS,
+    RESULT_ENDINGS,
+    is_mask_name,
+    list_names,
+    pair,
+    shared_name,
+    stem,
+    without_mask_ending,
+)
 from ...io.images import IMAGE_SUFFIXES, read_labels
 from .protocol import ClassNames, Protocol
 from .protocols import load
 
 _log = logging.getLogger(__name__)
-
-_SEGMENT_ENDINGS = ("_labels", "_classes", "_difficulty", "_overlay")
 
 _MASKS_TO_GUESS_FROM = 20
 
@@ -101,15 +109,14 @@ def _sample_masks(reference: Path) -> list[np.ndarray]:
 
 
 def find_references(reference: Path) -> dict[str, Path]:
-    """Name → mask, by name."""
+    """Name that a mask shares with its image → mask, by name."""
     if reference.is_file():
-        return {_name(reference): reference}
-    folders = [reference / "masks"] if (reference / "masks").is_dir() else sorted(reference.glob("*/masks"))
+        return {without_mask_ending(stem(reference)): reference}
+    own = [reference / name for name in MASK_FOLDERS if (reference / name).is_dir()]
+    parts = sorted(path for name in MASK_FOLDERS for path in reference.glob(f"*/{name}"))
     found: dict[str, Path] = {}
-    for folder in folders or [reference]:
-        files = _files(folder)
-        if any(name.endswith(MASK_ENDING) for name in files):
-            files = {n.removesuffix(MASK_ENDING): path for n, path in files.items() if n.endswith(MASK_ENDING)}
+    for folder in own or parts or [reference]:
+        files = _masks(folder)
         twice = sorted(found.keys() & files.keys())
         if twice:
             raise InputError(f"{reference}: {twice[0]} is in two splits; give one split, e.g. {folder.parent}")
@@ -121,18 +128,38 @@ def find_references(reference: Path) -> dict[str, Path]:
     return found
 
 
+def _masks(folder: Path) -> dict[str, Path]:
+    """Name → mask of a folder, in which images may lie beside masks that are named so."""
+    files = _files(folder)
+    masks = [path for path in files if is_mask_name(path)] or files
+    images = {shared_name(stem(path)) for path in masks} if masks is not files else set()
+    others = [path for path in files if path not in masks and shared_name(stem(path)) not in images]
+    if others:
+        _log.warning(
+            "%s: left out as no masks, for others are named so (%s): %s", folder, masks[0].name, list_names(others)
+        )
+    named: dict[str, Path] = {}
+    for path in masks:
+        name = without_mask_ending(stem(path))
+        if name in named:
+            raise InputError(f"{folder}: {named[name].name} and {path.name} both may be the mask of {name}; keep one")
+        named[name] = path
+    return dict(sorted(named.items()))
+
+
 def only_named(references: dict[str, Path], prediction: Path) -> dict[str, Path]:
     """The reference that a single prediction is named like.
 
     Raises:
         InputError: There is none.
     """
-    named = [name for name in (_name(prediction), _base_name(prediction)) if name in references]
-    if not named:
+    found = pair(references.values(), [prediction]).pairs
+    if not found:
         raise InputError(
             f"no reference is named like {prediction.name}; there are {', '.join(list(references)[:3])}, …"
         )
-    return {named[0]: references[named[0]]}
+    masks = {mask for mask, _ in found.values()}
+    return {name: path for name, path in references.items() if path in masks}
 
 
 def find_predictions(predictions: Path, references: dict[str, Path], *, task: Task) -> dict[str, Path]:
@@ -141,37 +168,43 @@ def find_predictions(predictions: Path, references: dict[str, Path], *, task: Ta
         return dict.fromkeys(references, predictions)
     if not predictions.is_dir():
         raise InputError(f"{predictions} does not exist; wanted a folder of label images, or one label image")
-    ending = "_labels" if task.has_objects else "_classes"
-    files = _files(predictions)
-    found = {name: files.get(name + ending, files.get(name)) for name in references}
-    given = {path for name, path in files.items() if name.endswith(ending)} or {
-        path for name, path in files.items() if not name.endswith(_SEGMENT_ENDINGS)
-    }
-    extra = sorted(path.name for path in given - set(found.values()))
-    if extra:
-        _log.warning("%d predictions have no reference and are not scored: %s", len(extra), ", ".join(extra[:3]))
-    return {name: path for name, path in found.items() if path is not None}
+    candidates = prediction_files(predictions, "_labels" if task.has_objects else "_classes")
+    joined = pair(references.values(), candidates)
+    if joined.second_alone:
+        _log.warning(
+            "%d predictions have no reference and are not scored: %s",
+            len(joined.second_alone),
+            list_names(joined.second_alone),
+        )
+    of_mask = dict(joined.pairs.values())
+    return {name: of_mask[path] for name, path in references.items() if path in of_mask}
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Name → file of every picture in the folder, by name."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        name = _name(path)
-        if name in found:
-            raise InputError(f"{folder}: {found[name].name} and {path.name} have the same name; keep one of them")
-        found[name] = path
-    return found
+def prediction_files(folder: Path, ending: str) -> list[Path]:
+    """Files of a folder that may be predictions: of results that `segment` wrote, those of one ending alone."""
+    files = _files(folder)
+    stems = {stem(path) for path in files}
+    kept, ours = [], set()
+    for path in files:
+        name = next((stem(path).removesuffix(end) for end in RESULT_ENDINGS if stem(path).endswith(end)), "")
+        siblings = sum(f"{name}{end}" in stems for end in RESULT_ENDINGS)
+        if name and siblings > 1:
+            ours.add(name)
+        # A mask of classes may be called NAME_labels elsewhere, but nothing else is called like our other results.
+        is_other = bool(name) and not stem(path).endswith((ending, "_labels"))
+        if not is_other and (siblings < 2 or stem(path).endswith(ending) or not name):
+            kept.append(path)
+    # An image beside its own results, as with results in the folder of the images, is no prediction.
+    return [path for path in kept if stem(path) not in ours]
 
 
-def _name(path: Path) -> str:
-    return path.stem.removesuffix(".ome")
-
-
-def _base_name(path: Path) -> str:
-    return _name(path).removesuffix("_labels").removesuffix("_classes")
+def _files(folder: Path) -> list[Path]:
+    """Every picture in the folder, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def read_groups(task: Task, by: str) -> dict[str, str]:
