@@ -75,6 +75,14 @@ def segment_command(
     max_memory: Annotated[
         str, typer.Option(metavar="4GB", help="For the whole process; large images are then cut into smaller tiles.")
     ] = "",
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:key=value,...]",
+            help="Repair class maps, as in reconnect:threshold=0.3; repeatable. Default: what the model names.",
+            show_default=False,
+        ),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the processor. Default: all cores.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do all inputs anew instead of skipping what is complete.")
@@ -85,6 +93,7 @@ def segment_command(
 
     The same command again does only what is missing or has changed. Exit code 1 when an input failed.
     """
+    from ..recipe import parse_step
     from ..training.allocator import keep_freed_memory
     from ..workflows.predict import EngineChoice
     from ..workflows.segment import SegmentOptions, segment_files
@@ -96,6 +105,7 @@ def segment_command(
         channels=parse_channels(channels),
         axes=axes or None,
         max_memory_bytes=parse_memory(max_memory),
+        steps=tuple(map(parse_step, step)) if step else None,
     )
     with watching() as watcher:
         summary = segment_files(inputs, out, model=model, options=options, overwrite=overwrite, watcher=watcher)

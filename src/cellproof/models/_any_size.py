@@ -36,7 +36,8 @@ class AnySize(nn.Module, ABC):
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Logits (N, out_channels, H, W) of images (N, in_channels, H, W) of any size from 1 × 1.
 
-        In training mode a network may give auxiliary logits too; all are cropped alike. While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
+        In training mode a network may give auxiliary logits too; all are cropped alike. While being traced it
+        neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
 
         Raises:
             InputError: the image has another number of axes or channels, or no pixels.

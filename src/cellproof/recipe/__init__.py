@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
+from .steps import format_step, parse_step
 from .study import PaperConfig, PaperProfile, PaperSet, Recipe, RepairConfig
 from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 
@@ -19,8 +20,10 @@ __all__ = [
     "RepairConfig",
     "TrainingConfig",
     "format_recipe",
+    "format_step",
     "override",
     "parse_recipe",
+    "parse_step",
     "read_recipe",
     "recipe_names",
     "recipe_text",

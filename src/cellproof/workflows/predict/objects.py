@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
-from ...types import ModelHeader
+from ...refine import apply_steps
+from ...types import ModelHeader, Prediction
 from .load import Model
 from .predictor import Predictor
 
@@ -119,6 +121,17 @@ def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> fl
     return diameter_px / float(np.sqrt(middle_px * largest_px))
 
 
+def class_map(maps: Maps, header: ModelHeader) -> np.ndarray:
+    """(H, W) uint8, the likeliest class of each pixel, repaired by the model's steps."""
+    likeliest: np.ndarray = maps.probabilities.argmax(axis=0).astype(np.uint8)
+    if not header.steps:
+        return likeliest
+    difficult = difficult_pixels(confidence(maps.probabilities))
+    prediction = Prediction(maps.probabilities, likeliest, header.classes, difficult)
+    repaired: np.ndarray = apply_steps(prediction, header.steps).class_map
+    return repaired
+
+
 def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) int32 and class map (H, W) uint8.
 
@@ -126,7 +139,7 @@ def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarr
     pixel takes its likeliest class, and the labels number the connected regions of every class but the first.
     """
     if not header.heads.has_instances:
-        classes = maps.probabilities.argmax(axis=0).astype(np.uint8)
+        classes = class_map(maps, header)
         return label_components(classes), classes
     labels = decode(maps.probabilities, maps.fields, options=header.instance)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)

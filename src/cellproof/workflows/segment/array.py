@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from ...checks import InputError
-from ...types import Segmentation
+from ...recipe import parse_step
+from ...types import Segmentation, Step
 from ..predict import EngineChoice, Model, find_model, load_model
 from .plane import segment_plane
 
@@ -27,6 +29,7 @@ def segment(
     channel_axis: int | None = None,
     pixel_size_um: float | None = None,
     max_memory_bytes: int | None = None,
+    steps: Sequence[str | Step] | None = None,
     choice: EngineChoice | None = None,
 ) -> Segmentation:
     """Segment a picture.
@@ -40,6 +43,8 @@ def segment(
         channel_axis: Axis of the channels, where the shape leaves a doubt.
         pixel_size_um: Edge of a pixel; adds areas in µm² to the objects.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
+        steps: Repairs of the class map, as ``"reconnect:threshold=0.3"`` or `Step`; None for those that the model's
+            file names.
         choice: What the machine should do, None for the fastest there is; not with a model that is loaded already.
 
     Raises:
@@ -52,6 +57,7 @@ def segment(
     else:
         path = find_model(model)
         loaded = _load(path, path.stat().st_mtime_ns, choice)
+    loaded = loaded.with_steps(None if steps is None else tuple(map(parse_step, steps)))
     pixels = _without_alpha(channels_first(np.asarray(image), channel_axis), image, loaded)
     return segment_plane(loaded, pixels, tta=tta, pixel_size_um=pixel_size_um, max_memory_bytes=max_memory_bytes)
 

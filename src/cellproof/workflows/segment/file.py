@@ -11,7 +11,7 @@ import numpy as np
 
 from ...checks import InputError
 from ...io import read_image
-from ...types import Image
+from ...types import Image, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
@@ -28,6 +28,7 @@ class SegmentOptions:
         channels: Channels to read, counted from 0; None for all.
         axes: One letter for each stored axis, in place of what the files say.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
+        steps: Repairs of the class map, in place of those that the model's file names; None for these.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
@@ -35,6 +36,7 @@ class SegmentOptions:
     channels: tuple[int, ...] | None = None
     axes: str | None = None
     max_memory_bytes: int | None = None
+    steps: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def segment_file(
         say(f"{task.path}: {note}")
     read = time.perf_counter()
     timings = Timings()
+    model = model.with_steps(options.steps)
     planes = _segment_planes(
         model, image, options=options, timings=timings, progress=lambda share: progress(task.path, share)
     )

@@ -13,6 +13,8 @@ from typing import Literal
 
 from ...checks import InputError, UsageError
 from ...io import folder_lock, model_hash, read_header, write_text
+from ...recipe import format_step
+from ...refine import explain, steps_of
 from ...types import ModelHeader
 from ..predict import Model, find_model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, segment_file
@@ -33,7 +35,7 @@ from .summary import SUMMARIES, Run, write_summaries
 
 _log = logging.getLogger(__name__)
 
-_COMPARED = ("model_hash", "tta", "channels", "axes", "engine", "precision", "device")
+_COMPARED = ("model_hash", "tta", "channels", "axes", "engine", "precision", "device", "steps")
 
 
 @dataclass(frozen=True)
@@ -170,11 +172,7 @@ def segment_files(
 
 
 def _check_ours(out: Path) -> None:
-    """Refuse to replace tables and reports that somebody else wrote.
-
-    Raises:
-        InputError: Naming the file.
-    """
+    """Refuse, naming the file, to replace tables and reports that somebody else wrote."""
     foreign = [name for name in SUMMARIES if (out / name).exists()]
     if foreign and not (out / STATE_FOLDER).exists():
         raise InputError(
@@ -192,6 +190,7 @@ def _parameters(header: ModelHeader, digest: str, options: SegmentOptions) -> Pa
         engine=options.choice.engine,
         precision=options.choice.precision,
         device=options.choice.device,
+        steps=tuple(map(format_step, steps_of(header, options.steps))),
     )
 
 
@@ -327,6 +326,8 @@ def _ready_model(job: _Job) -> Model:
         job.run.load_seconds = time.perf_counter() - started
         job.run.engine = engine_facts(job.model)
         job.watcher.say(f"model {job.header.name}; {job.run.engine.reason}")
+        for sentence in explain(steps_of(job.header, job.options.steps), job.header.classes):
+            job.watcher.say(sentence)
     return job.model
 
 

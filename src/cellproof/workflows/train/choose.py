@@ -12,6 +12,7 @@ from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
 from ...recipe import DataConfig, Recipe, override, read_recipe
+from ...refine import explain
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
@@ -69,6 +70,9 @@ def _check(recipe: Recipe, description: Description) -> None:
                 f"recipe {recipe.name!r}: instance.method = {recipe.instance.method!r} needs the output "
                 f"{', '.join(sorted(missing))}, which [[heads]] lack; possible with these heads: {possible}"
             )
+    if recipe.steps and heads.has_instances:
+        raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
+    explain(recipe.steps, description.classes)
     if recipe.model.init:
         find_model(recipe.model.init)
     build_module(recipe, description)

@@ -28,6 +28,8 @@ METRIC_NAMES = {
     "dice": "Dice of the foreground",
     "mean_iou": "IoU, mean over classes",
     "mean_dice": "Dice, mean over classes",
+    "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
+    "rand_error": "adapted Rand error of enclosed regions, repaired",
     "accuracy": "share of pixels with the right class",
 }
 
