@@ -17,7 +17,18 @@ import cellproof
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "src" / "cellproof"
 
-PUBLIC = {"__version__", "evaluate", "load_model", "segment", "train"}
+PUBLIC = {
+    "InputError",
+    "Model",
+    "Quality",
+    "Scores",
+    "Segmentation",
+    "__version__",
+    "evaluate",
+    "load_model",
+    "segment",
+    "train",
+}
 """Names that users may rely on; a change here is a change of the interface."""
 
 VOCABULARY = {"types", "parts", "checks"}
@@ -310,6 +321,7 @@ def test_every_test_looks_at_something():
 def test_the_public_names_are_the_agreed_ones():
     assert set(getattr(cellproof, "__all__", ["__version__"])) == PUBLIC
     assert [name for name in PUBLIC if not hasattr(cellproof, name)] == []
+    assert set(dir(cellproof)) == PUBLIC
 
 
 @pytest.mark.parametrize("module", ["cellproof", "cellproof.cli"])

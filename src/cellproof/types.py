@@ -276,6 +276,7 @@ class Segmentation:
         difficulty: (H, W) float32 in [0, 1], 1 hardest.
         objects: Column name → (n,) array, scikit-image's names where it has them.
         quality: Image-level verdict.
+        scale: Pixels of the network's grid per pixel of the image.
     """
 
     labels: np.ndarray
@@ -284,3 +285,4 @@ class Segmentation:
     difficulty: np.ndarray
     objects: Mapping[str, np.ndarray]
     quality: Quality
+    scale: float = 1.0

@@ -14,13 +14,23 @@ from torch import nn
 from cellproof import models
 from cellproof.models._any_size import AnySize
 
-PARAMETERS = {"fc_densenet": 9_314_898, "fcn8s": 134_270_278, "unet": 7_240_258}
+PARAMETERS = {
+    "attention_unet": 34_877_486,
+    "auto_preprocess": 14_480_525,
+    "fc_densenet": 9_314_898,
+    "fcn8s": 134_270_278,
+    "unet": 7_240_258,
+    "unetpp": 9_045_282,
+}
 """Parameters of each architecture with its default options, 1 channel in and 2 out."""
 
 TINY = {
+    "attention_unet": {"width": 4},
+    "auto_preprocess": {"first_options": "width=4;depth=3", "second_options": "width=4;depth=4"},
     "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
     "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},
     "unet": {"width": 4},
+    "unetpp": {"width": 4, "deep_supervision": True},
 }
 """Options that make a network thin enough for the tests below."""
 
@@ -168,6 +178,16 @@ def test_a_changed_pixel_acts_as_far_as_the_stated_receptive_field_and_no_furthe
         rows, columns = torch.nonzero(network(image).isnan().any(1)[0], as_tuple=True)
         reaches.append(int(max((rows - row).abs().max(), (columns - column).abs().max())))
     assert radius - stride <= max(reaches) <= radius
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 31)])
+@torch.no_grad()
+def test_outputs_in_training_mode_are_alike_in_shape_and_evaluation_gives_logits_alone(network, shape):
+    image = torch.randn(2, 2, *shape)
+    outputs = network.train()(image)
+    shapes = {tuple(output.shape) for output in outputs} if isinstance(outputs, tuple) else {tuple(outputs.shape)}
+    assert shapes == {(2, 3, *shape)}
+    assert isinstance(network.eval()(image), torch.Tensor)
 
 
 @torch.no_grad()

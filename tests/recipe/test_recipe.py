@@ -137,7 +137,7 @@ def test_a_setting_changes_its_key_and_nothing_else(assignment, place, value):
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("training.steps", "wanted section.key=value"),
+        ("training.steps", "expected section.key=value"),
         ("training.stpes=3", "unknown field `stpes` .*known there: patch_px, batch, steps"),
         ("trianing.steps=3", "unknown field `trianing`; known there: name, description, folds"),
         ("training.steps=many", r"Expected `int`, got `str` - at `\$.training.steps`$"),
@@ -150,7 +150,8 @@ def test_a_setting_changes_its_key_and_nothing_else(assignment, place, value):
 def test_a_setting_that_is_none_is_refused_by_its_own_words(assignment, words):
     with pytest.raises(UsageError, match=words) as refusal:
         override(Recipe("r"), ["training.batch=2", assignment])
-    assert str(refusal.value).startswith(f"--set {assignment}: ")
+    assert str(refusal.value).startswith(f"override {assignment!r}: ")
+    assert refusal.value.arguments == ("overrides",)
 
 
 def test_later_settings_win():

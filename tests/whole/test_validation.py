@@ -145,7 +145,6 @@ def test_members_are_scored_on_what_was_held_out_from_them():
         module=Threshold(),
         groups=[["bright"], ["dark"]],
         most_pixels=10**6,
-        views=True,
     )
     assert tuned.metrics["bright/mean_iou"] == 1
     assert tuned.metrics["dark/mean_iou"] == 0

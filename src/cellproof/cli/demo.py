@@ -25,10 +25,11 @@ def demo_command(
     The section is scikit-image's immunohistochemistry picture: human colon, nuclei in blue, FHL2 in brown.
     """
     from ..workflows.segment import segment_files
-    from .segment import finish, show_summary, watching
+    from ._progress import watching_job
+    from .segment import finish, show_summary
 
     pictures, truth = write_pictures(out)
-    with watching() as watcher:
+    with watching_job() as watcher:
         summary = segment_files(
             pictures, out, model=model, overwrite=True, watcher=watcher, score=lambda: measure_scores(out, truth)
         )

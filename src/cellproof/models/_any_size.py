@@ -30,14 +30,15 @@ class AnySize(nn.Module, ABC):
     def forward_aligned(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Logits of images whose height and width are multiples of ``stride``, without any check.
 
-        In training mode ``(logits, *auxiliary)`` may come instead, all of the image's height and width.
+        In training mode it may return ``(logits, *auxiliary)``, all alike in shape, for losses on each.
         """
 
     def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Logits (N, out_channels, H, W) of images (N, in_channels, H, W) of any size from 1 × 1.
 
-        In training mode a network may give auxiliary logits too; all are cropped alike. While being traced it
-        neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
+        In training mode a network may return a tuple, its logits first; see `forward_aligned`.
+
+        While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
 
         Raises:
             InputError: the image has another number of axes or channels, or no pixels.

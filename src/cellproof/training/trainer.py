@@ -49,6 +49,9 @@ class Trainer:
         self.loss_sum = 0.0
         self.loss_count = 0
         self.best: dict[str, Tensor] | None = None
+        # Layers that change in the course of a training, as batch renormalization does.
+        parts = self.module.modules()
+        self._listeners: list[Callable[[float], None]] = [p.tell_progress for p in parts if hasattr(p, "tell_progress")]
 
     @property
     def share(self) -> float:
@@ -114,6 +117,8 @@ class Trainer:
 
     def _forward(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> Tensor:
         self.module.train()
+        for tell_progress in self._listeners:
+            tell_progress(self.share)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             outputs = self.module(batch.images.to(self.device).contiguous(memory_format=torch.channels_last))
         value = loss(outputs, batch)

@@ -33,6 +33,7 @@ class Plane:
     difficulty: np.ndarray
     objects: Mapping[str, np.ndarray]
     quality: Quality
+    scale: float = 1.0
 
 
 class _Where(TypedDict):
@@ -61,21 +62,9 @@ def write_results(
     Raises:
         InputError: A file cannot be written; those that could are whole and stay.
     """
-    where: _Where = {
-        "plane_axes": image.plane_axes,
-        "plane_shape": image.plane_shape,
-        "pixel_size_um": image.pixel_size_um,
-    }
 
-    def labels() -> None:
-        write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
-
-    def classes() -> None:
-        stack = _stack([plane.classes for plane in planes], image)
-        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colors=header.colors, **where)
-
-    def difficulty() -> None:
-        write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
+    def maps() -> None:
+        write_maps(str(out / name), image=image, planes=planes, header=header)
 
     def pictures() -> None:
         _write_pictures(out, name, image=image, planes=planes, header=header)
@@ -85,12 +74,35 @@ def write_results(
 
     # Compression leaves the interpreter free: two threads take two thirds of the time of one.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        written = [pool.submit(write) for write in (pictures, labels, difficulty, classes, table)]
+        written = [pool.submit(write) for write in (pictures, maps, table)]
     for one in written:
         one.result()
     files = [f"{name}{ending}" for ending in ENDINGS]
     files += [f"{STATE_FOLDER}/{OBJECTS}/{name}.csv", f"{STATE_FOLDER}/{PICTURES}/{name}.json"]
     return {file: (out / file).stat().st_size for file in files}
+
+
+def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
+    """Write label, class and difficulty image.
+
+    Args:
+        start: What the paths of the three files begin with.
+        image: The input.
+        planes: Its planes, segmented.
+        header: Of the model.
+
+    Raises:
+        InputError: A file cannot be written.
+    """
+    where: _Where = {
+        "plane_axes": image.plane_axes,
+        "plane_shape": image.plane_shape,
+        "pixel_size_um": image.pixel_size_um,
+    }
+    write_labels(f"{start}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
+    classes = _stack([plane.classes for plane in planes], image)
+    write_classes(f"{start}{CLASSES}", classes, names=header.classes, colors=header.colors, **where)
+    write_difficulty(f"{start}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
 
 
 def most_doubtful(qualities: Sequence[Quality]) -> int:
@@ -143,12 +155,24 @@ def object_columns(name: str, planes: Sequence[Plane], header: ModelHeader) -> d
     }
     for column in planes[0].objects:
         columns[column] = np.concatenate([plane.objects[column] for plane in planes])
-    columns["class"] = np.array([_class_name(header, number) for number in columns["class"].tolist()], object)
-    return columns
+    columns["class"] = class_names(columns["class"], header)
+    return columns | {name: significant(values) for name, values in columns.items() if values.dtype.kind == "f"}
 
 
-def _class_name(header: ModelHeader, number: int) -> str:
-    return header.classes[number] if number < len(header.classes) else str(number)
+def significant(values: np.ndarray, digits: int = 6) -> np.ndarray:
+    """Floats rounded to a number of significant digits, so that 0.32499999999999996 reads 0.325.
+
+    Example:
+        >>> significant(np.array([0.32499999999999996, 123456.789, np.nan])).tolist()
+        [0.325, 123457.0, nan]
+    """
+    return np.array([float(f"{value:.{digits}g}") for value in values.tolist()], np.float64)
+
+
+def class_names(numbers: np.ndarray, header: ModelHeader) -> np.ndarray:
+    """Names of classes, (n,) objects of type str; the number itself where the model has no name for it."""
+    names = dict(enumerate(header.classes))
+    return np.array([names.get(number, str(number)) for number in numbers.tolist()], object)
 
 
 def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
@@ -160,8 +184,8 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
     place = most_doubtful([plane.quality for plane in planes])
     pixels, plane = image.pixels[place], planes[place]
     with atomic_path(out / f"{name}{OVERLAY}") as temporary:
-        write_overlay(temporary, _draw(pixels, plane, header=header))
-    shown = inline_picture(_draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
+        write_overlay(temporary, draw(pixels, plane, header=header))
+    shown = inline_picture(draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
     hard = inline_picture(difficulty_picture(pixels, plane.difficulty, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
     # Less sure than the mean is more difficult than the mean: one is a falling line of the other.
     difficult = white_on_image(pixels, difficult_pixels(1 - plane.difficulty), max_px=_THUMBNAIL_PX)
@@ -169,7 +193,12 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
     write_json(out / STATE_FOLDER / PICTURES / f"{name}.json", small)
 
 
-def _draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
+def draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
+    """Outlines of objects on a plane (C, H, W), doubtful ones marked; class colors in semantic results.
+
+    Returns:
+        (H, W, 3) uint8, shrunk to at most ``max_px`` where that is given.
+    """
     if not header.heads.has_instances:
         return class_overlay(pixels, plane.classes, colors=header.colors, max_px=max_px)
     doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]

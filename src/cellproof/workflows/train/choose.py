@@ -27,7 +27,7 @@ SURVEYED = 24
 def choose_recipe(
     request: TrainRequest, records: Sequence[Record], description: Description, device: str
 ) -> tuple[Recipe, list[str]]:
-    """The recipe that was asked for, or one planned from the data; with ``--set`` applied.
+    """The recipe that was asked for, or one planned from the data; with the overrides applied.
 
     Returns:
         The recipe, and why it is what it is, a sentence each.
@@ -45,7 +45,7 @@ def choose_recipe(
         recipe = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, init=request.init))
     if request.folds is not None:
         recipe = msgspec.structs.replace(recipe, folds=request.folds)
-        reasons = [*reasons, f"{request.folds} folds, as asked with --folds"]
+        reasons = [*reasons, f"{request.folds} folds, as asked"]
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
@@ -59,7 +59,8 @@ def _check(recipe: Recipe, description: Description) -> None:
     if heads.has_instances and description.masks == "semantic":
         raise InputError(
             f"recipe {recipe.name!r} learns to tell objects apart, but the masks of {description.name!r} hold classes; "
-            'leave --recipe out, or write masks = "instances" into dataset.toml if they hold object ids'
+            'give no recipe, or write masks = "instances" into dataset.toml if they hold object ids',
+            argument="recipe",
         )
     terms_of(recipe, heads)
     if heads.has_instances:

@@ -47,7 +47,6 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
-    views: bool,
     classes: Sequence[str] = (),
 ) -> Tuned:
     """Choose what validation can: how objects are made, the options of repairs, and the temperature.
@@ -62,7 +61,6 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
-        views: Whether small samples are looked at in eight orientations, as small pictures are when they are segmented.
         classes: Names of all classes, by which repairs find theirs.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
@@ -78,7 +76,7 @@ def tune(
         predictor = Predictor.of_module(
             module, heads=heads, in_channels=recipe.data.in_channels, precision=recipe.training.precision
         )
-        maps += [predictor.predict(cut.image, scale=1.0, tta=None if views else False) for cut in own]
+        maps += [predictor.predict(cut.image, scale=1.0) for cut in own]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):
