@@ -17,7 +17,18 @@ from .names import assign_names, find_inputs
 from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, open_state, read_records
 from .summary import SUMMARIES
 
-_COMPARED = ("model_hash", "tta", "channels", "axes", "diameter_px", "min_area_px", "engine", "precision", "device", "steps")
+_COMPARED = (
+    "model_hash",
+    "tta",
+    "channels",
+    "axes",
+    "diameter_px",
+    "min_area_px",
+    "engine",
+    "precision",
+    "device",
+    "steps",
+)
 
 
 def segment_files(

@@ -11,6 +11,7 @@ from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
+from ...models import names
 from ...recipe import DataConfig, Recipe, override, read_recipe
 from ...refine import explain
 from ..collect import load_sample
@@ -55,6 +56,12 @@ def choose_recipe(
 
 def _check(recipe: Recipe, description: Description) -> None:
     """Refuse before anything is written what would fail after minutes."""
+    if ":" in recipe.model.architecture:
+        raise InputError(
+            f"architecture {recipe.model.architecture!r} is code outside of the package, and a model file never names "
+            "code of its own, so no command could open the trained model; put the file into a folder of "
+            f"cellproof.models.__path__ and name it (there: {', '.join(names())})"
+        )
     heads = heads_of(recipe, description)
     if heads.has_instances and description.masks == "semantic":
         raise InputError(
