@@ -67,13 +67,13 @@ def write_pictures(out: Path) -> tuple[list[Path], Path]:
 def measure_scores(out: Path, truth: Path) -> tuple[tuple[str, str], ...]:
     """Names and values of what the report says of the simulated field; none where it has no result."""
     from ..io import read_labels
-    from ..workflows.evaluate import evaluate_folders
+    from ..workflows.evaluate import score_folders
     from ..workflows.segment import LABELS
 
     prediction = out / f"{_SIMULATED}{LABELS}"
     if not prediction.exists():
         return ()
-    rows = evaluate_folders(prediction, truth, protocol="stardist")
+    rows = score_folders(prediction, truth, protocol="stardist").rows
     wanted = {("AP (StarDist)", "0.5"): "AP at IoU 0.5", ("F1", "0.5"): "F1 at IoU 0.5"}
     wanted[("Dice", "foreground")] = "Dice of the foreground"
     counts = (

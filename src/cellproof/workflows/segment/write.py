@@ -18,7 +18,7 @@ from ...io import atomic_path, write_classes, write_csv, write_difficulty, write
 from ...report.difficulty_pictures import white_on_image
 from ...report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
 from ...report.pictures import inline_picture
-from ...types import Image, ModelHeader, Quality
+from ...types import Image, ModelHeader, Quality, Spacing
 from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, OVERLAY, PICTURES, STATE_FOLDER, Verdict
 
 _THUMBNAIL_PX = 400
@@ -41,7 +41,8 @@ class _Where(TypedDict):
 
     plane_axes: str
     plane_shape: tuple[int, ...]
-    pixel_size_um: float | None
+    spacing: Spacing
+    channel_names: tuple[str, ...]
 
 
 def write_results(
@@ -97,7 +98,8 @@ def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: Mod
     where: _Where = {
         "plane_axes": image.plane_axes,
         "plane_shape": image.plane_shape,
-        "pixel_size_um": image.pixel_size_um,
+        "spacing": image.spacing,
+        "channel_names": image.channel_names if image.channel_names != ("gray",) else (),
     }
     write_labels(f"{start}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
     classes = _stack([plane.classes for plane in planes], image)
