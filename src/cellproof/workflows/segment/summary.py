@@ -6,7 +6,7 @@ import math
 import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,17 +15,17 @@ import numpy as np
 
 from ... import __version__
 from ...io import atomic_path, read_csv, write_csv, write_json, write_text
-from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, doubt, segment_report
+from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, inline_first, segment_report
+from ...report.palette import class_colors
 from ...types import ModelHeader, Quality
 from .names import Failure
-from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table, read_pictures
+from .pictures import read_pictures
+from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table
 
 OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML = "objects.csv", "images.csv", "run.json", "report.html"
 
 SUMMARIES = (OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML)
 """Files that a folder of results has once."""
-
-_MOST_PICTURES = 200
 
 _DIGITS = 4
 
@@ -152,7 +152,7 @@ def _image_line(row: Row) -> tuple[object, ...]:
         row.planes,
         row.pixel_size_um,
         row.count,
-        round(row.mean_confidence, _DIGITS),
+        None if row.mean_confidence is None else round(row.mean_confidence, _DIGITS),
         None if row.expected_dice is None else round(row.expected_dice, _DIGITS),
         row.verdict,
         row.why,
@@ -205,16 +205,12 @@ def make_report(
     Raises:
         InputError: Pictures or measurements cannot be read.
     """
-    records = {row.name: row for row in rows if isinstance(row, Record)}
-    images = sorted((_image_row(record) for record in records.values()), key=doubt)
-    areas, confidences, unit = _measurements(out, list(records.values()))
+    records = [row for row in rows if isinstance(row, Record)]
+    areas, confidences, unit = _measurements(out, records)
     return SegmentReport(
         title=f"{len(records)} image{'' if len(records) == 1 else 's'} segmented",
-        images=[
-            _with_pictures(out, row, records[row.name]) if place < _MOST_PICTURES else row
-            for place, row in enumerate(images)
-        ],
-        provenance=_provenance(list(records.values()), run=run, header=header, parameters=parameters),
+        images=inline_first([_image_row(out, record) for record in records], out),
+        provenance=_provenance(records, run=run, header=header, parameters=parameters),
         failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure)],
         seconds=run.parts.total,
         megapixels=run.pixels / 1e6,
@@ -227,20 +223,21 @@ def make_report(
     )
 
 
-def _image_row(record: Record) -> ImageRow:
-    promised = math.nan if record.expected_dice is None else record.expected_dice
+def _image_row(out: Path, record: Record) -> ImageRow:
+    sure, promised = (math.nan if value is None else value for value in (record.mean_confidence, record.expected_dice))
+    shown = read_pictures(out, record.name)
     return ImageRow(
         record.name,
         (record.height, record.width),
-        Quality(record.count, record.mean_confidence, promised, record.verdict, record.why),
+        Quality(record.count, sure, promised, record.verdict, record.why),
+        overlay=shown.overlay,
+        difficulty=shown.difficulty,
+        difficult=shown.difficult,
         link=f"{record.name}{OVERLAY}",
+        views=shown.views,
+        fractions=tuple(record.class_fractions.values()),
         notes=record.notes,
     )
-
-
-def _with_pictures(out: Path, row: ImageRow, record: Record) -> ImageRow:
-    small = read_pictures(out, record)
-    return replace(row, overlay=small.overlay, difficulty=small.difficulty, difficult=small.difficult)
 
 
 def _measurements(out: Path, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, str]:
@@ -279,4 +276,4 @@ def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:
     """Names and colors of classes where pixels, not objects, are colored."""
     if header.heads.has_instances:
         return ()
-    return tuple(zip(header.classes, header.colors, strict=False))
+    return tuple(zip(header.classes, class_colors(len(header.classes), header.colors), strict=True))

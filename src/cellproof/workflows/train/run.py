@@ -34,6 +34,7 @@ from .folder import (
     write_state,
 )
 from .header import make_header
+from .losses import read_losses, write_losses
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
 from .validate import Validator
@@ -123,6 +124,7 @@ def _make_trainer(number: int, collection: Collection, state: RunState, watcher:
     trainer = Trainer(module.to(state.device), options)
     if checkpoint.exists():
         restore_checkpoint(trainer, checkpoint)
+        state.step_losses[number] = read_losses(request.out, fold=number, up_to_step=trainer.step)
         watcher.say(f"training {number + 1} of {len(state.folds)} goes on after step {trainer.step}")
     return trainer
 
@@ -132,9 +134,11 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     recipe, fold = state.recipe, state.folds[number]
     path = checkpoint_path(state.request.out, number)
     saved = time.monotonic()
+    losses = state.step_losses.setdefault(number, [])
 
     def on_step(progress: Progress) -> None:
         nonlocal saved
+        losses.append((progress.step, progress.loss))
         watcher.step(number, len(state.folds), progress)
         if time.monotonic() - saved > CHECKPOINT_EVERY_S:
             save_checkpoint(trainer, path)
@@ -144,6 +148,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
         nonlocal saved
         save_checkpoint(trainer, path)
         saved = time.monotonic()
+        write_losses(state.request.out, state.step_losses)
         write_state(state, watcher.page(state))
 
     try:
@@ -158,6 +163,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     except KeyboardInterrupt:
         if trainer.step:
             save_checkpoint(trainer, path)
+            write_losses(state.request.out, state.step_losses)
         raise
 
 

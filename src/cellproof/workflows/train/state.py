@@ -87,6 +87,7 @@ class RunState:
         device: "cpu", "cuda" or "mps".
         status: Where it stands.
         history: Rows of each fold that has begun, by its number from 0.
+        step_losses: (step, loss) of each fold that has begun.
         metrics: Of the finished model on held-out images.
         examples: Some of those images.
         timings: Of this run.
@@ -100,6 +101,7 @@ class RunState:
     device: str
     status: Literal["running", "stopped", "finished"] = "running"
     history: dict[int, list[HistoryRow]] = field(default_factory=dict)
+    step_losses: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     examples: list[ValidationExample] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
