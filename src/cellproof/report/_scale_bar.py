@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -40,7 +42,7 @@ def with_scale_bar(rgb: np.ndarray, pixel_size_um: float | None) -> np.ndarray:
         return rgb
     length_um = bar_length_um(width, pixel_size_um)
     length_px = max(1, round(length_um / pixel_size_um))
-    font = ImageFont.load_default(max(_SMALLEST_TEXT_PX, round(height * _TEXT_OF_HEIGHT)))
+    font = _font(max(_SMALLEST_TEXT_PX, round(height * _TEXT_OF_HEIGHT)))
     words = f"{length_um:g} µm" if length_um < 1000 else f"{length_um / 1000:g} mm"
     sheet = Image.fromarray(rgb)
     draw = ImageDraw.Draw(sheet)
@@ -55,3 +57,11 @@ def with_scale_bar(rgb: np.ndarray, pixel_size_um: float | None) -> np.ndarray:
     draw.rectangle((bar_left, bar_top, bar_left + length_px - 1, bar_top + thick - 1), fill=(255, 255, 255))
     draw.text((left + gap + (box_px - text_px) // 2, top + gap // 2), words, (255, 255, 255), font)
     return np.asarray(sheet)
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Matplotlib's font, found without importing it: Pillow's own has no µ."""
+    package = find_spec("matplotlib")
+    assert package is not None
+    assert package.origin is not None
+    return ImageFont.truetype(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size_px)

@@ -21,7 +21,7 @@ from .palette import LIGHT, STRONG, WARNING, class_table
 _CLASS_SHARE = 0.35
 _TINT_FROM, _TINT_SHARE = 0.5, 0.6
 _BRIGHT_FROM = 128
-_PICTURE_OF_WIDTH_1_PX = 500
+_PICTURE_OF_WIDTH_1_PX = 350
 _DIAMETER_OF_WIDTH_1_PX = 10
 _HALO_FROM_PX = 10
 _HALO = 0.4
@@ -38,7 +38,7 @@ def overlay(
 ) -> np.ndarray:
     """Draw each object's outline on the image.
 
-    Outlines run inside the objects, 1 px wide for every 500 px of the image's longer side, but never wider than a
+    Outlines run inside the objects, 1 px wide for every 350 px of the image's longer side, but never wider than a
     tenth of the median diameter; a dark halo sets them off from bright objects and grounds. Touching objects differ
     in color. Doubtful objects have a wider, orange-red outline, which is no other object's.
 

@@ -14,9 +14,7 @@ LIGHT = np.array(
 )
 """Six colors for outlines on dark images: none is white or pastel, which would vanish on bright nuclei."""
 
-STRONG = np.array(
-    [[0, 215, 235], [0, 190, 70], [255, 225, 0], [0, 140, 255], [255, 165, 0], [165, 240, 0]], np.uint8
-)
+STRONG = np.array([[0, 215, 235], [0, 190, 70], [255, 225, 0], [0, 140, 255], [255, 165, 0], [165, 240, 0]], np.uint8)
 """Six colors for outlines on bright images; no pink or violet, which would vanish on stained sections."""
 
 WARNING = np.array([255, 60, 10], np.uint8)

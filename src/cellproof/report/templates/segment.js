@@ -104,12 +104,14 @@ table?.addEventListener("click", (event) => {
   fit();
   viewer.showModal();
   show();
+  stage.focus();
 });
 viewer.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.move) move(Number(button.dataset.move));
   if (button?.dataset.zoom) zoom(Number(button.dataset.zoom));
   if (button?.id === "viewer-close") viewer.close();
+  else stage.focus();  // so that the space key blinks instead of pressing the button again
 });
 viewer.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
