@@ -25,7 +25,7 @@ COMMANDS = {
     "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
     "simulate": "Draw pictures with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
-    "demo": "Segment a real and a simulated picture that come with CellProof.",
+    "demo": "Segment and score two real images that come with CellProof, and meet a foreign stain.",
     "doctor": "Check this installation and say what it can do.",
 }
 """Name and summary of every command; ``NAME_command`` in ``cli/NAME.py`` does it."""
