@@ -28,6 +28,7 @@ from scipy import ndimage
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
 from cellproof.data.normalization import fit_channels, normalize
+from cellproof.data.targets import heads_of
 from cellproof.inference.activate import Maps
 from cellproof.inference.predict import predict
 from cellproof.instances.clean import clean_labels
@@ -39,7 +40,7 @@ from cellproof.metrics.protocols import ObjectImage, count_objects
 from cellproof.models import load as load_architecture
 from cellproof.recipe.study import Recipe
 from cellproof.recipe.toml import read_recipe
-from cellproof.types import Heads, InstanceOptions, ModelHeader, TrainingRecord
+from cellproof.types import InstanceOptions, ModelHeader, TrainingRecord
 from cellproof.workflows.predict.load import Model, find_model, load_model
 
 FOREGROUND = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -153,7 +154,7 @@ def _steps(run: Path) -> int:
 
 
 def _header(recipe: Recipe, description: Description) -> ModelHeader:
-    heads = Heads(classes=len(description.classes) + 1, **msgspec.structs.asdict(recipe.heads))
+    heads = heads_of(len(description.classes) + 1, [head.name for head in recipe.heads])
     module = load_architecture(
         recipe.model.architecture,
         in_channels=recipe.data.in_channels,
@@ -225,14 +226,15 @@ def _decoders(options: InstanceOptions) -> list[Decoder]:
 
 
 def _decode(maps: Maps, options: InstanceOptions) -> np.ndarray:
-    return decode(maps.probabilities, boundary=maps.boundary, distance=maps.distance, flows=maps.flows, options=options)
+    return decode(maps.probabilities, maps.fields, options=options)
 
 
 def _interior_components(maps: Maps, options: InstanceOptions) -> np.ndarray:
     """Connected pieces of foreground - weight x boundary ≥ threshold; other foreground joins the nearest piece."""
-    assert maps.boundary is not None
     foreground = foreground_mask(maps.probabilities, threshold=options.foreground_threshold)
-    interior = 1 - maps.probabilities[0] - options.boundary_weight * maps.boundary >= options.foreground_threshold
+    interior = (
+        1 - maps.probabilities[0] - options.boundary_weight * maps.fields["boundary"][0] >= options.foreground_threshold
+    )
     seeds = clean_labels(label_components(foreground & interior), smallest_area_px=3, fill_holes=False)
     if not seeds.any():
         return seeds

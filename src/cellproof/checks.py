@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 import numpy as np
 
 
 class InputError(ValueError):
-    """The caller's data or options cannot be used; the message is one line meant for a person."""
+    """The caller's data or options cannot be used; the message is one line meant for a person.
+
+    Args:
+        message: What came, what was expected, and what to do, in the words of the Python interface.
+        argument: Name of the argument, or names of the arguments, that the advice is about.
+
+    Attributes:
+        arguments: Those names; a command line adds what it calls them. Empty where the data itself is at fault.
+
+    Example:
+        >>> error = InputError("channels 0,1,2 asked for; the image has 2", argument="channels")
+        >>> error.arguments
+        ('channels',)
+        >>> print(error.within("a.tif"))
+        a.tif: channels 0,1,2 asked for; the image has 2
+    """
+
+    def __init__(self, message: str = "", *, argument: str | tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.arguments = (argument,) if isinstance(argument, str) else argument
+
+    def within(self, place: object) -> InputError:
+        """The same error, of the same class and about the same arguments, that says where it happened."""
+        return type(self)(f"{place}: {self}", argument=self.arguments)
 
 
 class UsageError(InputError):
-    """No data would do: what is asked for contradicts itself, this machine, or what is there already."""
+    """The request is invalid whatever the data: contradictory options, unavailable hardware, or existing output."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that names the closest known name, empty where none is close.
+
+    Example:
+        >>> did_you_mean("nucleii", ["nuclei", "cells"])
+        "; did you mean 'nuclei'?"
+    """
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def check_same_shape(**arrays: np.ndarray) -> None:

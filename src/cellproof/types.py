@@ -12,6 +12,29 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from .parts import Head, Heads, InstanceOptions, LossTerm, Setting, Step
+
+__all__ = [
+    "IGNORE",
+    "RENAMED_KEYS",
+    "Head",
+    "Heads",
+    "Image",
+    "InstanceOptions",
+    "IntensityStatistics",
+    "LossTerm",
+    "ModelHeader",
+    "Normalization",
+    "Prediction",
+    "Quality",
+    "Sample",
+    "Segmentation",
+    "Setting",
+    "Step",
+    "TrainingRecord",
+    "with_current_keys",
+]
+
 IGNORE = 255
 """Value in a class map of a pixel without annotation; losses and metrics leave it out."""
 
@@ -89,52 +112,23 @@ class Sample:
     instances: np.ndarray | None = None
 
 
-class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the output channels of a network mean, in this order.
+@dataclass(frozen=True)
+class Prediction:
+    """What a network predicts for one image and steps of ``refine`` change.
 
     Attributes:
-        classes: Channels 0…classes-1 are logits of a softmax; with instances, class 0 is background.
-        boundary: One more channel: logit of "this pixel lies at an object's edge".
-        distance: One more: the Poisson height of the pixel in its object, 0 outside, 1 at the summit.
-        flows: Two more: unit vector (row, column) uphill on that height, 0 outside objects.
+        probabilities: (classes, H, W) float32, summing to 1 over classes.
+        class_map: (H, W) uint8, the likeliest class at first; `IGNORE` is never changed.
+        classes: Name of each class.
+        difficult: (H, W) bool, pixels that are less sure than the mean of the image; None where nobody computed it.
+        views: (classes, H, W) mean probabilities over flips and quarter turns; None where there was one view.
     """
 
-    classes: int
-    boundary: bool = False
-    distance: bool = False
-    flows: bool = False
-
-    @property
-    def channels(self) -> int:
-        """Number of output channels of the network."""
-        return self.classes + self.boundary + self.distance + 2 * self.flows
-
-    @property
-    def has_instances(self) -> bool:
-        """Whether any channel tells objects apart."""
-        return self.boundary or self.distance or self.flows
-
-    @property
-    def class_slice(self) -> slice:
-        """Channels of the class logits."""
-        return slice(0, self.classes)
-
-    @property
-    def boundary_slice(self) -> slice:
-        """Channel of the boundary logit; empty without that head."""
-        return slice(self.classes, self.classes + self.boundary)
-
-    @property
-    def distance_slice(self) -> slice:
-        """Channel of the distance; empty without that head."""
-        start = self.boundary_slice.stop
-        return slice(start, start + self.distance)
-
-    @property
-    def flow_slice(self) -> slice:
-        """Channels of the flow (row, column); empty without that head."""
-        start = self.distance_slice.stop
-        return slice(start, start + 2 * self.flows)
+    probabilities: np.ndarray
+    class_map: np.ndarray
+    classes: tuple[str, ...]
+    difficult: np.ndarray | None = None
+    views: np.ndarray | None = None
 
 
 class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,27 +146,6 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high_percentile: float = 99.8
     per_channel: bool = True
     smallest_range: float = 0.05
-
-
-class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How dense maps become separate objects.
-
-    Attributes:
-        method: "flows" follows the flow to its sinks; "watershed" floods the distance from its
-            summits; "components" labels connected foreground.
-        foreground_threshold: A pixel belongs to an object when 1 - P(background) reaches this.
-        seed_threshold: Watershed: a summit must rise this far above the pass to a higher one, in (0, 1).
-        boundary_weight: Watershed: how strongly the boundary probability lowers the height.
-        smallest_area_px: Smaller objects are dropped.
-        fill_holes: Whether holes in an object are filled.
-    """
-
-    method: Literal["flows", "watershed", "components"] = "flows"
-    foreground_threshold: float = 0.5
-    seed_threshold: float = 0.1
-    boundary_weight: float = 0.5
-    smallest_area_px: int = 10
-    fill_holes: bool = True
 
 
 class TrainingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -238,6 +211,9 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         members: Networks in the file, whose probabilities are averaged.
         temperature: Class logits are divided by this before the softmax.
         instance: How objects are made; ignored for semantic models.
+        steps: Repairs of the class map that belong to the model; none for models that tell objects apart.
+        conditions: Values of the image attribute that the network is told, each a channel after the image's: 1
+            everywhere for the value that holds, else 0; all 0 where nothing is told.
         training: Provenance.
         statistics: Of the training images.
         metrics: Validation results, name → value.
@@ -251,7 +227,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stride_px: int
     receptive_field_px: int
     description: str = ""
-    options: Mapping[str, int | float | bool | str] = {}
+    options: Mapping[str, Setting] = {}
     colors: tuple[str, ...] = ()
     normalization: Normalization = Normalization()
     scale: float = 1.0
@@ -261,6 +237,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: int = 1
     temperature: float = 1.0
     instance: InstanceOptions = InstanceOptions()
+    steps: tuple[Step, ...] = ()
+    conditions: tuple[str, ...] = ()
     training: TrainingRecord = TrainingRecord()
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
@@ -299,6 +277,7 @@ class Segmentation:
         difficulty: (H, W) float32 in [0, 1], 1 hardest.
         objects: Column name → (n,) array, scikit-image's names where it has them.
         quality: Image-level verdict.
+        scale: Pixels of the network's grid per pixel of the image.
     """
 
     labels: np.ndarray
@@ -307,3 +286,4 @@ class Segmentation:
     difficulty: np.ndarray
     objects: Mapping[str, np.ndarray]
     quality: Quality
+    scale: float = 1.0

@@ -128,10 +128,12 @@ def test_models_lists_the_shipped_ones_and_shows_their_cards(capsys):
         card = capsys.readouterr().out
         assert card.startswith(f"{name}: {header.description}")
         assert header.training.license in card
-        for metric in header.metrics:
-            assert f"  {metric} " in card
+        assert f"  AP at IoU 0.5: {header.metrics['ap50']:.3f}\n" in card
+        assert card.endswith(f"recipe: cellproof models {name} --recipe\n")
+        assert main(["models", name, "--recipe"]) == 0
+        assert capsys.readouterr().out.strip() == header.training.recipe.strip()
 
 
 def test_a_model_that_does_not_exist_has_no_card(capsys):
-    assert main(["models", "nonsense"]) == 1
+    assert main(["models", "nonsense"]) == 2
     assert "no model 'nonsense'" in capsys.readouterr().err

@@ -11,10 +11,12 @@ import torch
 
 from cellproof.checks import UsageError
 from cellproof.cli import main
-from cellproof.cli.segment import parse_channels, parse_memory
+from cellproof.cli._options import parse_channels, parse_diameter
+from cellproof.data.targets import heads_of
 from cellproof.io import read_labels, write_model
 from cellproof.models import load
-from cellproof.types import Heads, InstanceOptions, ModelHeader
+from cellproof.types import InstanceOptions, ModelHeader
+from cellproof.workflows.segment import memory_bytes as parse_memory
 
 ENGINE = ("--engine", "torch", "--precision", "f32")
 
@@ -22,7 +24,7 @@ ENGINE = ("--engine", "torch", "--precision", "f32")
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A small U-Net with random weights that finds something in nearly every picture."""
-    heads = Heads(classes=2, boundary=True, distance=True, flows=True)
+    heads = heads_of(2, ["boundary", "distance", "flows"])
     options = {"width": 4, "depth": 2}
     torch.manual_seed(3)
     module = load("unet", in_channels=1, out_channels=heads.channels, **options)
@@ -99,7 +101,7 @@ def test_memory_has_units(text, expected):
     assert parse_memory(text) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", None), ("0", (0,)), ("2,0", (2, 0))])
+@pytest.mark.parametrize(("text", "expected"), [("", None), ("0", (0,)), ("2,0", (2, 0)), ("DAPI, 1", ("DAPI", 1))])
 def test_channels_are_numbers_in_an_order(text, expected):
     assert parse_channels(text) == expected
 
@@ -107,8 +109,12 @@ def test_channels_are_numbers_in_an_order(text, expected):
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (("--max-memory", "4XB"), "'4XB'; wanted a number and a unit"),
-        (("--channels", "red"), "'red'; wanted numbers counted from 0"),
+        (("--max-memory", "4XB"), "'4XB'; expected a number and a unit, for example 4GB (--max-memory)"),
+        (("--max-memory", "4"), "max_memory 4 means 4 bytes"),
+        (("--channels", "0,,1"), "'0,,1'; expected numbers counted from 0, or names"),
+        (("--diameter", "big"), "'big'; expected the objects' usual diameter in pixels"),
+        (("--diameter", "12"), "knows no size of objects"),
+        (("--model", "nucleii"), "did you mean 'nuclei'? (--model)"),
         (("--engine", "abacus"), "abacus"),
         (("--threads", "0"), "threads"),
         (("--nothing",), "--nothing"),
@@ -124,6 +130,6 @@ def test_a_wrong_option_is_wrong_use_and_said_in_one_line(words, wanted, picture
 
 
 def test_the_errors_of_parsing_are_wrong_use():
-    for parse, text in ((parse_memory, "-1GB"), (parse_memory, "GB"), (parse_channels, "0;1"), (parse_channels, ",")):
+    for parse, text in ((parse_memory, "-1GB"), (parse_memory, "GB"), (parse_diameter, "1;2"), (parse_channels, ",")):
         with pytest.raises(UsageError):
             parse(text)

@@ -111,7 +111,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("done")
     assert simulate("liver", tmp_path) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("is not empty (it holds thesis.txt); give an empty or a new folder as --out")
+    assert line.endswith("is not empty (it holds thesis.txt); give an empty or a new folder (--out)")
     assert contents(tmp_path) == {"thesis.txt": b"done"}
 
 
@@ -123,7 +123,7 @@ def test_pictures_of_other_parameters_are_not_mixed(tmp_path, capsys, kind, more
     simulate("liver", tmp_path, "--count", 1)
     before = contents(tmp_path)
     assert simulate(kind, tmp_path, *more) == 2
-    assert f"holds pictures with {difference}; give another --out" in capsys.readouterr().err
+    assert f"holds images with {difference}; give another folder (--out)" in capsys.readouterr().err
     assert contents(tmp_path) == before
 
 
@@ -151,7 +151,7 @@ def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
 def test_a_damaged_plan_is_one_line(tmp_path, capsys):
     (tmp_path / "simulation.json").write_text('{"kind": 3}')
     assert simulate("liver", tmp_path) == 1
-    assert "give another --out, or remove the folder" in capsys.readouterr().err
+    assert "give another folder, or remove this one (--out)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

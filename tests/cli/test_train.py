@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 
 from cellproof.cli import main
+from cellproof.cli._options import parse_time
+from cellproof.cli._progress import watching_training as watching
+from cellproof.cli._progress import words
 from cellproof.cli.recipes import recipes_command
-from cellproof.cli.train import parse_time, scores, watching, words
+from cellproof.cli.train import scores
 from cellproof.recipe.toml import parse_recipe, read_recipe, recipe_text
 from cellproof.training.loop import Progress
 
@@ -82,16 +85,16 @@ def test_the_page_shows_curves_plan_scores_and_pictures_and_stops_reloading(data
 @pytest.mark.parametrize(
     ("more", "code", "line"),
     [
-        (("--time", "5"), 2, "cellproof: error: --time '5'; wanted a number and a unit, as in --time 90s"),
+        (("--time", "5"), 2, "cellproof: error: --time '5'; expected a number and a unit, as in --time 90s"),
         (
             ("--set", "training.stpes=3"),
             2,
-            "cellproof: error: --set training.stpes=3: Object contains unknown field `stpes`",
+            "cellproof: error: override 'training.stpes=3': Object contains unknown field `stpes`",
         ),
         (("--recipe", "none"), 2, "cellproof: error: no recipe 'none'"),
         (("--folds", "0"), 2, "cellproof: error: Invalid value for '--folds'"),
         (("--resume",), 2, "cellproof: error: "),
-        (("--init", "none"), 1, "cellproof: error: no model 'none'"),
+        (("--init", "none"), 2, "cellproof: error: no model 'none'"),
     ],
 )
 def test_wrong_use_is_one_line_and_two_and_missing_things_one(data, tmp_path, capsys, more, code, line):
@@ -112,7 +115,7 @@ def test_times_are_read_with_their_unit(text, seconds):
 
 @pytest.mark.parametrize("text", ["20", "min", "0s", "-5min", "1h30", "five minutes", "1d", "nan s"])
 def test_other_times_are_refused_with_an_example(text):
-    with pytest.raises(ValueError, match=r"--time .* wanted a number and a unit, as in --time 90s"):
+    with pytest.raises(ValueError, match=r"--time .* expected a number and a unit, as in --time 90s"):
         parse_time(text)
 
 

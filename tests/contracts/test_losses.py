@@ -11,16 +11,19 @@ import torch
 from torch import Tensor
 
 from cellproof import losses
+from cellproof.data.targets import heads_of, losses_of
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
 from cellproof.losses.cross_entropy import cross_entropy
+from cellproof.losses.deep_supervision import deep_supervision
 from cellproof.losses.dice import soft_dice
-from cellproof.losses.instance_loss import instance_loss
-from cellproof.losses.regression import flow_loss, masked_mse, smooth_l1
-from cellproof.losses.weighted_sum import Term, WeightedSum
+from cellproof.losses.flow import flow_loss
+from cellproof.losses.smooth_l1 import smooth_l1
+from cellproof.losses.squared_error import masked_mse
+from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import IGNORE, Heads
 
 N, C, H, W = 2, 3, 3, 4
-HEADS = Heads(classes=C, boundary=True, distance=True, flows=True)
+HEADS = heads_of(C, ["boundary", "distance", "flows"])
 
 
 @dataclass(frozen=True)
@@ -97,22 +100,22 @@ CASES = [
         class_logits(),
         "of each image",
     ),
-    Case("regression", lambda x, out: masked_mse(x, numbers(), ~out), numbers(), "squared"),
-    Case("regression", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers(), "smooth L1"),
-    Case("regression", lambda x, out: flow_loss(x, vectors(), ~out), vectors(), "flow"),
+    Case("squared_error", lambda x, out: masked_mse(x, numbers(), ~out), numbers()),
+    Case("smooth_l1", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers()),
+    Case("flow", lambda x, out: flow_loss(x, vectors(), ~out), vectors()),
     Case(
-        "weighted_sum",
-        lambda x, out: WeightedSum((Term(1.0, cross_entropy), Term(0.5, soft_dice)))(x, annotated(out)).value,
+        "deep_supervision",
+        lambda x, out: deep_supervision(lambda one: soft_dice(one, annotated(out)), (x, 2 * x), weight=0.5),
         class_logits(),
     ),
     Case(
-        "instance_loss",
-        lambda x, out: instance_loss(x, annotated(out), fields(), heads=HEADS),
+        "weighted_sum",
+        lambda x, out: weighted_sum(x, annotated(out), fields(), heads=HEADS, terms=losses_of(HEADS)),
         perfect_outputs(),
     ),
     Case(
-        "instance_loss",
-        lambda x, out: instance_loss(x, annotated(out), fields()[:, :0], heads=Heads(classes=C)),
+        "weighted_sum",
+        lambda x, out: weighted_sum(x, annotated(out), fields()[:, :0], heads=Heads(C), terms=losses_of(Heads(C))),
         class_logits(),
         "semantic",
     ),

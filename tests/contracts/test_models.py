@@ -12,14 +12,25 @@ import torch
 from torch import nn
 
 from cellproof import models
+from cellproof.models._any_size import AnySize
 
-PARAMETERS = {"fc_densenet": 9_314_898, "fcn8s": 134_270_278, "unet": 7_240_258}
+PARAMETERS = {
+    "attention_unet": 34_877_486,
+    "auto_preprocess": 14_480_525,
+    "fc_densenet": 9_314_898,
+    "fcn8s": 134_270_278,
+    "unet": 7_240_258,
+    "unetpp": 9_045_282,
+}
 """Parameters of each architecture with its default options, 1 channel in and 2 out."""
 
 TINY = {
+    "attention_unet": {"width": 4},
+    "auto_preprocess": {"first_options": "width=4;depth=3", "second_options": "width=4;depth=4"},
     "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
     "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},
     "unet": {"width": 4},
+    "unetpp": {"width": 4, "deep_supervision": True},
 }
 """Options that make a network thin enough for the tests below."""
 
@@ -59,6 +70,32 @@ def test_logits_are_finite_and_have_the_height_and_width_of_the_image(network, s
 
 
 @torch.no_grad()
+def test_outputs_in_training_all_have_the_shape_of_the_logits(network):
+    outputs = network.train()(torch.randn(2, 2, 33, 50))
+    every = outputs if isinstance(outputs, tuple) else (outputs,)
+    assert {output.shape for output in every} == {(2, 3, 33, 50)}
+    assert isinstance(network.eval()(torch.randn(1, 2, 33, 50)), torch.Tensor)
+
+
+class WithAuxiliary(AnySize):
+    """A network of stride 4 whose auxiliary logits are its image."""
+
+    def __init__(self) -> None:
+        super().__init__(1, stride=4, receptive_field_px=0)
+
+    def forward_aligned(self, image):
+        return (image, 2 * image) if self.training else image
+
+
+def test_auxiliary_logits_are_cropped_like_the_logits():
+    image = torch.randn(1, 1, 5, 7)
+    logits, auxiliary = WithAuxiliary().train()(image)
+    assert torch.equal(logits, image)
+    assert torch.equal(auxiliary, 2 * image)
+    assert torch.equal(WithAuxiliary().eval()(image), image)
+
+
+@torch.no_grad()
 def test_padding_does_not_move_the_picture(network):
     # Away from the lower and right edges an odd-sized crop sees what the whole picture sees there.
     side = 2 * network.receptive_field_px + 2 * network.stride
@@ -70,7 +107,9 @@ def test_padding_does_not_move_the_picture(network):
 
 
 def test_gradient_reaches_every_parameter(network):
-    network.train()(torch.randn(2, 2, 48, 48)).square().mean().backward()
+    outputs = network.train()(torch.randn(2, 2, 48, 48))
+    every = outputs if isinstance(outputs, tuple) else (outputs,)
+    sum(output.square().mean() for output in every).backward()
     gradients = {name: value.grad for name, value in network.named_parameters()}
     assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
     assert all(gradient.isfinite().all() for gradient in gradients.values())
@@ -139,6 +178,16 @@ def test_a_changed_pixel_acts_as_far_as_the_stated_receptive_field_and_no_furthe
         rows, columns = torch.nonzero(network(image).isnan().any(1)[0], as_tuple=True)
         reaches.append(int(max((rows - row).abs().max(), (columns - column).abs().max())))
     assert radius - stride <= max(reaches) <= radius
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 31)])
+@torch.no_grad()
+def test_outputs_in_training_mode_are_alike_in_shape_and_evaluation_gives_logits_alone(network, shape):
+    image = torch.randn(2, 2, *shape)
+    outputs = network.train()(image)
+    shapes = {tuple(output.shape) for output in outputs} if isinstance(outputs, tuple) else {tuple(outputs.shape)}
+    assert shapes == {(2, 3, *shape)}
+    assert isinstance(network.eval()(image), torch.Tensor)
 
 
 @torch.no_grad()

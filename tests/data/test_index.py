@@ -65,8 +65,12 @@ def test_without_groups_each_image_is_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "holds no images; wanted images/ and masks/"),
-        (["a.png", "b.png"], "holds no images"),
+        (
+            [],
+            r"holds no images; expected images/ and masks/ .*, these under train/ and val/, or pairs a\.tif and a_masks",
+        ),
+        (["a.png", "b.png"], "holds 2 images but no masks; expected images/ and masks/"),
+        (["a.png"], "holds 1 image but no masks"),
         (["images/readme.md", "masks/readme.md"], "holds no images"),
         (["images/a.png"], "has images/ but no masks/"),
         (["images/a.png", "images/b.png", "masks/b.png"], r"1 of 2 images in .* have no mask of the same stem: a\.png"),

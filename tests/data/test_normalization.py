@@ -109,7 +109,7 @@ def test_gray_fills_all_channels_and_equal_channels_are_gray():
 
 
 def test_color_for_a_gray_network_asks_for_channels():
-    with pytest.raises(InputError, match=r"has 3 channels, the model reads 1; choose them with --channels, .* 0$"):
+    with pytest.raises(InputError, match=r"has 3 channels, the model reads 1; choose 1 of them, for example 0$"):
         fit_channels(np.arange(12.0).reshape(3, 2, 2), 1)
-    with pytest.raises(InputError, match=r"has 4 channels, the model reads 3; .*--channels 0,1,2"):
+    with pytest.raises(InputError, match=r"has 4 channels, the model reads 3; choose 3 of them, for example 0,1,2$"):
         fit_channels(np.arange(16.0).reshape(4, 2, 2), 3)

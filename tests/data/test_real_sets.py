@@ -9,8 +9,8 @@ from cellproof.data.folds import hold_out
 from cellproof.data.index import index
 from cellproof.data.normalization import normalize
 from cellproof.data.samples import fix_mask, make_sample
-from cellproof.data.targets import make_targets
-from cellproof.types import IGNORE, Heads, Normalization
+from cellproof.data.targets import heads_of, make_targets
+from cellproof.types import IGNORE, Normalization
 
 SETS = {"dsb2018": 531, "glas": 145, "kromp2020": 12, "isbi2012": 20, "cornea": 100, "wbc": 300}
 
@@ -43,7 +43,7 @@ def test_real_masks_become_samples_with_sound_targets(real_set):
     assert set(np.unique(sample.class_map)) <= {*range(len(description.classes) + 1), IGNORE}
     assert 0.3 < np.ptp(sample.image) <= 4
     if sample.instances is not None:
-        boundary, distance, *flow = make_targets(sample, Heads(2, True, True, True)).fields
+        boundary, distance, *flow = make_targets(sample, heads_of(2, ["boundary", "distance", "flows"])).fields
         inside = sample.instances > 0
         assert 0 < boundary.sum() < inside.sum()
         assert (distance[inside] > 0).all()

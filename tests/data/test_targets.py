@@ -8,7 +8,7 @@ from scipy.sparse import eye_array, lil_array
 from scipy.sparse.linalg import spsolve
 
 from cellproof.checks import InputError
-from cellproof.data.targets import boundary_map, flow_field, make_targets, poisson_height
+from cellproof.data.targets import boundary_map, flow_field, heads_of, make_targets, poisson_height
 from cellproof.types import IGNORE, Heads, Sample
 
 
@@ -147,12 +147,12 @@ def test_edge_of_pixels_without_annotation_is_no_boundary():
 def test_fields_come_in_the_order_of_the_heads():
     instances = disc(21, 7)
     sample = Sample(np.zeros((1, 21, 21), np.float32), instances.astype(np.uint8), instances)
-    targets = make_targets(sample, Heads(2, boundary=True, distance=True, flows=True))
+    targets = make_targets(sample, heads_of(2, ["boundary", "distance", "flows"]))
     height = poisson_height(instances)
     np.testing.assert_array_equal(targets.fields[0], boundary_map(instances))
     np.testing.assert_array_equal(targets.fields[1], height)
     np.testing.assert_array_equal(targets.fields[2:], flow_field(height, instances))
-    assert make_targets(sample, Heads(2, flows=True)).fields.shape == (2, 21, 21)
+    assert make_targets(sample, heads_of(2, ["flows"])).fields.shape == (2, 21, 21)
     assert make_targets(sample, Heads(2)).fields.shape == (0, 21, 21)
 
 
@@ -160,7 +160,9 @@ def test_pixels_without_annotation_have_zero_fields():
     instances = disc(21, 7)
     class_map = instances.astype(np.uint8)
     class_map[:, :10] = IGNORE
-    targets = make_targets(Sample(np.zeros((1, 21, 21), np.float32), class_map, instances), Heads(2, True, True, True))
+    targets = make_targets(
+        Sample(np.zeros((1, 21, 21), np.float32), class_map, instances), heads_of(2, ["boundary", "distance", "flows"])
+    )
     assert not targets.fields[:, :, :10].any()
     assert targets.fields[1, :, 10:].max() == 1
     np.testing.assert_array_equal(targets.class_map, class_map)
@@ -169,4 +171,4 @@ def test_pixels_without_annotation_have_zero_fields():
 def test_object_heads_of_a_semantic_sample_are_refused():
     sample = Sample(np.zeros((1, 4, 4), np.float32), np.zeros((4, 4), np.uint8))
     with pytest.raises(InputError, match="masks are semantic"):
-        make_targets(sample, Heads(2, distance=True))
+        make_targets(sample, heads_of(2, ["distance"]))

@@ -7,10 +7,11 @@ import pytest
 from scipy import special
 
 from cellproof.checks import InputError
+from cellproof.data.targets import heads_of
 from cellproof.inference.activate import activate
-from cellproof.types import Heads
+from cellproof.types import Head, Heads
 
-ALL_HEADS = Heads(classes=3, boundary=True, distance=True, flows=True)
+ALL_HEADS = heads_of(3, ["boundary", "distance", "flows"])
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 5])
@@ -26,14 +27,11 @@ def test_each_head_gets_its_own_activation(rng: np.random.Generator) -> None:
     outputs = rng.normal(0, 2, (7, 5, 4)).astype(np.float32)
     before = outputs.astype(float)
     maps = activate(outputs, heads=ALL_HEADS)
-    assert maps.boundary is not None
-    assert maps.distance is not None
-    assert maps.flows is not None
     np.testing.assert_allclose(maps.probabilities, special.softmax(before[:3], axis=0), atol=1e-6)
-    np.testing.assert_allclose(maps.boundary, special.expit(before[3]), atol=1e-6)
-    np.testing.assert_allclose(maps.distance, before[4].clip(0, 1), atol=1e-7)
-    np.testing.assert_array_equal(maps.flows, before[5:].astype(np.float32))
-    assert np.shares_memory(maps.boundary, outputs)
+    np.testing.assert_allclose(maps.fields["boundary"][0], special.expit(before[3]), atol=1e-6)
+    np.testing.assert_allclose(maps.fields["distance"][0], before[4].clip(0, 1), atol=1e-7)
+    np.testing.assert_array_equal(maps.fields["flows"], before[5:].astype(np.float32))
+    assert np.shares_memory(maps.fields["boundary"][0], outputs)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -44,9 +42,15 @@ def test_extreme_logits_give_zero_and_one(classes: int) -> None:
     np.testing.assert_array_equal(probabilities[:2, 0], np.eye(2))
 
 
-def test_a_head_that_is_not_there_is_none() -> None:
-    maps = activate(np.zeros((2, 1, 1), np.float32), heads=Heads(classes=2))
-    assert (maps.boundary, maps.distance, maps.flows) == (None, None, None)
+def test_a_head_that_is_not_there_has_no_map() -> None:
+    assert activate(np.zeros((2, 1, 1), np.float32), heads=Heads(classes=2)).fields == {}
+
+
+def test_lengths_are_never_negative() -> None:
+    heads = Heads(2, (Head("reach", activation="positive", geometry="length"),))
+    outputs = np.array([0, 0, -3], np.float32).reshape(3, 1, 1).repeat(2, axis=2)
+    outputs[2, 0, 1] = 2.5
+    assert activate(outputs, heads=heads).fields["reach"].tolist() == [[[0, 2.5]]]
 
 
 def test_outputs_of_another_model_are_refused() -> None:

@@ -9,12 +9,13 @@ import pytest
 from torch import nn
 
 from cellproof.checks import InputError
+from cellproof.data.targets import heads_of
 from cellproof.inference.activate import Maps, activate
 from cellproof.inference.predict import predict
 from cellproof.inference.torch_engine import torch_engines
 from cellproof.types import Heads
 
-HEADS = Heads(classes=3, boundary=True, distance=True, flows=True)
+HEADS = heads_of(3, ["boundary", "distance", "flows"])
 
 
 class Toy:
@@ -34,8 +35,7 @@ class Toy:
 
 
 def _stack(maps: Maps) -> np.ndarray:
-    parts = [maps.probabilities, maps.boundary, maps.distance, maps.flows]
-    return np.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts if part is not None])
+    return np.concatenate([maps.probabilities, *maps.fields.values()])
 
 
 @pytest.mark.parametrize("tta", [False, True], ids=["one view", "eight views"])
@@ -66,10 +66,9 @@ def test_an_image_of_odd_size_is_mirrored_at_its_lower_and_right_edges(
 def test_a_constant_image_comes_back_constant(blend: bool) -> None:
     toy = Toy(lambda image: np.concatenate([image, image + 1, image]))
     image = np.full((1, 70, 51), 0.25, np.float32)
-    heads = Heads(classes=2, distance=True)
+    heads = heads_of(2, ["distance"])
     maps = predict([toy], image, heads=heads, stride_px=4, halo_px=4, max_pixels=400, blend=blend)
-    assert maps.distance is not None
-    np.testing.assert_allclose(maps.distance, 0.25, atol=1e-6)
+    np.testing.assert_allclose(maps.fields["distance"][0], 0.25, atol=1e-6)
     np.testing.assert_allclose(maps.probabilities[1], 1 / (1 + np.exp(-1)), atol=1e-6)
 
 
@@ -79,10 +78,9 @@ def test_blending_hides_the_seam_of_windows_that_disagree(rng: np.random.Generat
     steps = {}
     for blend in (False, True):
         maps = predict(
-            [toy], image, heads=Heads(classes=1, distance=True), stride_px=4, halo_px=12, max_pixels=320, blend=blend
+            [toy], image, heads=heads_of(1, ["distance"]), stride_px=4, halo_px=12, max_pixels=320, blend=blend
         )
-        assert maps.distance is not None
-        steps[blend] = np.abs(np.diff(maps.distance, axis=1)).max()
+        steps[blend] = np.abs(np.diff(maps.fields["distance"][0], axis=1)).max()
     assert steps[True] < steps[False] / 5
 
 
@@ -92,7 +90,7 @@ def test_views_of_an_equivariant_network_change_nothing(rng: np.random.Generator
         down = np.gradient(image[0], axis=0)
         return np.stack([image[0], -image[0], across**2 + down**2, image[0] / 2, down, across])
 
-    heads = Heads(classes=2, boundary=True, distance=True, flows=True)
+    heads = heads_of(2, ["boundary", "distance", "flows"])
     image = rng.random((1, 24, 36), dtype=np.float32)
     once = predict([Toy(formula)], image, heads=heads, stride_px=4, halo_px=4)
     eight = predict([Toy(formula)], image, heads=heads, stride_px=4, halo_px=4, tta=True)
@@ -102,9 +100,9 @@ def test_views_of_an_equivariant_network_change_nothing(rng: np.random.Generator
 def test_views_average_what_is_not_equivariant() -> None:
     toy = Toy(lambda image: np.stack([np.zeros_like(image[0]), np.indices(image[0].shape)[1] / 7]))
     maps = predict(
-        [toy], np.zeros((1, 8, 8), np.float32), heads=Heads(classes=1, distance=True), stride_px=4, halo_px=0, tta=True
+        [toy], np.zeros((1, 8, 8), np.float32), heads=heads_of(1, ["distance"]), stride_px=4, halo_px=0, tta=True
     )
-    np.testing.assert_allclose(maps.distance, 0.5, atol=1e-6)
+    np.testing.assert_allclose(maps.fields["distance"][0], 0.5, atol=1e-6)
 
 
 def test_members_are_averaged_after_activation() -> None:

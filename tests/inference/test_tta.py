@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from cellproof.inference.tta import AS_IS, EIGHT_VIEWS, View
+from cellproof.types import Head, Heads
 
-FLOW = slice(1, 3)
+HEADS = Heads(1, (Head("flows", 2, geometry="vector"), Head("rest")))
+GRADIENT = Heads(1, (Head("flows", 2, geometry="vector"),))
+RAYS = Heads(1, (Head("stars", 8, geometry="rays"),))
 EACH_VIEW = pytest.mark.parametrize("view", EIGHT_VIEWS, ids=str)
 
 
@@ -15,7 +18,7 @@ EACH_VIEW = pytest.mark.parametrize("view", EIGHT_VIEWS, ids=str)
 def test_the_inverse_takes_maps_and_vectors_back_exactly(rng: np.random.Generator, view: View) -> None:
     maps = rng.normal(size=(4, 5, 7)).astype(np.float32)
     np.testing.assert_array_equal(view.inverse(view.forward(maps)), maps)
-    np.testing.assert_array_equal(view.inverse(view.forward(maps, flow=FLOW), flow=FLOW), maps)
+    np.testing.assert_array_equal(view.inverse(view.forward(maps, heads=HEADS), heads=HEADS), maps)
 
 
 @EACH_VIEW
@@ -24,7 +27,31 @@ def test_a_gradient_turns_with_its_picture(rng: np.random.Generator, view: View)
     field = np.stack([picture, *np.gradient(picture)])
     turned = view.forward(picture[np.newaxis])[0]
     expected = np.stack([turned, *np.gradient(turned)])
-    np.testing.assert_allclose(view.forward(field, flow=FLOW), expected, atol=1e-6)
+    np.testing.assert_allclose(view.forward(field, heads=GRADIENT), expected, atol=1e-6)
+
+
+def _lengths(inside: np.ndarray) -> np.ndarray:
+    """Steps of one pixel, or one diagonal, that each of eight rays takes before it leaves the True pixels."""
+    steps = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]
+    padded, lengths = np.pad(inside, 12), []
+    for row, column in steps:
+        length, open_ray = np.zeros(inside.shape), inside.copy()
+        for step in range(1, 12):
+            open_ray &= np.roll(padded, (-step * row, -step * column), (0, 1))[12:-12, 12:-12]
+            length += open_ray
+        lengths.append(length)
+    return np.stack(lengths).astype(np.float32)
+
+
+@EACH_VIEW
+def test_rays_measured_in_a_turned_image_are_the_turned_rays(view: View) -> None:
+    inside = np.zeros((9, 11), bool)
+    inside[2:8, 1:6] = inside[3:5, 4:10] = True
+    fields = np.concatenate([inside[None], _lengths(inside)]).astype(np.float32)
+    turned = view.forward(inside[None])[0]
+    expected = np.concatenate([turned[None], _lengths(turned)]).astype(np.float32)
+    np.testing.assert_array_equal(view.forward(fields, heads=RAYS), expected)
+    np.testing.assert_array_equal(view.inverse(expected, heads=RAYS), fields)
 
 
 def test_the_eight_views_are_different_and_begin_with_the_picture_as_it_came() -> None:

@@ -40,32 +40,32 @@ def scene():
 
 @pytest.mark.parametrize("method", ["flows", "watershed"])
 def test_touching_discs_come_back_as_drawn(scene, method):
-    labels = decode(
-        scene.probabilities,
-        distance=scene.distance,
-        flows=scene.flows,
-        boundary=np.zeros_like(scene.distance),
-        options=InstanceOptions(method=method),
-    )
+    fields = {"distance": scene.distance[None], "flows": scene.flows, "boundary": np.zeros_like(scene.distance)[None]}
+    labels = decode(scene.probabilities, fields, options=InstanceOptions(method=method))
     assert (labels != scene.labels).mean() < 0.005
     assert labels.dtype == np.int32
 
 
 def test_components_join_touching_discs(scene):
-    labels = decode(scene.probabilities, options=InstanceOptions(method="components"))
+    labels = decode(scene.probabilities, {}, options=InstanceOptions(method="components"))
     np.testing.assert_array_equal(labels, np.select([scene.labels == 3, scene.labels > 0], [2, 1]))
 
 
 @pytest.mark.parametrize(("method", "needed"), [("flows", "flows"), ("watershed", "distance")])
 def test_a_missing_map_is_refused_by_name(scene, method, needed):
     with pytest.raises(InputError, match=f"method '{method}' needs the map '{needed}'"):
-        decode(scene.probabilities, options=InstanceOptions(method=method))
+        decode(scene.probabilities, {}, options=InstanceOptions(method=method))
+
+
+def test_a_method_that_there_is_not_is_refused_with_those_that_are(scene):
+    with pytest.raises(InputError, match="no method 'stars'; there: components, flows, watershed"):
+        decode(scene.probabilities, {}, options=InstanceOptions(method="stars"))
 
 
 def test_options_reach_the_cleaning(scene):
     options = InstanceOptions(method="components", smallest_area_px=500)
-    assert decode(scene.probabilities, options=options).max() == 1
-    assert decode(scene.probabilities, options=replace(options, smallest_area_px=5000)).max() == 0
+    assert decode(scene.probabilities, {}, options=options).max() == 1
+    assert decode(scene.probabilities, {}, options=replace(options, smallest_area_px=5000)).max() == 0
 
 
 @pytest.mark.parametrize("method", ["flows", "watershed", "components"])
@@ -74,7 +74,8 @@ def test_no_foreground_gives_no_object_and_all_foreground_one(method, found, obj
     probabilities = np.stack([np.full((9, 9), 1 - found), np.full((9, 9), found)])
     rows, columns = np.indices((9, 9))
     flows = np.stack([4 - rows, 4 - columns]).astype(np.float32)
-    labels = decode(probabilities, distance=np.ones((9, 9)), flows=flows, options=InstanceOptions(method=method))
+    fields = {"distance": np.ones((1, 9, 9)), "flows": flows}
+    labels = decode(probabilities, fields, options=InstanceOptions(method=method))
     assert (labels == objects).all()
 
 

@@ -256,7 +256,7 @@ def test_an_ambiguous_array_is_refused_with_the_guesses_and_read_with_axes(rng, 
     pixels = _random(rng, "uint8", shape)
     path = tmp_path / "a.npy"
     np.save(path, pixels)
-    with pytest.raises(InputError, match=rf"{guesses}.*--axes"):
+    with pytest.raises(InputError, match=rf"{guesses}.*: name its axes"):
         read_image(path)
     image = read_image(path, axes="TCYX"[-len(shape) :])
     np.testing.assert_array_equal(image.pixels.reshape(shape), pixels)

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -18,13 +19,14 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import load_file, save_file
 
 from cellproof.checks import InputError
+from cellproof.data.targets import heads_of
 from cellproof.io import model_hash, read_header, read_model, write_model
-from cellproof.types import Heads, IntensityStatistics, ModelHeader, TrainingRecord
+from cellproof.types import Head, Heads, IntensityStatistics, ModelHeader, TrainingRecord
 
 HEADER = ModelHeader(
     name="nuclei",
     architecture="unet",
-    heads=Heads(classes=2, flows=True),
+    heads=heads_of(2, ["flows"]),
     classes=("background", "µ-nucleus"),
     in_channels=3,
     stride_px=16,
@@ -147,7 +149,7 @@ def test_a_missing_model_and_a_folder_are_refused(tmp_path):
     [
         (None, "without CellProof's header"),
         ({"format": "pt"}, "without CellProof's header"),
-        ({"format_version": "2"}, "model format 2, this version reads up to 1; update CellProof"),
+        ({"format_version": "3"}, "model format 3, this version reads up to 2; update CellProof"),
         ({"format_version": "x"}, "model format x"),
         ({"cellproof": "{"}, "header cannot be used"),
         ({"cellproof": '{"name": "a", "color": 1}'}, "unknown field `color`|missing required field"),
@@ -156,7 +158,7 @@ def test_a_missing_model_and_a_folder_are_refused(tmp_path):
 def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason):
     path = tmp_path / "model.safetensors"
     if metadata is not None and "format" not in metadata:
-        metadata = {"cellproof": msgspec.json.encode(HEADER).decode(), "format_version": "1"} | metadata
+        metadata = {"cellproof": msgspec.json.encode(HEADER).decode(), "format_version": "2"} | metadata
     save_file({"a": np.zeros(2, np.float32)}, path, metadata=metadata)
     for read in (read_header, read_model):
         _assert_refused(path, reason, read)
@@ -165,7 +167,7 @@ def test_foreign_newer_and_broken_headers_are_refused(tmp_path, metadata, reason
 def test_an_unknown_key_is_named(tmp_path):
     header = msgspec.json.encode(HEADER).decode()[:-1] + ',"color_map":"x"}'
     path = tmp_path / "model.safetensors"
-    save_file({}, path, metadata={"cellproof": header, "format_version": "1"})
+    save_file({}, path, metadata={"cellproof": header, "format_version": "2"})
     _assert_refused(path, "unknown field `color_map`", read_header)
 
 
@@ -200,3 +202,25 @@ def _assert_refused(path, reason, read):
         read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_the_outputs_of_a_model_of_format_1_are_read_by_name():
+    header = read_header(str(files("cellproof") / "weights" / "nuclei.safetensors"))
+    assert header.heads == heads_of(2, ["boundary", "distance", "flows"])
+    assert (header.steps, header.conditions) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("heads", "reason"),
+    [
+        (Heads(2, (Head("a"), Head("a"))), "wanted different names"),
+        (Heads(2, (Head("classes"),)), "none of them classes"),
+        (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
+        (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, wanted 2"),
+        (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, wanted a multiple of 4"),
+    ],
+)
+def test_outputs_that_no_network_has_are_refused(tmp_path, heads, reason):
+    write_model(tmp_path / "m.safetensors", msgspec.structs.replace(HEADER, heads=heads), {})
+    with pytest.raises(InputError, match=reason):
+        read_header(tmp_path / "m.safetensors")

@@ -1,4 +1,4 @@
-"""`cellproof.losses.regression`: torch as oracle, and weights by hand."""
+"""`cellproof.losses.smooth_l1`, `squared_error` and `flow`: torch as oracle, and weights by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cellproof.losses.regression import flow_loss, masked_mse, smooth_l1
+from cellproof.losses.flow import flow_loss
+from cellproof.losses.smooth_l1 import smooth_l1
+from cellproof.losses.squared_error import masked_mse
 
 
 @pytest.fixture

@@ -1,38 +1,140 @@
-"""`cellproof.losses.weighted_sum`: the sum, its terms, and what is refused."""
+"""`cellproof.losses.weighted_sum`: which channel meets which field, and what counts."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import pytest
 import torch
 
 from cellproof.checks import InputError
-from cellproof.losses.weighted_sum import Term, WeightedSum
+from cellproof.data.targets import heads_of, losses_of
+from cellproof.losses import check_terms
+from cellproof.losses.binary_cross_entropy import binary_cross_entropy
+from cellproof.losses.cross_entropy import cross_entropy
+from cellproof.losses.deep_supervision import deep_supervision
+from cellproof.losses.dice import soft_dice
+from cellproof.losses.weighted_sum import weighted_sum
+from cellproof.types import Heads, LossTerm
+
+ALL = heads_of(3, ["boundary", "distance", "flows"])
+COMBINATIONS = [
+    heads_of(2, [name for name, there in zip(ALL.names, flags, strict=True) if there])
+    for flags in product([False, True], repeat=3)
+]
 
 
-def mean(outputs, target):
-    return (outputs - target).mean()
+@pytest.fixture
+def class_map():
+    classes = torch.randint(0, 3, (2, 6, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    classes[0, 0] = 255
+    return classes
 
 
-def largest(outputs, target):
-    return (outputs - target).max()
+def random(channels, seed=1):
+    return torch.randn(2, channels, 6, 6, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_sum_is_weighted_and_its_terms_are_not():
-    outputs = torch.tensor([1.0, 3.0], requires_grad=True)
-    total = WeightedSum((Term(2.0, mean), Term(0.5, largest)))(outputs, torch.zeros(2))
-    assert total.value.item() == 2 * 2 + 0.5 * 3
-    assert total.terms.tolist() == [2, 3]
-    assert not total.terms.requires_grad
-    total.value.backward()
-    assert outputs.grad.tolist() == [1, 1.5]
+def test_semantic_heads_have_cross_entropy_and_dice_alone(class_map):
+    logits = random(3)
+    found = weighted_sum(logits, class_map, random(0), heads=Heads(3), terms=losses_of(Heads(3)))
+    torch.testing.assert_close(found, cross_entropy(logits, class_map) + soft_dice(logits, class_map))
 
 
-def test_a_sum_of_nothing_is_refused():
-    with pytest.raises(InputError, match="at least one Term"):
-        WeightedSum(())
+@pytest.mark.parametrize("heads", COMBINATIONS)
+def test_every_head_meets_its_own_field(heads, class_map):
+    class_map = class_map.clamp(max=1)
+    fields = random(heads.channels - 2)
+    if "boundary" in heads.names:
+        fields[:, 0] = (fields[:, 0] > 0).float()
+    outputs = torch.cat([random(2), fields], dim=1)
+    if "boundary" in heads.names:
+        outputs[:, 2] = 80 * (2 * fields[:, 0] - 1)
+    terms = [term for term in losses_of(heads) if term.on != "classes"]
+    assert weighted_sum(outputs, class_map, fields, heads=heads, terms=terms).item() == pytest.approx(0)
+    for channel in range(2, heads.channels):
+        wrong = outputs.clone()
+        wrong[:, channel] *= -1
+        assert weighted_sum(wrong, class_map, fields, heads=heads, terms=terms).item() > 0.1
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
-def test_weights_that_are_not_above_zero_are_refused(weight):
-    with pytest.raises(InputError, match="wanted above 0"):
-        WeightedSum((Term(1.0, mean), Term(weight, mean)))
+@pytest.mark.parametrize(
+    ("name", "on", "channels"),
+    [
+        ("cross_entropy", "classes", [0, 1, 2]),
+        ("dice", "classes", [0, 1, 2]),
+        ("binary_cross_entropy", "boundary", [3]),
+        ("dice", "boundary", [3]),
+        ("smooth_l1", "distance", [4]),
+        ("squared_error", "distance", [4]),
+        ("flow", "flows", [5, 6]),
+    ],
+)
+def test_every_weight_teaches_its_own_channels_in_proportion(name, on, channels, class_map):
+    fields = random(4, seed=2).sigmoid()
+    gradients = []
+    for weight in (1.0, 3.0):
+        outputs = random(7).requires_grad_()
+        terms = [LossTerm(name, weight, on), LossTerm("cross_entropy", 0.0)]
+        weighted_sum(outputs, class_map, fields, heads=ALL, terms=terms).backward()
+        gradients.append(outputs.grad)
+    assert [channel for channel in range(7) if gradients[0][:, channel].any()] == channels
+    torch.testing.assert_close(gradients[1], 3 * gradients[0])
+
+
+def test_flows_count_in_objects_and_distances_count_less_outside(class_map):
+    outputs = random(7).requires_grad_()
+    terms = [LossTerm("flow", 1.0, "flows"), LossTerm("smooth_l1", 1.0, "distance", {"background": 0.25})]
+    weighted_sum(outputs, class_map, torch.full((2, 4, 6, 6), 50.0), heads=ALL, terms=terms).backward()
+    distance, flow = outputs.grad[:, 4], outputs.grad[:, 5:]
+    background, objects = class_map == 0, (class_map == 1) | (class_map == 2)
+    assert not flow.movedim(1, -1)[~objects].any()
+    assert (flow.movedim(1, -1)[objects] != 0).all()
+    torch.testing.assert_close(distance[background], 0.25 * distance[objects][0].expand_as(distance[background]))
+
+
+def test_boundary_pixels_can_weigh_more(class_map):
+    outputs, fields = random(3), (random(1, seed=3) > 0).float()
+    terms = [LossTerm("binary_cross_entropy", 1.0, "boundary", {"positive_weight": 4.0})]
+    found = weighted_sum(outputs, class_map.clamp(max=1), fields, heads=heads_of(2, ["boundary"]), terms=terms)
+    torch.testing.assert_close(found, binary_cross_entropy(outputs[:, 2:], fields, positive_weight=4.0))
+
+
+@pytest.mark.parametrize(
+    ("heads", "channels", "fields", "message"),
+    [
+        (heads_of(1, ["boundary"]), 2, 1, "at least 2"),
+        (ALL, 6, 4, "outputs have 6 channels and fields 4"),
+        (ALL, 7, 3, "outputs have 7 channels and fields 3"),
+        (Heads(classes=3), 3, 1, "outputs have 3 channels and fields 1"),
+    ],
+)
+def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields, message, class_map):
+    with pytest.raises(InputError, match=message):
+        weighted_sum(random(channels), class_map, random(fields), heads=heads, terms=losses_of(heads))
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, cross_entropy, dice"),
+        (
+            LossTerm("dice", 1.0, "stars"),
+            "which the network does not learn; its outputs: classes, boundary",
+        ),
+        (LossTerm("dice", options={"smoot": 1}), "'dice' has no option 'smoot'; there: per_image, include_background"),
+        (LossTerm("dice", 0.0), "no loss term has a weight above 0"),
+    ],
+)
+def test_terms_that_no_training_could_compute_are_refused(term, message):
+    with pytest.raises(InputError, match=message):
+        check_terms([term], ALL)
+
+
+def test_auxiliary_outputs_count_together_as_much_as_they_are_told(class_map):
+    outputs = tuple(random(3, seed=seed) for seed in (1, 2, 3))
+    main, first, second = (soft_dice(one, class_map) for one in outputs)
+    found = deep_supervision(lambda one: soft_dice(one, class_map), outputs, weight=0.4)
+    torch.testing.assert_close(found, main + 0.2 * first + 0.2 * second)
+    torch.testing.assert_close(deep_supervision(lambda one: soft_dice(one, class_map), outputs, weight=0), main)
+    torch.testing.assert_close(deep_supervision(lambda one: soft_dice(one, class_map), outputs[0]), main)

@@ -35,7 +35,14 @@ def count(prediction: np.ndarray, network: np.ndarray, **options):
 
 def test_a_perfect_repair_has_perfect_rows() -> None:
     found = values(membrane_rows([count(lattice(), broken())]))
-    perfect = {"share of gaps closed": 1, "share of closings false": 0, "clDice": 1, "gaps": 2, "gaps closed": 2}
+    perfect = {
+        "fraction of gaps closed (old definition)": 1,
+        "fraction of closings false (old definition)": 0,
+        "clDice": 1,
+    }
+    perfect |= {"gaps (old definition)": 2, "gaps closed (old definition)": 2, "walls closed": 2, "cells harmed": 0}
+    perfect |= {"fraction of open walls closed": 1, "fraction of cells harmed": 0, "added centerline precision": 1}
+    perfect |= {"Betti-0 matching error": 0, "Betti-1 matching error": 0, "walls": 40, "walls opened": 0}
     perfect |= {"Betti-0 error": 0, "Betti-1 error": 0, "adapted Rand error": 0, "VI split": 0, "VI merge": 0}
     perfect |= {"merged cells": 0, "split cells": 0, "topology precision": 1, "topology sensitivity": 1}
     assert {name: found[name, ""] for name in perfect} == perfect
@@ -56,7 +63,7 @@ def test_a_network_with_two_gaps_has_two_merged_cells_and_two_holes_less() -> No
 def test_pooled_shares_come_from_summed_counts_and_carry_an_interval() -> None:
     images = [count(lattice(), broken()), count(broken(), broken())]
     rows = membrane_rows(images, group="a")
-    row = next(row for row in rows if row.metric == "share of gaps closed")
+    row = next(row for row in rows if row.metric == "fraction of open walls closed")
     assert row.value == 0.5
     assert row.interval == pytest.approx((0, 1))
     by_image = values(rows, "mean over images")
@@ -78,7 +85,10 @@ def test_no_membrane_and_all_membrane_are_scored(share: int) -> None:
     prediction = np.full((64, 64), bool(share))
     found = values(membrane_rows([count(prediction, broken())]))
     assert found["adapted Rand error", ""] > 0.8
-    assert found["share of gaps closed", ""] == share
+    assert found["fraction of gaps closed (old definition)", ""] == share
+    # What the old definition calls perfect closes no wall and harms every cell.
+    assert found["fraction of open walls closed", ""] == 0
+    assert found["fraction of cells harmed", ""] == share
     assert math.isnan(found["mean width px", "prediction"]) == (not share)
 
 

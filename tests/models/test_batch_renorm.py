@@ -10,8 +10,10 @@ from cellproof.models._batch_renorm import BatchRenorm2d
 
 
 def open_norm(channels, **options):
-    """A layer whose bounds are wide open from the first step."""
-    return BatchRenorm2d(channels, warmup_steps=0, r_steps=0, d_steps=0, **options)
+    """A layer whose bounds are wide open, and whose running statistics have settled."""
+    norm = BatchRenorm2d(channels, warmup=0, r_ramp=0, d_ramp=0, **options)
+    norm.steps.fill_(5000)
+    return norm
 
 
 def test_the_output_is_the_formula_of_the_paper():
@@ -72,11 +74,29 @@ def test_in_evaluation_it_applies_the_running_statistics():
 
 
 def test_bounds_widen_linearly_after_the_warmup():
-    norm = BatchRenorm2d(1, r_max=3.0, d_max=5.0, warmup_steps=10, r_steps=30, d_steps=20)
-    expected = {0: (1, 0), 10: (1, 0), 15: (1.5, 2.5), 20: (2, 5), 30: (3, 5), 99: (3, 5)}
-    for step, bounds in expected.items():
+    norm = BatchRenorm2d(1, r_max=3.0, d_max=5.0, warmup=0.1, r_ramp=0.3, d_ramp=0.2)
+    expected = {0: (1, 0), 0.1: (1, 0), 0.15: (1.5, 2.5), 0.2: (2, 5), 0.3: (3, 5), 0.99: (3, 5)}
+    for done, bounds in expected.items():
+        norm.tell_progress(done)
+        assert norm.bounds() == pytest.approx(bounds)
+
+
+def test_untold_it_counts_its_steps_against_a_usual_training():
+    norm = BatchRenorm2d(1)
+    for step, bounds in {0: (1, 0), 500: (1, 0), 2500: (1 + 2 * 4 / 7, 5), 4000: (3, 5)}.items():
         norm.steps.fill_(step)
         assert norm.bounds() == pytest.approx(bounds)
+
+
+def test_nothing_is_left_of_the_first_running_statistics_and_later_ones_remember_a_tenth_of_the_steps():
+    norm = BatchRenorm2d(1, epsilon=0.0)
+    norm(torch.tensor([10.0, 14]).reshape(1, 1, 1, 2))
+    assert (norm.running_mean.item(), norm.running_sd.item()) == (12, 2)
+    for step, weight in {90: 0.1, 990: 0.01, 5000: 0.01}.items():
+        norm.running_mean.fill_(0)
+        norm.steps.fill_(step)
+        norm(torch.tensor([10.0, 14]).reshape(1, 1, 1, 2))
+        assert norm.running_mean.item() == pytest.approx(12 * weight)
 
 
 def test_training_agrees_with_evaluation_better_than_batch_normalization_at_batches_of_two():
@@ -99,13 +119,17 @@ def test_training_agrees_with_evaluation_better_than_batch_normalization_at_batc
 def test_a_resumed_training_is_bit_for_bit_the_uninterrupted_one():
     torch.manual_seed(0)
     batches = [torch.randn(2, 3, 4, 4) + step for step in range(8)]
-    options = {"warmup_steps": 2, "r_steps": 7, "d_steps": 6}
-    whole, first, second = (BatchRenorm2d(3, **options) for _ in range(3))
-    expected = [whole(batch) for batch in batches]
-    for batch in batches[:4]:
-        first(batch)
+    whole, first, second = (BatchRenorm2d(3) for _ in range(3))
+
+    def step(norm, number):
+        norm.tell_progress(number / 8)
+        return norm(batches[number])
+
+    expected = [step(whole, number) for number in range(8)]
+    for number in range(4):
+        step(first, number)
     second.load_state_dict(first.state_dict())
-    assert all(torch.equal(second(batch), value) for batch, value in zip(batches[4:], expected[4:], strict=True))
+    assert all(torch.equal(step(second, number), expected[number]) for number in range(4, 8))
 
 
 def test_a_constant_batch_gives_finite_values_and_gradients():

@@ -10,6 +10,7 @@ from torch import nn
 
 from cellproof.checks import InputError
 from cellproof.models import unet
+from cellproof.models._double_convolution import DoubleConvolution
 from cellproof.models._padding import pad_to_stride
 
 
@@ -80,7 +81,7 @@ def test_activations_keep_their_variance_at_the_start():
 
 @torch.no_grad()
 def test_a_residual_block_whose_convolutions_are_zero_passes_its_input_on():
-    block = unet._Block(3, 3, norm="none", residual=True)
+    block = DoubleConvolution(3, 3, norm="none", residual=True)
     for value in block.body.parameters():
         value.zero_()
     features = torch.rand(1, 3, 5, 5)

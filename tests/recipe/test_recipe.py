@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError, UsageError
-from cellproof.recipe.sections import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, TrainingConfig
+from cellproof.recipe.sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
 from cellproof.recipe.study import Recipe
 from cellproof.recipe.toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
-from cellproof.types import InstanceOptions, Normalization
+from cellproof.types import InstanceOptions, LossTerm, Normalization, Step
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 SHARES, POSITIVE = st.floats(0.01, 0.99), st.floats(1e-6, 1e6)
@@ -44,10 +44,20 @@ def filled(kind, **known):
 
 
 OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | TEXT, max_size=3)
+
+
+def some(kind):
+    return st.lists(filled(kind, weight=SHARES, options=OPTIONS), max_size=2).map(tuple)
+
+
 RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
+    heads=some(HeadConfig),
+    loss=filled(LossConfig, terms=some(LossTerm)),
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
+    instance=filled(InstanceOptions, options=OPTIONS),
+    steps=some(Step),
     paper=st.none(),
 )
 
@@ -71,7 +81,7 @@ def test_the_default_recipe_is_the_documented_one():
     recipe = read_recipe("nuclei")
     assert (recipe.training.steps, recipe.training.patch_px, recipe.training.batch) == (7000, 256, 4)
     assert recipe.model.options == {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
-    assert recipe.heads == HeadsConfig(boundary=True, distance=True, flows=True)
+    assert [head.name for head in recipe.heads] == ["boundary", "distance", "flows"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_a_setting_changes_its_key_and_nothing_else(assignment, place, value):
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [
-        ("training.steps", "wanted section.key=value"),
+        ("training.steps", "expected section.key=value"),
         ("training.stpes=3", "unknown field `stpes` .*known there: patch_px, batch, steps"),
         ("trianing.steps=3", "unknown field `trianing`; known there: name, description, folds"),
         ("training.steps=many", r"Expected `int`, got `str` - at `\$.training.steps`$"),
@@ -140,7 +150,8 @@ def test_a_setting_changes_its_key_and_nothing_else(assignment, place, value):
 def test_a_setting_that_is_none_is_refused_by_its_own_words(assignment, words):
     with pytest.raises(UsageError, match=words) as refusal:
         override(Recipe("r"), ["training.batch=2", assignment])
-    assert str(refusal.value).startswith(f"--set {assignment}: ")
+    assert str(refusal.value).startswith(f"override {assignment!r}: ")
+    assert refusal.value.arguments == ("overrides",)
 
 
 def test_later_settings_win():
@@ -163,8 +174,36 @@ def test_a_recipe_is_read_from_a_file(tmp_path):
 
 
 def test_all_sections_have_defaults():
-    sections = (DataConfig, ModelConfig, HeadsConfig, LossConfig, AugmentConfig, TrainingConfig, InstanceOptions)
-    assert parse_recipe('name = "r"') == Recipe("r", "", 1, *(section() for section in sections))
+    sections = {
+        "data": DataConfig,
+        "model": ModelConfig,
+        "loss": LossConfig,
+        "augment": AugmentConfig,
+        "training": TrainingConfig,
+        "instance": InstanceOptions,
+    }
+    assert parse_recipe('name = "r"') == Recipe("r", **{name: section() for name, section in sections.items()})
+
+
+def test_flags_of_heads_and_fixed_weights_of_losses_are_read_as_parts():
+    loss = "[loss]\nflow = 3.0\ndice = 0.0\ndistance = 2.0"
+    recipe = parse_recipe(f'name = "old"\n[heads]\nflows = true\nboundary = true\n{loss}')
+    assert [head.name for head in recipe.heads] == ["boundary", "flows"]
+    terms = (LossTerm("cross_entropy", 1.0), LossTerm("dice", 0.0), LossTerm("flow", 3.0, "flows"))
+    assert recipe.loss.terms == terms
+    assert parse_recipe(format_recipe(recipe)) == recipe
+
+
+def test_settings_switch_heads_and_weigh_terms():
+    recipe = override(Recipe("r"), ["heads.flows=true", "heads.boundary=true", "loss.boundary=2.0"])
+    assert [head.name for head in recipe.heads] == ["boundary", "flows"]
+    assert recipe.loss.terms == (LossTerm("binary_cross_entropy", 2.0, "boundary"), LossTerm("dice", 0.5, "boundary"))
+    assert override(recipe, ["heads.boundary=false", "loss.terms=[]"]) == override(Recipe("r"), ["heads.flows=true"])
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(InputError, match=r">= 0.*terms\[0\].weight"):
+        parse_recipe('name = "r"\n[[loss.terms]]\nname = "dice"\nweight = -1.0')
 
 
 def test_keys_of_before_american_spelling_are_read():

@@ -30,8 +30,6 @@ def paper(class_map, difficult, rounds):
             for column in range(max(pixel[1] - 1, 0), min(pixel[1] + 2, width)):
                 yield row, column
 
-    if not any(class_map[pixel] == MEMBRANE and not difficult[pixel] for pixel in np.ndindex(height, width)):
-        return result
     for number in (MEMBRANE, NUCLEUS):
         done = 0
         while rounds is None or done < rounds:
@@ -94,18 +92,23 @@ def test_without_a_compact_class_the_second_step_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("class_map", "difficult"),
+    ("class_map", "difficult", "repaired"),
     [
-        (np.array([[0, 2, 3]], np.uint8), np.array([[True, True, True]])),
-        (np.array([[1, 1, 1]], np.uint8), np.array([[True, True, True]])),
-        (np.array([[0, 1, 2]], np.uint8), np.array([[True, True, False]])),
-        (np.array([[1, 1, 1]], np.uint8), np.array([[False, True, True]])),
-        (np.zeros((0, 4), np.uint8), np.zeros((0, 4), bool)),
+        ([[0, 2, 3]], [[1, 1, 1]], [[0, 0, 0]]),
+        ([[1, 1, 1]], [[1, 1, 1]], [[0, 0, 0]]),
+        ([[0, 1, 2]], [[1, 1, 0]], [[2, 2, 2]]),
+        ([[1, 0, 1, IGNORE, 3, 2]], [[1, 0, 1, 1, 1, 0]], [[0, 0, 0, IGNORE, 2, 2]]),
+        ([[1, 1, 1]], [[0, 1, 1]], [[1, 1, 1]]),
     ],
-    ids=["no membrane", "all difficult", "no sure membrane", "all membrane", "no pixels"],
+    ids=["no membrane", "all difficult", "no sure membrane", "the rest between", "all membrane"],
 )
-def test_a_map_with_nothing_to_connect_comes_back_unchanged(class_map, difficult):
-    np.testing.assert_array_equal(reassign(class_map, difficult, **CLASSES), class_map)
+def test_without_sure_membrane_nuclei_and_the_rest_take_what_is_difficult(class_map, difficult, repaired):
+    found = reassign(np.array(class_map, np.uint8), np.array(difficult, bool), **CLASSES)
+    assert found.tolist() == repaired
+
+
+def test_a_map_without_pixels_comes_back():
+    assert reassign(np.zeros((0, 4), np.uint8), np.zeros((0, 4), bool), **CLASSES).shape == (0, 4)
 
 
 @pytest.mark.parametrize(

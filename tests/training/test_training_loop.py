@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from cellproof.models._batch_renorm import BatchRenorm2d
+
 
 def stop_after(step):
     def on_step(progress):
@@ -179,3 +181,37 @@ def test_a_cooldown_ends_a_schedule_that_is_laid_out_for_more_steps(toy):
     assert rates[10][:7] == rates[20][:7]
     np.testing.assert_allclose(rates[10][6:], rates[20][6] * np.array([1, 0.75, 0.5, 0.25]), rtol=1e-12)
     assert trainer.learning_rate == 0
+
+
+def renorms(module):
+    return [part for part in module.modules() if isinstance(part, BatchRenorm2d)]
+
+
+def test_batch_renormalization_leaves_batch_normalization_within_a_training_of_160_steps(toy):
+    trainer, bounds, deviations = toy.trainer(steps=160, validate_every=160), [], []
+    norm = renorms(trainer.module)[0]
+
+    def on_step(progress):
+        bounds.append(norm.bounds())
+        deviations.append(norm.running_sd.clone())
+
+    toy.run(trainer, on_step=on_step)
+    r, d = zip(*bounds, strict=True)
+    # Plain for a tenth, and then ever wider: d is 5 at half of the training, r is 3 at four fifths.
+    assert r[:17] == (1,) * 17
+    assert d[:17] == (0,) * 17
+    assert 1 < r[20] < r[80] < r[120] < r[-1] == 3
+    assert 0 < d[20] < d[40] < d[85] == d[-1] == 5
+    # Nothing of the running deviation's first value, 1, is left after the first step.
+    assert all(int(part.steps) == 160 for part in renorms(trainer.module))
+    assert not torch.isclose(deviations[0], torch.ones(())).any()
+
+
+def test_with_a_time_limit_batch_renormalization_follows_the_clock(toy):
+    trainer, seen = toy.trainer(steps=1000, seconds=20.0, validate_every=1000), []
+    ticks = iter(range(10_000))
+    toy.run(
+        trainer, on_step=lambda progress: seen.append(renorms(trainer.module)[0].bounds()), clock=lambda: next(ticks)
+    )
+    assert trainer.step < 30
+    assert seen[-1] == (3, 5)

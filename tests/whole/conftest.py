@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from scipy.ndimage import label as label_components
 
+from cellproof.data.targets import heads_of
 from cellproof.io import write_model
-from cellproof.types import Heads, InstanceOptions, ModelHeader
+from cellproof.types import InstanceOptions, ModelHeader
 
 BRIGHT = 10.0
 """Logit of foreground in the brightest pixel of a picture; it is -BRIGHT in the darkest."""
@@ -38,7 +39,7 @@ def threshold_header(**changes: object) -> ModelHeader:
     settings: dict[str, object] = {
         "name": "threshold",
         "architecture": "unet",
-        "heads": Heads(classes=2, boundary=True),
+        "heads": heads_of(2, ["boundary"]),
         "classes": ("background", "disk"),
         "in_channels": 3,
         "stride_px": 1,

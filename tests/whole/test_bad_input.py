@@ -420,7 +420,7 @@ def test_every_one_of_several_missing_inputs_is_named(model_file, tmp_path, cell
 
 def test_a_missing_model_is_said_with_the_names_of_those_there_are(pictures, tmp_path, cellproof):
     outcome = cellproof("segment", pictures.folder, "--out", tmp_path / "out", "--model", "gone.safetensors")
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert len(outcome.err) == 1
     assert "no model 'gone.safetensors': neither a file nor one of the package's" in outcome.err[0]
     assert _results(tmp_path / "out") == []
@@ -429,8 +429,11 @@ def test_a_missing_model_is_said_with_the_names_of_those_there_are(pictures, tmp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--channels", "red"], "--channels 'red'; wanted numbers"),
-        (["--max-memory", "lots"], "--max-memory 'lots'; wanted a number and a unit"),
+        (["--channels", "0,"], "--channels '0,'; expected numbers counted from 0, or names"),
+        (
+            ["--max-memory", "lots"],
+            "max_memory is 'lots'; expected a number and a unit, for example 4GB (--max-memory)",
+        ),
         (["--engine", "tensorflow"], "'tensorflow' is not one of"),
         (["--color", "blue"], "No such option: --color"),
         (["--threads", "0"], "--threads"),
@@ -487,7 +490,7 @@ def test_results_of_other_parameters_are_not_mixed(pictures, model_file, tmp_pat
     outcome = cellproof(*command, "--tta")
     assert outcome.code == 2
     assert len(outcome.err) == 1
-    assert "holds results with tta unset, now on is asked for; give another --out, or --overwrite" in outcome.err[0]
+    assert "holds results with tta off, now on is asked for; give another folder, or overwrite" in outcome.err[0]
     assert _identities(tmp_path / "out") == before
     assert cellproof(*command, "--tta", "--overwrite").code == 0
     assert not _identities(tmp_path / "out") & before

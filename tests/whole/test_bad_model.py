@@ -63,7 +63,7 @@ BAD_MODELS = {
     "cut": (lambda path, good, write: path.write_bytes(good.read_bytes()[:-7]), "no complete safetensors file"),
     "cut in the header": (lambda path, good, write: path.write_bytes(good.read_bytes()[:90]), "no complete safetens"),
     "of the future": (
-        _replaced(b'"format_version":"1"', b'"format_version":"9"'),
+        _replaced(b'"format_version":"2"', b'"format_version":"9"'),
         "model format 9, this version reads",
     ),
     "with an unknown key": (_replaced(b'\\"members\\"', b'\\"membres\\"'), "membres"),

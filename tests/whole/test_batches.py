@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from cellproof.checks import InputError
 from cellproof.data.description import Description
 from cellproof.data.index import Record
+from cellproof.data.targets import heads_of
 from cellproof.recipe.sections import AugmentConfig, DataConfig
-from cellproof.types import IGNORE, Heads, Sample
+from cellproof.types import IGNORE, Sample
 from cellproof.workflows.collect.samples import SampleStore, load_sample
 from cellproof.workflows.train.augment import augmentation
 from cellproof.workflows.train.batches import BatchMaker, draw_weights
 
-HEADS = Heads(classes=2, boundary=True, distance=True, flows=True)
+HEADS = heads_of(2, ["boundary", "distance", "flows"])
 
 
 def record(name, **attributes):

@@ -16,9 +16,10 @@ from cellproof.checks import InputError, UsageError
 from cellproof.io import folder_lock, read_image, read_labels
 from cellproof.types import Heads, Quality
 from cellproof.workflows.predict.load import EngineChoice, load_model
-from cellproof.workflows.segment import folder as jobs
+from cellproof.workflows.segment import job as jobs
 from cellproof.workflows.segment.file import SegmentOptions
-from cellproof.workflows.segment.folder import JobSummary, Outcome, Watcher, segment_files
+from cellproof.workflows.segment.folder import segment_files
+from cellproof.workflows.segment.job import JobSummary, JobWatcher, Outcome
 from cellproof.workflows.segment.names import assign_names
 from cellproof.workflows.segment.plane import segment_plane
 from cellproof.workflows.segment.record import ENDINGS, read_records
@@ -40,8 +41,8 @@ class Log:
         self.inputs = inputs
 
     @property
-    def watcher(self) -> Watcher:
-        return Watcher(
+    def watcher(self) -> JobWatcher:
+        return JobWatcher(
             say=self.sentences.append,
             begin=self.begin,
             progress=lambda path, share: self.shares.append(share),
@@ -139,7 +140,7 @@ def test_run_json_tells_model_parameters_engine_and_times(segment, two, tmp_path
     assert facts["model"]["name"] == "threshold"
     assert len(facts["model"]["sha256"]) == 64
     assert (facts["engine"]["engine"], facts["engine"]["precision"]) == ("torch", "f32")
-    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == (None, "torch")
+    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == (False, "torch")
     assert facts["max_memory_bytes"] == 2 * 10**9
     assert [entry["name"] for entry in facts["inputs"]] == ["disks4", "disks0"]
     assert [entry["file"]["path"] for entry in facts["inputs"]] == [str(path.resolve()) for path in two]
@@ -232,7 +233,7 @@ def test_images_added_later_join_the_tables(segment, two, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"tta": True}, "tta unset, now on is asked for"),
+        ({"tta": True}, "tta off, now on is asked for"),
         ({"channels": (0,)}, "channels unset, now 0 is asked for"),
         ({"axes": "yx"}, "axes unset, now YX is asked for"),
     ],
@@ -276,7 +277,7 @@ def test_an_input_with_channels_that_the_model_does_not_read_fails_until_they_ar
     tifffile.imwrite(tmp_path / "two.tif", pixels, ome=True, photometric="minisblack", metadata={"axes": "CYX"})
     outcome = segment(tmp_path / "two.tif").outcomes[0]
     assert outcome.state == "failed"
-    assert "2 channels, the model reads 3; choose them with --channels" in outcome.reason
+    assert "2 channels, the model reads 3; choose one of them, 0 to 1" in outcome.reason
     assert states(segment(tmp_path / "two.tif", channels=(1,))) == ["done"]
 
 
@@ -301,7 +302,7 @@ def test_a_persons_own_file_is_not_replaced(segment, two, tmp_path):
     own.write_bytes(b"weeks of work")
     summary = segment(*two)
     assert states(summary) == ["done", "failed"]
-    assert "is no result of CellProof" in summary.outcomes[1].reason
+    assert "is not a result of CellProof" in summary.outcomes[1].reason
     assert own.read_bytes() == b"weeks of work"
 
 
@@ -309,7 +310,7 @@ def test_a_persons_own_file_is_not_replaced(segment, two, tmp_path):
 def test_a_persons_own_table_is_not_replaced(segment, two, tmp_path, name):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text("mine")
-    with pytest.raises(InputError, match="is no result of CellProof"):
+    with pytest.raises(InputError, match="is not a result of CellProof"):
         segment(*two)
     assert (tmp_path / "out" / name).read_text() == "mine"
 
@@ -359,8 +360,11 @@ def test_class_maps_of_a_semantic_model_hold_its_class_numbers(segment, two, tmp
 
 def test_progress_rises_to_the_end_of_each_input(segment, two):
     log = Log()
-    segment(*two, log=log)
+    segment(*two, log=log, tta=True, overwrite=True)
     assert log.shares == 2 * [view / 8 for view in range(9)]
+    log = Log()
+    segment(*two, log=log, overwrite=True)
+    assert log.shares == 2 * [0.0, 1.0]
     assert any(sentence.startswith("model threshold; torch f32") for sentence in log.sentences)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cellproof.io import read_csv, read_model
-from cellproof.workflows.segment import folder as jobs
+from cellproof.workflows.segment import job as jobs
 
 OUTPUTS = ("_labels.tif", "_classes.tif", "_difficulty.tif", "_overlay.png")
 TABLES = ("objects.csv", "images.csv")

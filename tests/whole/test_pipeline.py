@@ -12,6 +12,7 @@ import pytest
 from cellproof.checks import InputError
 from cellproof.data.description import Description
 from cellproof.data.index import index
+from cellproof.data.targets import heads_of
 from cellproof.io.png import write_png
 from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
 from cellproof.workflows.predict.load import Model, find_model
@@ -105,7 +106,7 @@ def test_cut_outs_are_brought_to_the_side_of_the_training_images(side_px, scale)
 
 def fitting_model(engine: Brightness) -> Model:
     known = IntensityStatistics(object_diameter_px=(10.0, 20.0, 30.0))
-    return model_of(engine, fit_objects=True, statistics=known, heads=Heads(2, boundary=True))
+    return model_of(engine, fit_objects=True, statistics=known, heads=heads_of(2, ["boundary"]))
 
 
 class Heady(Brightness):

@@ -185,7 +185,7 @@ def test_validation_chooses_a_threshold_that_closes_what_is_there():
     assert 0 < choice.threshold < 0.9
     assert choice.smallest_px == pytest.approx(0.15 * (18 * 60 + 19 * 60) / 2)
     scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), choice=choice)
-    assert (scores["none"]["share of gaps closed"], scores["reconnect"]["share of gaps closed"]) == (0, 1)
+    assert tuple(scores[repair]["fraction of open walls closed"] for repair in ("none", "reconnect")) == (0, 1)
     assert scores["none"]["adapted Rand error"] > scores["reconnect"]["adapted Rand error"]
     assert abs(scores["reconnect"]["width change %"]) < 5
     assert scores["none"]["width change %"] == 0

@@ -17,7 +17,7 @@ from cellproof.io import read_header, read_model
 from cellproof.simulate.nuclei import simulate_nuclei
 from cellproof.workflows.predict.load import build_members
 from cellproof.workflows.train import build as assembly
-from cellproof.workflows.train.run import choose_device, train
+from cellproof.workflows.train.run import choose_device, run_training
 from cellproof.workflows.train.state import TrainRequest, Watcher
 
 RECIPE = """
@@ -67,8 +67,8 @@ def instances(tmp_path):
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Train with the tiny recipe; returns the model file. Sentences are collected in ``start.said``."""
+def start(tmp_path, monkeypatch):
+    """Train with the tiny recipe; returns the model file. Sentences are collected in ``start.said``, pages are empty."""
     (tmp_path / "tiny.toml").write_text(RECIPE)
     (tmp_path / "classes.toml").write_text(SEMANTIC_RECIPE)
 
@@ -77,11 +77,11 @@ def start(tmp_path):
         watcher = Watcher(
             say=said.append,
             step=step or (lambda fold, folds, progress: None),
-            page=page or (lambda state: None),
         )
+        monkeypatch.setattr("cellproof.workflows.train.folder.training_page", lambda state: (page or str)(state) or "")
         if not options.get("resume"):
             options["recipe"] = recipe and str(tmp_path / recipe)
-        return train(TrainRequest(data=data, out=tmp_path / out, **options), watcher)
+        return run_training(TrainRequest(data=data, out=tmp_path / out, **options), watcher)
 
     return run
 
@@ -216,7 +216,6 @@ def test_classes_with_unannotated_pixels_are_learned_and_named(start, tmp_path):
     assert header.metrics["accuracy"] > 0.8
     (example,) = seen[-1].examples
     assert (example.reference[:5] == 255).all()
-    # Metrics come from eight views of the picture, the example from one.
     assert ((example.prediction == example.reference)[5:].mean()) == pytest.approx(header.metrics["accuracy"], abs=0.03)
 
 
@@ -256,9 +255,9 @@ def test_without_a_recipe_a_plan_is_made_changed_by_hand_and_carried_out(instanc
 def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(instances, start, tmp_path):
     start(instances, settings=("training.steps=1",))
     before = weights(tmp_path / "run" / "model.safetensors")
-    with pytest.raises(UsageError, match="holds a run already; give --resume to continue it, or another --out"):
+    with pytest.raises(UsageError, match="holds a training run already; resume it, or give another folder"):
         start(instances)
-    with pytest.raises(UsageError, match="leave --recipe, --set, --folds, --init and --time out"):
+    with pytest.raises(UsageError, match="leave recipe, overrides, folds, init and time out"):
         start(instances, resume=True, settings=("training.steps=9",))
     with pytest.raises(UsageError, match="holds no training to resume"):
         start(instances, "nothing", resume=True)
@@ -268,12 +267,15 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"settings": ("training.stpes=3",)}, "--set training.stpes=3: .*unknown field `stpes`"),
-        ({"settings": ("instance.method=watershed", "heads.distance=false")}, "possible with these heads: flows"),
+        ({"settings": ("training.stpes=3",)}, "override 'training.stpes=3': .*unknown field `stpes`"),
+        (
+            {"settings": ("instance.method=watershed", "heads.distance=false")},
+            "possible with these heads: components, flows",
+        ),
         ({"settings": ("model.options.wdith=8",)}, "wdith"),
         ({"init": "no such model"}, "no model 'no such model'"),
         ({"folds": 9}, "9 folds of 4 images"),
-        ({"device": "tpu"}, "--device tpu is not available here; there: .*cpu"),
+        ({"device": "tpu"}, "device 'tpu' is not available here; there: .*cpu"),
         ({"recipe": "nothing"}, "no recipe '.*nothing': neither a readable TOML file nor one of .*nuclei"),
     ],
 )
@@ -357,9 +359,9 @@ def test_a_checkpoint_that_is_none_is_refused_by_name(instances, start, tmp_path
 
 def test_a_loss_that_is_no_number_leaves_the_best_model_and_says_what_to_do(instances, start, tmp_path, monkeypatch):
     steps = iter(range(100))
-    real = assembly.instance_loss
+    real = assembly.weighted_sum
     monkeypatch.setattr(
-        assembly, "instance_loss", lambda *args, **kwargs: real(*args, **kwargs) * (np.nan if next(steps) == 3 else 1)
+        assembly, "weighted_sum", lambda *args, **kwargs: real(*args, **kwargs) * (np.nan if next(steps) == 3 else 1)
     )
     with pytest.raises(
         InputError, match=r"loss is nan at step 3; lower the learning rate .* start anew in another folder"
@@ -384,5 +386,5 @@ def test_builds_of_torch_without_apple_gpus_train_on_the_processor(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.delattr(torch.backends, "mps")
     assert choose_device("auto") == "cpu"
-    with pytest.raises(UsageError, match="--device mps is not available here; there: cpu"):
+    with pytest.raises(UsageError, match="device 'mps' is not available here; there: cpu"):
         choose_device("mps")

@@ -111,10 +111,10 @@ def _assert_refused(outcome, message: str, *, code: int) -> None:
         (["--recipe", "gone"], "no recipe 'gone'", 2),
         (["--set", "training.stepz=3"], "unknown field `stepz`", 2),
         (["--set", "training.steps=many"], "Expected `int`, got `str` - at `\\$.training.steps`", 2),
-        (["--init", "gone"], "no model 'gone'", 1),
-        (["--time", "soon"], "--time 'soon'; wanted a number and a unit", 2),
+        (["--init", "gone"], "no model 'gone'", 2),
+        (["--time", "soon"], "--time 'soon'; expected a number and a unit", 2),
         (["--folds", "0"], "--folds", 2),
-        (["--resume"], "holds no training to resume", 2),
+        (["--resume"], "holds no training run to resume", 2),
         (["--color"], "No such option", 2),
         (["--folds", "9"], "folds", 1),
     ],
@@ -138,7 +138,7 @@ def test_a_recipe_with_an_unknown_key_is_refused_with_its_path(annotated, tmp_pa
 def test_a_folder_that_is_none_is_refused(data, tmp_path, cellproof):
     (tmp_path / "file").write_text("no folder")
     outcome = cellproof("train", tmp_path / data, "--out", tmp_path / "run")
-    _assert_refused(outcome, "is not a folder; wanted one with images/ and masks/", code=1)
+    _assert_refused(outcome, "is not a folder; expected images/ and masks/", code=1)
 
 
 def test_a_file_where_the_run_should_be_is_refused_and_kept(annotated, tmp_path, cellproof):
@@ -172,7 +172,11 @@ def test_a_run_is_not_overwritten_and_a_damaged_one_is_not_resumed(annotated, tr
     out = Path(shutil.copytree(trained, tmp_path / "run"))
     command = annotated.command(out)
     model = (out / "model.safetensors").read_bytes()
-    _assert_refused(cellproof(*command), "holds a run already; give --resume", code=2)
+    _assert_refused(
+        cellproof(*command),
+        r"holds a training run already; resume it, or give another folder \(--resume, --out\)",
+        code=2,
+    )
     assert (out / "model.safetensors").read_bytes() == model
     resume = [*command[:4], "--resume", *command[6:]]
     checkpoint = out / "checkpoint-1.safetensors"

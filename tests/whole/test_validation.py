@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cellproof.data.targets import flow_field, poisson_height
+from cellproof.data.targets import flow_field, heads_of, poisson_height
 from cellproof.inference.activate import Maps
 from cellproof.recipe.sections import TrainingConfig
 from cellproof.recipe.study import Recipe
@@ -16,7 +16,7 @@ from cellproof.workflows.predict.predictor import Predictor
 from cellproof.workflows.train.tune import calibrate, tune, tune_instances
 from cellproof.workflows.train.validate import limited, measure
 
-ALL_HEADS = Heads(2, boundary=True, distance=True, flows=True)
+ALL_HEADS = heads_of(2, ["boundary", "distance", "flows"])
 
 
 def two_touching_squares() -> np.ndarray:
@@ -35,9 +35,11 @@ def perfect_maps(labels: np.ndarray, *, confidence: float = 0.9) -> Maps:
     height = poisson_height(labels)
     return Maps(
         np.stack([1 - foreground, foreground]),
-        boundary=np.zeros(labels.shape, np.float32),
-        distance=height,
-        flows=flow_field(height, labels),
+        {
+            "boundary": np.zeros((1, *labels.shape), np.float32),
+            "distance": height[None],
+            "flows": flow_field(height, labels),
+        },
     )
 
 
@@ -91,7 +93,10 @@ def test_tuning_finds_the_threshold_that_the_maps_ask_for():
     labels = two_touching_squares()
     foreground = np.where(labels > 0, 0.45, 0.05).astype(np.float32)
     maps = perfect_maps(labels)
-    shy = Maps(np.stack([1 - foreground, foreground]), maps.boundary, maps.distance, maps.flows)
+    shy = Maps(
+        np.stack([1 - foreground, foreground]),
+        maps.fields,
+    )
     options = tune_instances([sample_of(labels)], [shy], InstanceOptions(), ALL_HEADS)
     assert options.foreground_threshold <= 0.45
     assert measure([sample_of(labels)], [shy], heads=ALL_HEADS, options=options)["map"] == 1
@@ -140,7 +145,6 @@ def test_members_are_scored_on_what_was_held_out_from_them():
         module=Threshold(),
         groups=[["bright"], ["dark"]],
         most_pixels=10**6,
-        views=True,
     )
     assert tuned.metrics["bright/mean_iou"] == 1
     assert tuned.metrics["dark/mean_iou"] == 0

@@ -24,11 +24,15 @@ COMMANDS = {
     "models": "List the models that come with CellProof, or show the card of a model file.",
     "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
+    "import": "Turn a data set in a foreign format (Sartorius, COCO, DSB 2018) into a folder to train on.",
     "simulate": "Draw pictures with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
     "demo": "Segment and score two real images that come with CellProof, and meet a foreign stain.",
     "doctor": "Check this installation and say what it can do.",
 }
 """Name and summary of every command; ``NAME_command`` in ``cli/NAME.py`` does it."""
+
+_WRONG_USE = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+"""What the option parser raises for any wrong use; typer shows only some of its descendants."""
 
 _DEBUG = "CELLPROOF_DEBUG"
 
@@ -71,12 +75,14 @@ def _report(error: Exception, *, debug: bool) -> int:
     from ..checks import InputError, UsageError  # brings NumPy, which `--help` need not wait for
 
     if isinstance(error, InputError):
-        _say_error(str(error))
+        from ._options import with_advice
+
+        _say_error(with_advice(str(error), error.arguments))
         return 2 if isinstance(error, UsageError) else 1
-    if isinstance(error, typer.BadParameter.__mro__[1]):  # what the parser raises for any wrong use
+    if isinstance(error, _WRONG_USE):
         wrong: Any = error
         path = wrong.ctx.command_path if wrong.ctx else "cellproof"
-        _say_error(f"{wrong.format_message()} (see {path} --help)")
+        _say_error(f"{wrong.format_message().replace('Value error, ', '')} (see {path} --help)")
         return 2
     if debug:
         traceback.print_exc()

@@ -37,10 +37,11 @@ def demo_command(
     is human colon with nuclei in blue and FHL2 in brown: see how the result says that it should not be used.
     """
     from ..workflows.segment import segment_files
-    from .segment import finish, show_summary, watching
+    from ._progress import watching_job
+    from .segment import finish, show_summary
 
     images, masks = write_images(out)
-    with watching() as watcher:
+    with watching_job() as watcher:
         summary = segment_files(
             images, out, model=model, overwrite=True, watcher=watcher, score=lambda: measure_scores(out, masks)
         )

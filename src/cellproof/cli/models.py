@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..checks import UsageError
+from ._options import JsonOption
+
 if TYPE_CHECKING:
     from ..types import ModelHeader
+
+_METRICS = {
+    "map": "mean AP over IoU 0.5 to 0.95",
+    "ap50": "AP at IoU 0.5",
+    "ap75": "AP at IoU 0.75",
+    "ap90": "AP at IoU 0.9",
+    "dice": "Dice of the foreground",
+    "mean_iou": "mean IoU",
+    "mean_dice": "mean Dice",
+    "accuracy": "fraction of pixels with the right class",
+}
+
+_HEADLINES = ("ap50", "ap75", "mean_iou")
 
 _WIDTH_WITHOUT_TERMINAL = 100
 
@@ -19,7 +36,8 @@ def models_command(
         str,
         typer.Argument(metavar="[NAME|FILE]", help="Show the card of this model; without it, list the shipped ones."),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    recipe: Annotated[bool, typer.Option("--recipe", help="Show the recipe that the model was trained with.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the models that come with CellProof, or show the card of one."""
     from ..io import format_json, model_hash, read_header
@@ -28,8 +46,15 @@ def models_command(
     if model:
         path = find_model(model)
         header = read_header(path)
-        typer.echo(format_json(header) if as_json else "\n".join(card(header, path=path, digest=model_hash(path))))
+        if as_json:
+            typer.echo(format_json(header))
+        elif recipe:
+            typer.echo(header.training.recipe.rstrip() or "the file does not say")
+        else:
+            typer.echo("\n".join(card(header, model=model, path=path, digest=model_hash(path))))
         return
+    if recipe:
+        raise UsageError("--recipe needs the name of a model, as in cellproof models nuclei --recipe")
     headers = {name: read_header(find_model(name)) for name in model_names()}
     if as_json:
         typer.echo(format_json(headers))
@@ -55,7 +80,11 @@ def show_table(headers: dict[str, ModelHeader]) -> None:
             ", ".join(header.classes),
             pixel_size(header),
             f"{header.training.data} ({header.training.license or 'license not stated'})",
-            ", ".join(f"{metric} {value:.2f}" for metric, value in header.metrics.items() if "/" not in metric),
+            ", ".join(
+                f"{metric_words(metric, header)} {value:.2f}"
+                for metric, value in header.metrics.items()
+                if metric in _HEADLINES
+            ),
         )
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
@@ -68,7 +97,7 @@ def pixel_size(header: ModelHeader) -> str:
     return "not stated" if header.pixel_size_um is None else f"{header.pixel_size_um:g} µm"
 
 
-def card(header: ModelHeader, *, path: Path, digest: str) -> Iterator[str]:
+def card(header: ModelHeader, *, model: str, path: Path, digest: str) -> Iterator[str]:
     """All that a model file says of itself, line by line."""
     training = header.training
     yield f"{header.name}: {header.description}"
@@ -86,16 +115,26 @@ def card(header: ModelHeader, *, path: Path, digest: str) -> Iterator[str]:
     yield f"license of the data: {training.license or 'not stated'}"
     yield f"training: {training.steps} steps in {training.seconds:.0f} s, seed {training.seed}, by {training.cellproof}"
     yield "validation:"
-    yield from (f"  {metric} {value:.3f}" for metric, value in header.metrics.items())
+    yield from (f"  {metric_words(metric, header)}: {value:.3f}" for metric, value in header.metrics.items())
     if training.recipe:
-        yield "recipe:"
-        yield from (f"  {line}" for line in training.recipe.splitlines())
+        yield f"recipe: cellproof models {shlex.quote(model)} --recipe"
+
+
+def metric_words(name: str, header: ModelHeader) -> str:
+    """A metric of a header for a person: ``ap50`` is the AP at IoU 0.5, ``iou_1`` the IoU of class 1."""
+    group, slash, metric = name.rpartition("/")
+    if metric.startswith("iou_"):
+        number = int(metric.removeprefix("iou_"))
+        words = f"IoU of {header.classes[number]}" if number < len(header.classes) else metric
+    else:
+        words = _METRICS.get(metric, metric)
+    return f"{group}: {words}" if slash else words
 
 
 def _outputs(header: ModelHeader) -> Iterator[str]:
     heads = header.heads
     yield f"{heads.classes} classes"
-    yield from (name for name in ("boundary", "distance", "flows") if getattr(heads, name))
+    yield from heads.names
 
 
 def _method(header: ModelHeader) -> str:

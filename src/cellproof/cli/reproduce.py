@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..checks import UsageError
-from .segment import DeviceOption
-from .train import watching
+from ._options import DeviceOption
+from ._progress import watching_training
 
 if TYPE_CHECKING:
     from ..workflows.reproduce import Line, ReproduceRequest
@@ -36,7 +36,7 @@ def reproduce_command(
         list[str] | None, typer.Option("--only-network", metavar="NETWORK", help="May be repeated.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
-    device: Annotated[DeviceOption, typer.Option(help="Where to train.")] = DeviceOption.auto,
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Carry out a paper's recipe: train every network on every fold of every set, score, compare.
@@ -56,9 +56,9 @@ def reproduce_command(
         sets=tuple(sets or ()),
         networks=tuple(networks or ()),
         seed=seed,
-        device=device.value,
+        device=device,
     )
-    with watching(quiet=as_json) as watcher:
+    with watching_training(quiet=as_json) as watcher:
         lines = reproduce(request, watcher)
     if as_json:
         show_json(lines, request)

@@ -16,6 +16,9 @@ SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MASK_ENDING = "_masks"
 """``x.tif`` and ``x_masks.tif`` in one folder are a pair, too."""
 
+LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ and val/, or pairs a.tif and a_masks.tif"
+"""Where image and mask are looked for, for messages."""
+
 MOST_NAMED = 3
 
 
@@ -55,9 +58,7 @@ def index(folder: Path, description: Description) -> list[Record]:
             attributes table lacks a file, a column or a row that is needed.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"{folder} is not a folder; wanted one with images/ and masks/, or with train/images/ and train/masks/"
-        )
+        raise InputError(f"{folder} is not a folder; expected {LAYOUTS}")
     table = _read_attributes(folder, description)
     records = []
     for split, pairs in _find_pairs(folder):
@@ -65,11 +66,14 @@ def index(folder: Path, description: Description) -> list[Record]:
             row = table.get(name, {})
             records.append(Record(name, split, image, mask, _group(name, row, description), row))
     if not records:
-        raise InputError(
-            f"{folder} holds no images; wanted images/ and masks/, or train/images/ and train/masks/, "
-            "with files of the same stem"
-        )
+        raise InputError(f"{folder} holds {_without_masks(folder)}; expected {LAYOUTS}")
     return records
+
+
+def _without_masks(folder: Path) -> str:
+    """What a folder without pairs holds, in words."""
+    images = len(_pictures(folder))
+    return f"{images} image{'' if images == 1 else 's'} but no masks" if images else "no images"
 
 
 def _find_pairs(folder: Path) -> list[tuple[str, dict[str, tuple[Path, Path]]]]:

@@ -74,9 +74,16 @@ def fit_channels(pixels: np.ndarray, in_channels: int) -> np.ndarray:
     if count and (pixels == pixels[:1]).all():
         return np.broadcast_to(pixels[:1], (in_channels, *pixels.shape[1:]))
     raise InputError(
-        f"the image has {count} channels, the model reads {in_channels}; choose them with --channels, for example "
-        f"--channels {','.join(str(number) for number in range(in_channels))}"
+        f"the image has {count} channels, the model reads {in_channels}; choose {_as_words(count, in_channels)}",
+        argument="channels",
     )
+
+
+def _as_words(count: int, in_channels: int) -> str:
+    """Channels that could be chosen of ``count``, in words; gray is repeated for a network that reads more."""
+    if count < in_channels:
+        return f"one of them, 0 to {count - 1}"
+    return f"{in_channels} of them, for example {','.join(str(number) for number in range(in_channels))}"
 
 
 def _scale(pixels: np.ndarray, low: np.ndarray, ranges: np.ndarray, *, smallest_range: float) -> np.ndarray:

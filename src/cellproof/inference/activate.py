@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,23 +13,19 @@ from ..types import Heads
 
 @dataclass(frozen=True)
 class Maps:
-    """What a network says about every pixel, all float32.
+    """What a network predicts for every pixel, all float32.
 
     Attributes:
         probabilities: (classes, H, W), summing to 1 over classes.
-        boundary: (H, W) probability of an object's edge, None without that head.
-        distance: (H, W) in [0, 1], None without that head.
-        flows: (2, H, W) row and column component, None without that head.
+        fields: Its other outputs by name, each (channels, H, W).
     """
 
     probabilities: np.ndarray
-    boundary: np.ndarray | None = None
-    distance: np.ndarray | None = None
-    flows: np.ndarray | None = None
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> Maps:
-    """Softmax of the class logits, sigmoid of the boundary, distance cut to [0, 1], flows as they are.
+    """Softmax of the class logits, and of every other output the activation that its head names.
 
     Works in place: ``outputs`` is overwritten and the maps are views of it.
 
@@ -48,20 +45,20 @@ def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> 
     if not temperature > 0:
         raise InputError(f"temperature is {temperature}, wanted a number above 0; 1 leaves probabilities as they are")
     _softmax(outputs[heads.class_slice], temperature)
-    _sigmoid(outputs[heads.boundary_slice])
-    distance = outputs[heads.distance_slice]
-    np.clip(distance, 0, 1, out=distance)
+    for head in heads.fields:
+        own = outputs[heads.slices[head.name]]
+        if head.activation == "sigmoid":
+            _sigmoid(own)
+        elif head.activation == "clip":
+            np.clip(own, 0, 1, out=own)
+        elif head.activation == "positive":
+            np.maximum(own, 0, out=own)
     return split(outputs, heads=heads)
 
 
 def split(stack: np.ndarray, *, heads: Heads) -> Maps:
     """Name the channels of a (K, H, W) stack of activated maps; the maps are views."""
-    return Maps(
-        probabilities=stack[heads.class_slice],
-        boundary=stack[heads.boundary_slice][0] if heads.boundary else None,
-        distance=stack[heads.distance_slice][0] if heads.distance else None,
-        flows=stack[heads.flow_slice] if heads.flows else None,
-    )
+    return Maps(stack[heads.class_slice], {name: stack[own] for name, own in heads.slices.items()})
 
 
 def _softmax(logits: np.ndarray, temperature: float) -> None:

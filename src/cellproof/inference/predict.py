@@ -72,7 +72,7 @@ def predict(
         own = np.zeros_like(stack) if each is not None else stack
         for done, share in enumerate(shares, start=1 + run * len(shares)):
             window = _read(image, share.tile, stride_px=stride_px)
-            outputs = view.inverse(engines[member](view.forward(window)[np.newaxis])[0], flow=heads.flow_slice)
+            outputs = view.inverse(engines[member](view.forward(window)[np.newaxis])[0], heads=heads)
             maps = outputs[:, *share.in_window]
             activate(maps, heads=heads, temperature=temperature)
             if share.weights is not None:

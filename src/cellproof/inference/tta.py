@@ -1,4 +1,4 @@
-"""The eight ways to lay a picture on the table, and back: test-time augmentation without resampling."""
+"""The eight ways to lay an image on the table, and back: test-time augmentation without resampling."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NO_FLOW = slice(0, 0)
+from ..types import Heads
+
 _QUARTER_TURN = np.array([[0, -1], [1, 0]], np.float32)  # (row, column) → (-column, row), as np.rot90 moves pixels
 _FLIP = np.array([[1, 0], [0, -1]], np.float32)
 
@@ -23,23 +24,23 @@ class View:
     turns: int
     flip: bool
 
-    def forward(self, maps: np.ndarray, *, flow: slice = _NO_FLOW) -> np.ndarray:
+    def forward(self, maps: np.ndarray, *, heads: Heads | None = None) -> np.ndarray:
         """Lay down an image or maps this way.
 
         Args:
             maps: (C, H, W).
-            flow: The two channels that are a (row, column) vector, which turns with the picture.
+            heads: What the channels mean, where they are outputs of a network: vectors and rays turn with the image.
 
         Returns:
-            (C, H, W), or (C, W, H) after an odd number of turns; a view of ``maps`` without vectors.
+            (C, H, W), or (C, W, H) after an odd number of turns; a view of ``maps`` without vectors and rays.
         """
         turned = np.rot90(maps, self.turns, axes=(-2, -1))
-        return _turn_vectors(turned[..., ::-1] if self.flip else turned, self._matrix, flow)
+        return _turn_values(turned[..., ::-1] if self.flip else turned, self._matrix, heads)
 
-    def inverse(self, maps: np.ndarray, *, flow: slice = _NO_FLOW) -> np.ndarray:
+    def inverse(self, maps: np.ndarray, *, heads: Heads | None = None) -> np.ndarray:
         """Take what `forward` gave back to where it was, exactly."""
         straight = maps[..., ::-1] if self.flip else maps
-        return _turn_vectors(np.rot90(straight, -self.turns, axes=(-2, -1)), self._matrix.T, flow)
+        return _turn_values(np.rot90(straight, -self.turns, axes=(-2, -1)), self._matrix.T, heads)
 
     @property
     def _matrix(self) -> np.ndarray:
@@ -49,16 +50,30 @@ class View:
 
 
 AS_IS = View(turns=0, flip=False)
-"""The picture as it came."""
+"""The image as it came."""
 
 EIGHT_VIEWS = tuple(View(turns=turns, flip=flip) for flip in (False, True) for turns in range(4))
-"""All flips and quarter turns; the first leaves the picture as it came."""
+"""All flips and quarter turns; the first leaves the image as it came."""
 
 
-def _turn_vectors(maps: np.ndarray, matrix: np.ndarray, flow: slice) -> np.ndarray:
-    """Apply ``matrix`` to the vector in channels ``flow``; the other channels stay."""
-    if flow.stop == flow.start or np.array_equal(matrix, np.eye(2)):
+def _turn_values(maps: np.ndarray, matrix: np.ndarray, heads: Heads | None) -> np.ndarray:
+    """Apply ``matrix`` to vectors, and move rays to the directions that it gives them; other channels stay."""
+    turning = [head for head in heads.fields if head.geometry in ("vector", "rays")] if heads is not None else []
+    if heads is None or not turning or np.array_equal(matrix, np.eye(2)):
         return maps
     result = maps.copy()
-    result[flow] = np.einsum("ij,jhw->ihw", matrix, maps[flow])
+    for head in turning:
+        own = heads.slices[head.name]
+        if head.geometry == "vector":
+            result[own] = np.einsum("ij,jhw->ihw", matrix, maps[own])
+        else:
+            result[own][_moved_rays(head.channels, matrix)] = maps[own]
     return result
+
+
+def _moved_rays(count: int, matrix: np.ndarray) -> np.ndarray:
+    """Number of the ray that each of ``count`` rays becomes; ray k points to row sin 2πk/n, column cos 2πk/n."""
+    angles = 2 * np.pi * np.arange(count) / count
+    row, column = matrix @ np.stack([np.sin(angles), np.cos(angles)])
+    moved: np.ndarray = np.rint(np.arctan2(row, column) * count / (2 * np.pi)).astype(int) % count
+    return moved

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from skimage.measure import label
 
 from ..checks import check_labels, check_ndim
+from ..types import InstanceOptions, Setting
+
+NEEDS: tuple[str, ...] = ()
+
+TUNED: Mapping[str, Sequence[Setting]] = {}
+
+
+def separate(maps: Mapping[str, np.ndarray], foreground: np.ndarray, options: InstanceOptions) -> np.ndarray:
+    """Objects are the connected pieces of the foreground."""
+    return label_components(foreground)
 
 
 def label_components(class_map: np.ndarray, *, background: int = 0) -> np.ndarray:

@@ -2,52 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..checks import InputError, check_finite, check_labels, check_ndim
 from ..types import InstanceOptions
+from . import load, needs
 from .clean import clean_labels
-from .components import label_components
-from .flows import follow_flows
-from .watershed import watershed_objects
 
 
-def decode(
-    probabilities: np.ndarray,
-    *,
-    options: InstanceOptions,
-    boundary: np.ndarray | None = None,
-    distance: np.ndarray | None = None,
-    flows: np.ndarray | None = None,
-) -> np.ndarray:
+def decode(probabilities: np.ndarray, fields: Mapping[str, np.ndarray], *, options: InstanceOptions) -> np.ndarray:
     """Separate the objects in a network's maps.
 
     Args:
         probabilities: (K, H, W) class probabilities; class 0 is background.
+        fields: Other maps by name, each (channels, H, W): probability of an object's "boundary", Poisson height
+            "distance" with 0 at the edge and 1 at the summit, "flows" (row, column) toward the summit.
         options: Method and thresholds.
-        boundary: (H, W) probability of an object's edge; "watershed" uses it where given.
-        distance: (H, W) Poisson height, 0 at the edge, 1 at the summit; "watershed" needs it.
-        flows: (2, H, W) vectors (row, column) toward the summit; "flows" needs it.
 
     Returns:
         (H, W) int32 labels, 0 background, 1…n in raster order, each object one 4-connected piece.
 
     Raises:
-        InputError: a map that the method needs is missing, has another shape or is not finite.
+        InputError: No such method, or a map that it needs is missing, has another shape or is not finite.
     """
-    foreground = foreground_mask(probabilities, threshold=options.foreground_threshold)
-    if options.method == "flows":
-        labels = follow_flows(_needed("flows", flows, options), foreground, smallest_sink_px=options.smallest_area_px)
-    elif options.method == "watershed":
-        labels = watershed_objects(
-            _needed("distance", distance, options),
-            foreground,
-            boundary=boundary,
-            boundary_weight=options.boundary_weight,
-            seed_threshold=options.seed_threshold,
+    separate = load(options.method)
+    missing = [name for name in needs(options.method) if name not in fields]
+    if missing:
+        raise InputError(
+            f"method {options.method!r} needs the map {missing[0]!r}, which this model does not give; "
+            "choose another method in its instance options"
         )
-    else:
-        labels = label_components(foreground)
+    foreground = foreground_mask(probabilities, threshold=options.foreground_threshold)
+    labels = separate(fields, foreground, options)
     return clean_labels(labels, smallest_area_px=options.smallest_area_px, fill_holes=options.fill_holes)
 
 
@@ -98,12 +86,3 @@ def object_classes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         return (area > 0).astype(np.uint8)
     weights = [np.bincount(owner, plane.ravel()[pixels], area.size + 1)[1:] for plane in probabilities[1:]]
     return np.where(area > 0, np.argmax(weights, axis=0) + 1, 0).astype(np.uint8)
-
-
-def _needed(name: str, dense_map: np.ndarray | None, options: InstanceOptions) -> np.ndarray:
-    if dense_map is None:
-        raise InputError(
-            f"method {options.method!r} needs the map {name!r}, which this model does not give; "
-            "choose another method in its instance options"
-        )
-    return dense_map

@@ -7,12 +7,19 @@ There each pixel takes some hundred Euler steps; here the steps are doubled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from ..checks import InputError, check_finite, check_ndim
+from ..types import InstanceOptions, Setting
 from .contacts import contacts
 from .pointers import follow_pointers
+
+NEEDS = ("flows",)
+
+TUNED: Mapping[str, Sequence[Setting]] = {}
 
 HOP_PX = 2.0
 """Length of a hop: long enough that noise of single pixels is jumped over, shorter than a small nucleus' radius."""
@@ -22,6 +29,11 @@ DOUBLINGS = 9
 
 SETTLING_HOPS = 3
 """Hops of one pixel at the end, which pull pixels that overshot the summit to within a pixel of it."""
+
+
+def separate(maps: Mapping[str, np.ndarray], foreground: np.ndarray, options: InstanceOptions) -> np.ndarray:
+    """Objects are the pixels whose flows end together; see `follow_flows`."""
+    return follow_flows(maps["flows"], foreground, smallest_sink_px=options.smallest_area_px)
 
 
 def follow_flows(flows: np.ndarray, foreground: np.ndarray, *, smallest_sink_px: int = 10) -> np.ndarray:

@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..checks import InputError, check_labels, check_ndim, check_same_shape
+from .hull import hull_area
+
+_LENGTHS = ("equivalent_diameter_area", "axis_major_length", "axis_minor_length", "perimeter", "nearest_neighbor")
+"""Columns of lengths, which have another in µm where the pixel size is known."""
 
 
 def measure(
@@ -35,7 +40,7 @@ def measure(
         intensity: (C, H, W) image; adds mean, min, max and standard deviation of each channel.
         classes: (n,) class of each object, in ascending order of ids.
         confidence: (H, W) map; adds its mean over each object.
-        pixel_size_um: Edge of a pixel; adds ``area_um2``.
+        pixel_size_um: Pixel size; adds ``x_um``, ``y_um`` (of the centroid), ``area_um2`` and the lengths in µm.
 
     Returns:
         Column name → (n,) array, in ascending order of ids; arrays of length 0 without objects.
@@ -53,8 +58,10 @@ def measure(
         columns = {"label": columns.pop("label"), "class": classes, **columns}
     columns |= _shape(runs, columns["area"])
     columns["perimeter"] = _perimeter(labels, runs.ids)
+    columns["solidity"] = columns["area"] / _hull_areas(runs)
+    columns["nearest_neighbor"] = nearest_neighbor(columns["centroid-0"], columns["centroid-1"])
     if pixel_size_um is not None:
-        columns["area_um2"] = columns["area"] * pixel_size_um**2
+        columns |= _in_um(columns, pixel_size_um)
     if intensity is not None:
         check_ndim(3, intensity=intensity)
         check_same_shape(labels=labels, intensity=intensity[0])
@@ -64,6 +71,45 @@ def measure(
         check_same_shape(labels=labels, confidence=confidence)
         columns["confidence"] = _totals(runs, confidence.ravel()[runs.pixels].astype(np.float64)) / columns["area"]
     return columns
+
+
+def nearest_neighbor(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Distance from each centroid to the nearest other one, (n,); NaN for a single object.
+
+    Args:
+        rows: (n,) of the centroids, in pixels.
+        columns: (n,) of the same.
+
+    Example:
+        >>> nearest_neighbor(np.array([0.0, 0.0, 9.0]), np.array([0.0, 4.0, 4.0])).tolist()
+        [4.0, 4.0, 9.0]
+    """
+    if rows.size < 2:
+        return np.full(rows.size, np.nan)
+    points = np.column_stack([rows, columns])
+    distances, _ = cKDTree(points).query(points, k=2)
+    return np.asarray(distances[:, 1])
+
+
+def _in_um(columns: Mapping[str, np.ndarray], pixel_size_um: float) -> dict[str, np.ndarray]:
+    """Places, areas and lengths in µm and µm²."""
+    places = {"x_um": columns["centroid-1"] * pixel_size_um, "y_um": columns["centroid-0"] * pixel_size_um}
+    lengths = {f"{name}_um": columns[name] * pixel_size_um for name in _LENGTHS}
+    return {"area_um2": columns["area"] * pixel_size_um**2, **places, **lengths}
+
+
+def _hull_areas(runs: _Runs) -> np.ndarray:
+    """Pixels of each object's convex hull."""
+    areas = np.ones(runs.ids.size)
+    order = np.argsort(runs.owner, kind="stable")
+    limits = np.searchsorted(runs.owner[order], np.arange(runs.ids.size + 1))
+    for number in range(runs.ids.size):
+        own = order[limits[number] : limits[number + 1]]
+        row, start = runs.row[own], runs.start[own]
+        begins = np.flatnonzero(np.diff(row, prepend=-1))
+        last = np.maximum.reduceat(start + runs.length[own] - 1, begins)
+        areas[number] = hull_area(row[begins], start[begins], last)
+    return areas
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,36 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy import ndimage
 
 from ..checks import InputError, check_finite, check_ndim, check_same_shape
+from ..types import InstanceOptions, Setting
 from .pointers import follow_pointers
+
+NEEDS = ("distance",)
+
+TUNED: Mapping[str, Sequence[Setting]] = {
+    "seed_threshold": (0.03, 0.05, 0.1, 0.15, 0.2),
+    "boundary_weight": (0.0, 0.25, 0.5, 1.0),
+}
 
 SMOOTHING_PX = 1.0
 """Standard deviation of the light smoothing that takes single-pixel summits away."""
+
+
+def separate(maps: Mapping[str, np.ndarray], foreground: np.ndarray, options: InstanceOptions) -> np.ndarray:
+    """Objects are the basins of the distance, lowered at boundaries where these are known; see `watershed_objects`."""
+    boundary = maps.get("boundary")
+    return watershed_objects(
+        maps["distance"][0],
+        foreground,
+        boundary=None if boundary is None else boundary[0],
+        boundary_weight=options.boundary_weight,
+        seed_threshold=options.seed_threshold,
+    )
 
 
 def watershed_objects(

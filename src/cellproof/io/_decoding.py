@@ -19,9 +19,9 @@ _LARGEST_RATIO = 40_000
 _SLACK_BYTES = 2**26
 
 
-def refusal(path: Path, reason: str) -> InputError:
-    """An error of one line that begins with the path."""
-    return InputError(" ".join(f"{path}: {reason}".splitlines()))
+def refusal(path: Path, reason: str, *, argument: str | tuple[str, ...] = ()) -> InputError:
+    """An error of one line that begins with the path; ``argument`` names what the advice is about."""
+    return InputError(" ".join(f"{path}: {reason}".splitlines()), argument=argument)
 
 
 def read_file(path: Path) -> bytes:

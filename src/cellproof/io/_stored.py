@@ -119,7 +119,8 @@ def _ambiguous(path: Path, shape: tuple[int, ...], guesses: list[str]) -> InputE
     return refusal(
         path,
         f"cannot tell the axes of shape {shape}; it may be {', '.join(guesses)}: "
-        "say which with --axes (Y rows, X columns, C channels, Z depth, T time)",
+        "name its axes (Y rows, X columns, C channels, Z depth, T time)",
+        argument="axes",
     )
 
 

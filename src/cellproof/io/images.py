@@ -202,6 +202,7 @@ def _check_channels(path: Path, channels: tuple[int, ...], names: tuple[str, ...
             path,
             f"channels {wanted} asked for; the image has {len(names)} ({', '.join(names)}), "
             f"counted from 0: choose among 0 to {len(names) - 1}",
+            argument="channels",
         )
 
 

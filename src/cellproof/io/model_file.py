@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..checks import InputError
-from ..types import ModelHeader, with_current_keys
+from ..types import Heads, ModelHeader, with_current_keys
 from ._decoding import read_start, refusal
 from ._json import encode
+from ._old_headers import header_of_format_1
 from .atomic import write_bytes
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _SCALES = (1 / 32, 32.0)
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -116,7 +117,8 @@ def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
             path, f"model format {version or 'unknown'}, this version reads up to {_FORMAT_VERSION}; update CellProof"
         )
     try:
-        header = msgspec.convert(with_current_keys(msgspec.json.decode(metadata["cellproof"])), ModelHeader)
+        values = with_current_keys(msgspec.json.decode(metadata["cellproof"]))
+        header = msgspec.convert(header_of_format_1(values) if int(version) == 1 else values, ModelHeader)
         problem = _out_of_range(header)
     except msgspec.DecodeError as error:
         problem = str(error)
@@ -138,6 +140,10 @@ def _out_of_range(header: ModelHeader) -> str:
         f"{len(header.classes)} class names for {header.heads.classes} classes, wanted as many, and at least 2": (
             len(header.classes) == header.heads.classes >= 2
         ),
+        _odd_head(header.heads): not _odd_head(header.heads),
+        f"{len(header.conditions)} conditions in {header.in_channels} channels, wanted at least one of the image": (
+            len(header.conditions) < header.in_channels
+        ),
         f"temperature {header.temperature}, wanted more than 0": 0 < header.temperature < math.inf,
         f"scale {header.scale}, wanted {smallest} to {largest}": smallest <= header.scale <= largest,
         "intensity statistics that are not one mean and sd a channel": (
@@ -147,6 +153,20 @@ def _out_of_range(header: ModelHeader) -> str:
         f"percentiles {low} and {high}, wanted 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
     }
     return next((problem for problem, holds in wanted.items() if not holds), "")
+
+
+def _odd_head(heads: Heads) -> str:
+    """What is wrong with the outputs besides the classes, or nothing."""
+    if len(set(heads.names)) < len(heads.names) or "classes" in heads.names:
+        return f"outputs {', '.join(heads.names)}, wanted different names, none of them classes"
+    for head in heads.fields:
+        if head.channels < 1:
+            return f"output {head.name} of {head.channels} channels, wanted at least 1"
+        if head.geometry == "vector" and head.channels != 2:
+            return f"output {head.name} is a vector of {head.channels} channels, wanted 2"
+        if head.geometry == "rays" and head.channels % 4:
+            return f"output {head.name} has {head.channels} rays, wanted a multiple of 4"
+    return ""
 
 
 def _in_fixed_order(data: bytes) -> bytes:

@@ -1,5 +1,64 @@
-"""(Logits, target) → scalar; one idea a file.
+"""(Logits, target) → scalar; one idea a file, whose ``term`` a recipe can name.
 
 Every loss computes in float32 at least, whatever comes in; pixels left out have exactly zero gradient, and where
 nothing is left the loss is 0 with zero gradient. No loss moves a value to the host, so none waits for the device.
+
+``term(outputs, target, *, class_map, class_weights, **options) -> scalar``: ``outputs`` (N, C, H, W) are the channels
+of one output; ``target`` is the class map (N, H, W) where these are the classes, else the fields (N, C, H, W);
+``class_map`` tells which pixels are annotated (not 255) and which lie in objects (above 0).
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..checks import InputError
+from ..parts import check_options, find_part, part_names
+from ..types import Heads, LossTerm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def names() -> list[str]:
+    """Terms that a recipe can name.
+
+    Examples:
+        >>> "dice" in names()
+        True
+    """
+    return part_names(__name__, needs="term")
+
+
+def load(name: str) -> Callable[..., Tensor]:
+    """The ``term`` of a file in this folder.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    term: Callable[..., Tensor] = find_part(__name__, name, needs="term", what="loss term").term
+    return term
+
+
+def check_terms(terms: Sequence[LossTerm], heads: Heads) -> None:
+    """Refuse terms that no training of these heads could compute.
+
+    Raises:
+        InputError: No such term, option or output, or no weight at all.
+    """
+    outputs = ("classes", *heads.names)
+    for term in terms:
+        check_options(
+            load(term.name),
+            term.options,
+            what=f"loss term {term.name!r}",
+            given=frozenset({"class_map", "class_weights"}),
+        )
+        if term.on not in outputs:
+            raise InputError(
+                f"loss term {term.name!r} is on {term.on!r}, which the network does not learn; "
+                f"its outputs: {', '.join(outputs)}"
+            )
+    if not any(term.weight for term in terms):
+        raise InputError("no loss term has a weight above 0; name at least one")

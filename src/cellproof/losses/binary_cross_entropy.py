@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..types import IGNORE
 from ._average import at_least_float32, weighted_mean
 
 
@@ -28,3 +29,16 @@ def binary_cross_entropy(
         logits, target.to(logits), pos_weight=logits.new_tensor(positive_weight), reduction="none"
     )
     return weighted_mean(losses, torch.ones_like(losses) if valid is None else valid.to(losses))
+
+
+def term(
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    class_map: Tensor,
+    class_weights: Tensor | None,
+    positive_weight: float = 1.0,
+) -> Tensor:
+    """Binary cross-entropy as a term of a recipe's loss: of an output whose targets lie in [0, 1]."""
+    valid = (class_map != IGNORE)[:, None].expand_as(outputs)
+    return binary_cross_entropy(outputs, target, positive_weight=positive_weight, valid=valid)

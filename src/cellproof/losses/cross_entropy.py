@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from ..checks import InputError
 from ..types import IGNORE
 from ._average import at_least_float32, weighted_mean
 
@@ -37,3 +38,14 @@ def cross_entropy(
     if pixel_weights is not None:
         weights = weights * pixel_weights.to(losses)
     return weighted_mean(losses, weights)
+
+
+def term(outputs: Tensor, target: Tensor, *, class_map: Tensor, class_weights: Tensor | None) -> Tensor:
+    """Cross-entropy as a term of a recipe's loss; of the classes only.
+
+    Raises:
+        InputError: The output is none of class logits.
+    """
+    if target.ndim != 3:
+        raise InputError("the loss term cross_entropy compares classes; use it on classes, or binary_cross_entropy")
+    return cross_entropy(outputs, target, class_weights=class_weights)

@@ -54,3 +54,21 @@ def soft_dice(
     if not include_background:
         counts = counts & (torch.arange(classes, device=counts.device) > 0)
     return ratio_or_zero(((1 - dice) * counts).sum(), counts.sum().to(dice))
+
+
+def term(
+    outputs: Tensor,
+    target: Tensor,
+    *,
+    class_map: Tensor,
+    class_weights: Tensor | None,
+    per_image: bool = False,
+    include_background: bool = True,
+) -> Tensor:
+    """Soft Dice as a term of a recipe's loss: of the classes, or of an output of one channel that says yes or no."""
+    if target.ndim == 3:
+        return soft_dice(outputs, target, per_image=per_image, include_background=include_background)
+    # A softmax over (0, logit) is the sigmoid of the logit.
+    both = torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+    reference = (target[:, 0] >= 0.5).long().where(class_map != IGNORE, IGNORE)
+    return soft_dice(both, reference, per_image=per_image, include_background=False)

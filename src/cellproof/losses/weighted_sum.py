@@ -1,57 +1,65 @@
-"""Several losses added up, each of which can still be seen."""
+"""The loss of a network with several outputs: a weighted sum of terms, each on one output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..checks import InputError
+from ..types import Heads, LossTerm
+from . import load
 
 
-@dataclass(frozen=True)
-class Term:
-    """One loss and how much it counts.
+def weighted_sum(
+    outputs: Tensor,
+    class_map: Tensor,
+    fields: Tensor,
+    *,
+    heads: Heads,
+    terms: Sequence[LossTerm],
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """``Σ weight × term(output, target)``.
 
-    Attributes:
-        weight: Factor, above 0.
-        function: (outputs, target) → scalar.
+    Args:
+        outputs: (N, K, H, W) of the network, channels as in ``heads``.
+        class_map: (N, H, W) class of each pixel, uint8 or long; 255 pixels are left out of every term.
+        fields: (N, F, H, W) targets of the heads after the classes, in their order; F = 0 without any.
+        heads: What the channels mean; at least two classes.
+        terms: What is added up; see `check_terms`.
+        class_weights: (classes,) weights of the cross-entropy, for rare classes; None for all alike.
+
+    Returns:
+        Scalar >= 0; 0 with zero gradient where no pixel is annotated.
+
+    Raises:
+        InputError: Channels that do not fit the heads.
     """
-
-    weight: float
-    function: Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Total:
-    """A weighted sum and what went into it.
-
-    Attributes:
-        value: The sum, a scalar to differentiate.
-        terms: (T,) the terms before weighting, detached, in their order.
-    """
-
-    value: Tensor
-    terms: Tensor
+    _check_channels(outputs, fields, heads)
+    total = outputs.new_zeros((), dtype=torch.promote_types(outputs.dtype, torch.float32))
+    slices = heads.slices
+    for term in terms:
+        if not term.weight:
+            continue
+        if term.on == "classes":
+            output, target = outputs[:, heads.class_slice], class_map
+        else:
+            own = slices[term.on]
+            output, target = outputs[:, own], fields[:, own.start - heads.classes : own.stop - heads.classes]
+        value = load(term.name)(output, target, class_map=class_map, class_weights=class_weights, **term.options)
+        total = total + term.weight * value
+    return total
 
 
-@dataclass(frozen=True)
-class WeightedSum:
-    """``Σ weight × function(outputs, target)`` over at least one term."""
-
-    terms: tuple[Term, ...]
-
-    def __post_init__(self) -> None:
-        if not self.terms:
-            raise InputError("a weighted sum without terms; give at least one Term")
-        for term in self.terms:
-            if not term.weight > 0:
-                raise InputError(f"a term has weight {term.weight}, wanted above 0; leave out terms that do not count")
-
-    def __call__(self, outputs: Tensor, target: Tensor) -> Total:
-        """Evaluate every term once."""
-        values = torch.stack([term.function(outputs, target) for term in self.terms])
-        weights = values.new_tensor([term.weight for term in self.terms])
-        return Total((weights * values).sum(), values.detach())
+def _check_channels(outputs: Tensor, fields: Tensor, heads: Heads) -> None:
+    if heads.classes < 2:
+        raise InputError(
+            f"heads have {heads.classes} class; a softmax needs at least 2, of which one may be background"
+        )
+    if outputs.shape[1] != heads.channels or fields.shape[1] != heads.channels - heads.classes:
+        raise InputError(
+            f"outputs have {outputs.shape[1]} channels and fields {fields.shape[1]}; "
+            f"{heads} has {heads.channels} and {heads.channels - heads.classes}"
+        )

@@ -27,11 +27,16 @@ class AnySize(nn.Module, ABC):
         self.receptive_field_px = receptive_field_px
 
     @abstractmethod
-    def forward_aligned(self, image: torch.Tensor) -> torch.Tensor:
-        """Logits of images whose height and width are multiples of ``stride``, without any check."""
+    def forward_aligned(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Logits of images whose height and width are multiples of ``stride``, without any check.
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        In training mode it may return ``(logits, *auxiliary)``, all alike in shape, for losses on each.
+        """
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Logits (N, out_channels, H, W) of images (N, in_channels, H, W) of any size from 1 × 1.
+
+        In training mode a network may return a tuple, its logits first; see `forward_aligned`.
 
         While being traced it neither pads nor crops: the graph takes sizes that are multiples of ``stride``.
 
@@ -45,4 +50,7 @@ class AnySize(nn.Module, ABC):
                 f"image has shape {tuple(image.shape)}, wanted (N, {self.in_channels}, H, W) with at least one pixel"
             )
         height, width = image.shape[-2:]
-        return self.forward_aligned(pad_to_stride(image, self.stride))[..., :height, :width]
+        outputs = self.forward_aligned(pad_to_stride(image, self.stride))
+        if isinstance(outputs, tuple):
+            return tuple(output[..., :height, :width] for output in outputs)
+        return outputs[..., :height, :width]

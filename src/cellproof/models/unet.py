@@ -20,9 +20,9 @@ from torch import nn
 
 from ..checks import InputError
 from ._any_size import AnySize
-from ._options import check_counts, check_dropout, normalization
+from ._double_convolution import DoubleConvolution, Norm, initialize, reach_px
+from ._options import check_counts, check_dropout
 
-Norm = Literal["none", "batch", "batch_renorm", "group"]
 Upsample = Literal["interpolate", "transposed"]
 
 DEEPEST = 12
@@ -68,7 +68,7 @@ def build(
             raise InputError(f"{name} is {word!r}, wanted one of {', '.join(known)}")
     widths = tuple(min(width * 2**level, max_width) for level in range(depth))
     network = UNet(in_channels, out_channels, widths, norm=norm, dropout=dropout, upsample=upsample, residual=residual)
-    _initialize(network)
+    initialize(network)
     return network
 
 
@@ -87,13 +87,19 @@ class UNet(AnySize):
         residual: bool,
     ) -> None:
         depth = len(widths)
-        super().__init__(in_channels, stride=2 ** (depth - 1), receptive_field_px=_receptive_field_px(depth, upsample))
+        super().__init__(
+            in_channels,
+            stride=2 ** (depth - 1),
+            receptive_field_px=reach_px(depth, up_px=3 if upsample == "interpolate" else 2),
+        )
         self.down = nn.ModuleList(
-            _Block(before, after, norm=norm, residual=residual, dropout=dropout if level >= depth - 2 else 0.0)
+            DoubleConvolution(
+                before, after, norm=norm, residual=residual, dropout=dropout if level >= depth - 2 else 0.0
+            )
             for level, (before, after) in enumerate(zip((in_channels, *widths), widths, strict=False))
         )
         self.enlarge = nn.ModuleList(_enlarge(coarse, fine, upsample) for fine, coarse in pairwise(widths))
-        self.up = nn.ModuleList(_Block(2 * fine, fine, norm=norm, residual=residual) for fine in widths[:-1])
+        self.up = nn.ModuleList(DoubleConvolution(2 * fine, fine, norm=norm, residual=residual) for fine in widths[:-1])
         self.shrink = nn.MaxPool2d(2)
         self.head = nn.Conv2d(widths[0], out_channels, 1)
 
@@ -109,41 +115,6 @@ class UNet(AnySize):
         return self.head(features)
 
 
-class _Block(nn.Module):
-    """Twice 3 × 3 convolution, normalization, ReLU; with a residual connection before the last ReLU if wanted."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, norm: Norm, residual: bool, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *_convolution(in_channels, out_channels, 3, norm),
-            nn.ReLU(inplace=True),
-            *_convolution(out_channels, out_channels, 3, norm),
-        )
-        self.shortcut: nn.Module | None = None
-        if residual:
-            same = in_channels == out_channels
-            self.shortcut = nn.Identity() if same else nn.Sequential(*_convolution(in_channels, out_channels, 1, norm))
-        self.activation = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout2d(dropout)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        convolved = self.body(features)
-        if self.shortcut is not None:
-            convolved = convolved + self.shortcut(features)
-        return self.dropout(self.activation(convolved))
-
-
-def _convolution(in_channels: int, out_channels: int, kernel: int, norm: Norm) -> list[nn.Module]:
-    """A padded convolution and its normalization, whose shift makes a bias superfluous."""
-    convolution = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=norm == "none")
-    if norm == "group":
-        # 8 groups where they fit; Wu & He (2018) find 2 to 32 equally good.
-        return [convolution, nn.GroupNorm(next(n for n in (8, 4, 2, 1) if out_channels % n == 0), out_channels)]
-    return [convolution, *normalization(norm, out_channels)]
-
-
 def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Module:
     """Double the height and width and change the number of channels."""
     if upsample == "transposed":
@@ -153,38 +124,3 @@ def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Modu
         nn.Conv2d(in_channels, out_channels, 1),
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
     )
-
-
-def _initialize(network: nn.Module) -> None:
-    """He's normal initialization before a ReLU, variance-preserving elsewhere; biases 0."""
-    for module in network.modules():
-        # On the meta device there are no values, and torch would load its compiler to draw none.
-        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:
-            continue
-        if isinstance(module, nn.ConvTranspose2d) or module.kernel_size == (1, 1):
-            # With stride = kernel, each output pixel of a transposed convolution is one tap of each input channel.
-            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
-        else:
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def _receptive_field_px(depth: int, upsample: Upsample) -> int:
-    """Largest reach, over the places that a pixel can have on the pooling grid.
-
-    An interval of needed pixels is followed from one output pixel down to the coarsest level and up to the image;
-    every skip connection needs less than that path.
-    """
-    reach = 1 if upsample == "interpolate" else 0
-    radius = 0
-    for pixel in range(2 ** (depth - 1)):
-        first = last = pixel
-        for _ in range(depth - 1):
-            # Two 3 × 3 convolutions; bilinear pixels 2i and 2i + 1 read i - 1…i and i…i + 1.
-            first, last = (first - 2 - reach) // 2, (last + 2 + reach) // 2
-        first, last = first - 2, last + 2
-        for _ in range(depth - 1):
-            first, last = 2 * first - 2, 2 * last + 1 + 2
-        radius = max(radius, pixel - first, last - pixel)
-    return radius

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .sections import AugmentConfig, DataConfig, HeadsConfig, LossConfig, ModelConfig, TrainingConfig
+from .sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
 from .study import PaperConfig, PaperProfile, PaperSet, Recipe, RepairConfig
 from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 
 __all__ = [
     "AugmentConfig",
     "DataConfig",
-    "HeadsConfig",
+    "HeadConfig",
     "LossConfig",
     "ModelConfig",
     "PaperConfig",

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..types import Normalization
+from ..types import LossTerm, Normalization, Setting
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -59,39 +59,36 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     architecture: str = "unet"
-    options: Mapping[str, int | float | bool | str] = {}
+    options: Mapping[str, Setting] = {}
     init: str = ""
     half_precision: bool = False
 
 
-class HeadsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which outputs besides the classes; see `types.Heads`."""
+class HeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One output besides the classes.
 
-    boundary: bool = False
-    distance: bool = False
-    flows: bool = False
+    Attributes:
+        name: A file in ``data/targets``: boundary, distance, flows.
+        options: Keyword arguments of its ``head``.
+    """
+
+    name: str
+    options: Mapping[str, Setting] = {}
 
 
 class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Weights of the loss's terms; see `losses.instance_loss`.
+    """What is minimized.
 
     Attributes:
-        cross_entropy: Of the classes.
-        dice: Soft Dice of the classes.
-        boundary: Binary cross-entropy of the boundary.
-        boundary_dice: Soft Dice of the boundary.
-        distance: Regression of the height.
-        flow: Regression of the flow.
-        balance_classes: Cross-entropy weights are (share of the class) ** -this; 0 for none.
+        terms: Terms of the sum. An output on which none is named gets the terms of its own file, the classes get
+            cross-entropy and soft Dice.
+        balance_classes: Cross-entropy weights are (fraction of the class) ** -this; 0 for none.
+        auxiliary: What the auxiliary outputs of a network in training count together, where it has any.
     """
 
-    cross_entropy: NotNegative = 1.0
-    dice: NotNegative = 1.0
-    boundary: NotNegative = 1.0
-    boundary_dice: NotNegative = 0.5
-    distance: NotNegative = 2.0
-    flow: NotNegative = 5.0
+    terms: tuple[LossTerm, ...] = ()
     balance_classes: NotNegative = 0.0
+    auxiliary: NotNegative = 0.5
 
 
 class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

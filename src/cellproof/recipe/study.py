@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..types import InstanceOptions
+from ..types import InstanceOptions, Step
 from .sections import (
     AugmentConfig,
     Count,
     DataConfig,
-    HeadsConfig,
+    HeadConfig,
     LossConfig,
     ModelConfig,
     NotNegative,
@@ -119,6 +119,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         augment: How samples are varied.
         training: The loop.
         instance: How objects are made.
+        steps: Repairs of class maps; see `refine`.
         paper: What `reproduce` does with it; None where it reproduces nothing.
     """
 
@@ -127,9 +128,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folds: Count = 1
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
-    heads: HeadsConfig = HeadsConfig()
+    heads: tuple[HeadConfig, ...] = ()
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
     instance: InstanceOptions = InstanceOptions()
+    steps: tuple[Step, ...] = ()
     paper: PaperConfig | None = None

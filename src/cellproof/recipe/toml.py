@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from ..checks import InputError, UsageError
-from ..types import RENAMED_KEYS, with_current_keys
+from ..checks import InputError, UsageError, did_you_mean
+from ..types import RENAMED_KEYS
+from ._old_keys import current_recipe
 from .study import Recipe
 
 
@@ -43,13 +44,15 @@ def recipe_text(name_or_file: str) -> str:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"no recipe {name_or_file!r}: neither a readable TOML file nor one of {', '.join(recipe_names())}"
+            f"{did_you_mean(name_or_file, recipe_names())}",
+            argument="recipe",
         ) from error
 
 
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
     """A recipe from TOML text; see `read_recipe` for errors."""
     try:
-        return msgspec.convert(with_current_keys(msgspec.toml.decode(text)), Recipe)
+        return msgspec.convert(current_recipe(msgspec.toml.decode(text)), Recipe)
     except msgspec.MsgspecError as error:
         raise InputError(f"{source}: {error}") from error
 
@@ -73,20 +76,24 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 def _override_one(recipe: Recipe, assignment: str) -> Recipe:
     path, equals, text = assignment.partition("=")
     if not equals:
-        raise UsageError(f"--set {assignment}: wanted section.key=value, e.g. training.steps=2000")
+        raise UsageError(
+            f"override {assignment!r}: expected section.key=value, e.g. training.steps=2000", argument="overrides"
+        )
     *sections, key = (RENAMED_KEYS.get(part, part) for part in path.strip().split("."))
     values = _without_none(msgspec.to_builtins(recipe))
     place = values
+    if sections == ["heads"]:
+        values["heads"] = {head["name"]: head for head in values["heads"]}
     for section in sections:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
-            raise UsageError(f"--set {assignment}: {section} is a value, not a section")
+            raise UsageError(f"override {assignment!r}: {section} is a value, not a section", argument="overrides")
     place[key] = _value(text.strip())
     try:
-        return msgspec.convert(values, Recipe)
+        return msgspec.convert(current_recipe(values), Recipe)
     except msgspec.ValidationError as error:
         known = f"; known there: {_known_keys(recipe, sections)}" if "unknown field" in str(error) else ""
-        raise UsageError(f"--set {assignment}: {error}{known}") from error
+        raise UsageError(f"override {assignment!r}: {error}{known}", argument="overrides") from error
 
 
 def _known_keys(recipe: Recipe, sections: Sequence[str]) -> str:

@@ -39,8 +39,8 @@ def reassign(
         rounds: How often each of the first two steps is done. None: until nothing changes.
 
     Returns:
-        (H, W) uint8. The map unchanged where it has no sure pixel of the connected class (none at
-        all, or all difficult): there is nothing to connect to.
+        (H, W) uint8. Without a sure pixel of the connected class, step 1 finds nothing to start from, and the other
+        two act on all difficult pixels: a difficult membrane that hangs on no sure one is lost.
 
     Raises:
         InputError: shapes differ, ``difficult`` is not bool, ``rounds`` is below 1, or the classes are
@@ -48,6 +48,12 @@ def reassign(
 
     References:
         Matsuzuki, Hotta (2020). VISIGRAPP, section 3. doi:10.5220/0009164203140318
+
+    Example:
+        >>> class_map = np.array([[1, 0, 0, 0, 2]], np.uint8)
+        >>> difficult = np.array([[False, True, False, True, False]])
+        >>> reassign(class_map, difficult, connected=1, compact=2, rest=0)
+        array([[1, 1, 0, 2, 2]], dtype=uint8)
     """
     check_ndim(2, class_map=class_map, difficult=difficult)
     check_same_shape(class_map=class_map, difficult=difficult)
@@ -59,9 +65,6 @@ def reassign(
     check_classes(connected=connected, rest=rest, compact=compact)
     repaired = class_map.astype(np.uint8)
     open_pixels = difficult & (class_map != IGNORE)
-    sure = (class_map == connected) & ~open_pixels
-    if not sure.any():
-        return repaired
     repaired[open_pixels] = rest
     for number in (connected, compact):
         if number is not None:

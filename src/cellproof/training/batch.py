@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+Outputs = Tensor | tuple[Tensor, ...]
+"""Of a network in training mode: logits, or ``(logits, *auxiliary)``."""
+
 
 @dataclass(frozen=True)
 class Batch:

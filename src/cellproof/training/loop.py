@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .batch import Batch
+from .batch import Batch, Outputs
 from .interrupt import interrupts_wait
 from .prefetch import prefetch
 from .trainer import Trainer
@@ -41,7 +41,7 @@ def run(
     trainer: Trainer,
     *,
     batch_at: Callable[[int], Batch],
-    loss: Callable[[Tensor, Batch], Tensor],
+    loss: Callable[[Outputs, Batch], Tensor],
     validate: Callable[[nn.Module], tuple[float, dict[str, float]]],
     on_step: Callable[[Progress], None],
     on_validation: Callable[[Trainer], None],

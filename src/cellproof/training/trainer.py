@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .average import WeightAverage
-from .batch import Batch
+from .batch import Batch, Outputs
 from .history import HistoryRow
 from .interrupt import interrupts_wait
 from .options import LoopOptions, build_optimizer, use_bf16
@@ -49,6 +49,9 @@ class Trainer:
         self.loss_sum = 0.0
         self.loss_count = 0
         self.best: dict[str, Tensor] | None = None
+        # Layers that change in the course of a training, as batch renormalization does.
+        parts = self.module.modules()
+        self._listeners: list[Callable[[float], None]] = [p.tell_progress for p in parts if hasattr(p, "tell_progress")]
 
     @property
     def share(self) -> float:
@@ -88,7 +91,7 @@ class Trainer:
             drop=options.drop,
         )
 
-    def take_step(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> float:
+    def take_step(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> float:
         """One optimizer step; returns the loss. Ctrl-C waits until it is done.
 
         Raises:
@@ -112,8 +115,10 @@ class Trainer:
             self.loss_count += 1
         return taken
 
-    def _forward(self, batch: Batch, loss: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+    def _forward(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> Tensor:
         self.module.train()
+        for tell_progress in self._listeners:
+            tell_progress(self.share)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             outputs = self.module(batch.images.to(self.device).contiguous(memory_format=torch.channels_last))
         value = loss(outputs, batch)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cellproof.data.description import Description
-from cellproof.recipe.sections import HeadsConfig
 from cellproof.types import IGNORE, Sample
 from cellproof.workflows.train.plan import WORKING_DIAMETER_PX, plan
 from cellproof.workflows.train.survey import Survey, survey
@@ -83,7 +82,7 @@ def test_few_images_and_much_time_give_folds():
 def test_semantic_masks_have_no_object_heads_and_rare_classes_weigh_more():
     facts = replace(FACTS, diameters_px=(), class_shares=(0.95, 0.05))
     recipe, _ = planned(facts, REGIONS)
-    assert recipe.heads == HeadsConfig()
+    assert recipe.heads == ()
     assert recipe.loss.balance_classes > 0
     assert planned(replace(facts, class_shares=(0.6, 0.4)), REGIONS)[0].loss.balance_classes == 0
 

@@ -100,7 +100,8 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         except InputError as error:
             raise InputError(
                 f"{record.image}: {len(sample.image)} channels, the recipe's network reads {recipe.data.in_channels}; "
-                f"use --set data.in_channels={len(sample.image)}, or images alike"
+                f"set data.in_channels={len(sample.image)}, or give images with the same channels",
+                argument="overrides",
             ) from error
         # Channels are repeated after the augmentation, but must be dropped before it, while they are still alike.
         return replace(sample, image=fitted) if len(sample.image) > len(fitted) else sample

@@ -204,21 +204,23 @@ def _check_folder(plan: Plan, out: Path) -> None:
     if STATE_FILE in there:
         _check_same(plan, _read_plan(out / STATE_FILE), out)
     elif there:
-        raise InputError(f"{out}: is not empty (it holds {there[0]}); give an empty or a new folder as --out")
+        raise InputError(f"{out}: is not empty (it holds {there[0]}); give an empty or a new folder", argument="out")
 
 
 def _read_plan(path: Path) -> Plan:
     try:
         return msgspec.convert(read_json(path), Plan)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}; give another --out, or remove the folder") from error
+        raise InputError(f"{path}: {error}; give another folder, or remove this one", argument="out") from error
 
 
 def _check_same(plan: Plan, before: Plan, out: Path) -> None:
     for name in Plan.__struct_fields__:
         was, wanted = getattr(before, name), getattr(plan, name)
         if was != wanted:
-            raise UsageError(f"{out}: holds pictures with {name} {was}, not {wanted}; give another --out")
+            raise UsageError(
+                f"{out}: holds images with {name} {was}, not {wanted}; give another folder", argument="out"
+            )
 
 
 def _begin(plan: Plan, kind: Kind, out: Path) -> None:

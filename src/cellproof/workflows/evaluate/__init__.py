@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .score import evaluate_folders
+from .scores import Scores, evaluate
 
-__all__ = ["evaluate_folders"]
+__all__ = ["Scores", "evaluate", "evaluate_folders"]

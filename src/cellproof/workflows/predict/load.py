@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...checks import InputError
+from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
 from ...io import model_hash, read_header, read_model
 from ...types import ModelHeader
@@ -34,7 +34,7 @@ class Model:
     Attributes:
         header: All that the file says.
         hash: SHA-256 of the file.
-        engines: One a member.
+        engines: One per member.
         path: Of the file.
     """
 
@@ -57,7 +57,7 @@ def find_model(name_or_file: str | Path) -> Path:
     """File of a model of the package, or the file given.
 
     Raises:
-        InputError: There is neither.
+        UsageError: There is neither.
     """
     if str(name_or_file) in model_names():
         return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
@@ -65,9 +65,11 @@ def find_model(name_or_file: str | Path) -> Path:
     if path.is_dir() and (path / "model.safetensors").is_file():
         return path / "model.safetensors"
     if not path.is_file():
-        raise InputError(
-            f"no model {str(name_or_file)!r}: neither a file nor one of the package's "
-            f"({', '.join(model_names()) or 'none'})"
+        name, known = str(name_or_file), model_names()
+        raise UsageError(
+            f"no model {name!r}: neither a file nor one of the package's ({', '.join(known) or 'none'})"
+            f"{did_you_mean(name, known)}",
+            argument="model",
         )
     return path
 

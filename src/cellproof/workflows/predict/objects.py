@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,10 +15,16 @@ from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
 from ...types import ModelHeader
 from .load import Model
-from .predictor import Predictor
+from .predictor import SCALES, Predictor
 
 LARGER_BY = 1.3
 """Objects up to this much above the 95th percentile of training are left at the model's scale."""
+
+NO_MISFIT = 0.1
+"""Sizes within a tenth are as good as any."""
+
+TOLERATED_LOSS = 0.1
+"""Of expected Dice, where the user asked for a measured diameter: a larger scale alone makes edges less sure."""
 
 MOST_PASSES = 3
 """Large objects may break to pieces at first, so that their size is known only after a second pass."""
@@ -54,7 +61,9 @@ def predict_objects(
     model: Model,
     image: np.ndarray,
     *,
-    tta: bool | None = None,
+    tta: bool = False,
+    diameter_px: float | Literal["auto"] | None = None,
+    min_area_px: int = 0,
     max_memory_bytes: int | None = None,
     timings: Timings,
     progress: Callable[[int, int], None] | None = None,
@@ -62,15 +71,23 @@ def predict_objects(
     """Predict a prepared image and make objects of it.
 
     A model that says so is run again at a smaller scale where the objects are much larger than those of its
-    training, and the result of the higher expected Dice is kept.
+    training, and the result of the higher expected Dice is kept. For a measured diameter it is run again at any
+    scale, and may lose a little expected Dice.
 
     Args:
         model: From `load_model`.
         image: (C, H, W) from `Predictor.prepare`.
         tta: See `Predictor.predict`.
+        diameter_px: Usual diameter of the objects in pixels of the image, which decides the scale: that at which
+            they have the median diameter of the training objects, larger or smaller than the image. "auto" measures
+            it on a first prediction at the model's scale. None for the model's scale.
+        min_area_px: Smaller objects, or connected pieces of a class, are left out; class maps keep the pieces.
         max_memory_bytes: See `Predictor.predict`.
         timings: Added to.
         progress: See `Predictor.predict`.
+
+    Raises:
+        InputError: A diameter that does not fit the model or the image.
     """
     predictor, header = Predictor.of_model(model), model.header
 
@@ -78,24 +95,28 @@ def predict_objects(
         started = time.perf_counter()
         maps = predictor.predict(image, scale=scale, tta=tta, max_memory_bytes=max_memory_bytes, progress=progress)
         predicted = time.perf_counter()
-        labels, classes = label_objects(maps, header)
+        labels, classes = label_objects(maps, header, min_area_px=min_area_px)
         timings.network_s += predicted - started
         timings.instances_s += time.perf_counter() - predicted
         return Labeled(scale, maps, labels, classes)
 
+    if diameter_px is not None and diameter_px != "auto":
+        return at(Predictor.scale_for(diameter_px, header))
     first = at(predictor.first_scale(image.shape[1:]))
-    if not (header.fit_objects and header.statistics.object_diameter_px):
+    if (diameter_px is None and not header.fit_objects) or not header.statistics.object_diameter_px:
         return first
+    misfit = too_large_by if diameter_px is None else off_by
     last = first
     for _ in range(MOST_PASSES - 1):
-        factor = too_large_by(last.labels, header, scale=last.scale)
+        factor = misfit(last.labels, header, scale=last.scale)
         if factor == 1.0:
             break
         last = at(last.scale / factor)
     if last is first:
         return first
     expected = [expected_dice(1 - one.maps.probabilities[0], one.labels > 0) for one in (first, last)]
-    return last if expected[1] >= expected[0] else first
+    tolerated = 0.0 if diameter_px is None else TOLERATED_LOSS
+    return last if expected[1] >= expected[0] - tolerated else first
 
 
 def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:
@@ -106,20 +127,43 @@ def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> fl
         header: Its statistics tell the diameters of the training objects, in the network's pixels.
         scale: At which the network saw the image.
     """
-    areas = np.sort(np.bincount(labels.ravel())[1:])
-    areas = areas[areas > 0]
-    if not areas.size:
-        return 1.0
-    # The median pixel's object, not the median object: a large nucleus in pieces is mostly one large piece.
-    median = areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)]
-    diameter_px = scale * float(np.sqrt(4 * median / np.pi))
+    diameter_px = scale * usual_diameter(labels)
     middle_px, largest_px = header.statistics.object_diameter_px[1:]
     if diameter_px <= LARGER_BY * largest_px:
         return 1.0
     return diameter_px / float(np.sqrt(middle_px * largest_px))
 
 
-def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarray]:
+def off_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:
+    """How many times larger the objects are than the median training object, below 1 where they are smaller.
+
+    Differences below a tenth count as none, and a scale beyond `SCALES` is never led to; 1 without objects.
+
+    Args:
+        labels: (H, W) objects on the image's grid.
+        header: Its statistics tell the diameters of the training objects, in the network's pixels.
+        scale: At which the network saw the image.
+    """
+    diameter_px = scale * usual_diameter(labels)
+    if not diameter_px:
+        return 1.0
+    goal = float(np.clip(scale * header.statistics.object_diameter_px[1] / diameter_px, *SCALES))
+    return 1.0 if abs(np.log(goal / scale)) < NO_MISFIT else scale / goal
+
+
+def usual_diameter(labels: np.ndarray) -> float:
+    """Equivalent diameter, in pixels, of the object that the median object pixel lies in; 0 without objects.
+
+    Not of the median object: a large nucleus in pieces is mostly one large piece.
+    """
+    areas = np.sort(np.bincount(labels.ravel())[1:])
+    areas = areas[areas > 0]
+    if not areas.size:
+        return 0.0
+    return float(np.sqrt(4 * areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)] / np.pi))
+
+
+def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) int32 and class map (H, W) uint8.
 
     With instance heads an object has one class, and the class map shows it in all its pixels. Without, each
@@ -127,9 +171,23 @@ def label_objects(maps: Maps, header: ModelHeader) -> tuple[np.ndarray, np.ndarr
     """
     if not header.heads.has_instances:
         classes = maps.probabilities.argmax(axis=0).astype(np.uint8)
-        return label_components(classes), classes
-    labels = decode(
-        maps.probabilities, boundary=maps.boundary, distance=maps.distance, flows=maps.flows, options=header.instance
-    )
+        return without_small(label_components(classes), min_area_px), classes
+    labels = without_small(decode(maps.probabilities, maps.fields, options=header.instance), min_area_px)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)
     return labels, of_label[labels]
+
+
+def without_small(labels: np.ndarray, min_area_px: int) -> np.ndarray:
+    """Labels (H, W) without objects of less than ``min_area_px`` pixels, numbered anew in the same order.
+
+    Example:
+        >>> without_small(np.array([[1, 0, 2, 2, 0, 3]]), 2).tolist()
+        [[0, 0, 1, 1, 0, 0]]
+    """
+    areas = np.bincount(labels.ravel())
+    if min_area_px <= 1 or areas.size < 2:
+        return labels
+    kept = areas >= min_area_px
+    kept[0] = False
+    numbers: np.ndarray = np.where(kept, np.cumsum(kept), 0).astype(labels.dtype)
+    return np.asarray(numbers[labels])

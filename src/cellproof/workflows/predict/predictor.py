@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...checks import UsageError
 from ...data.normalization import fit_channels, normalize
 from ...data.samples import rescale_image
 from ...inference.activate import Maps
@@ -16,14 +17,14 @@ from ...inference.budget import window_pixels
 from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
-from ...types import Heads, Normalization
+from ...types import Heads, ModelHeader, Normalization
 from .load import Model
 
 if TYPE_CHECKING:
     from torch import nn
 
-VIEWED_PIXELS = 400_000
-"""Images up to this size are predicted in all eight orientations where nobody says otherwise."""
+SCALES = (1 / 16, 8.0)
+"""Smallest and largest scale that a diameter may lead to."""
 
 LARGEST_WINDOW_BYTES = 4_000_000_000
 """Where no memory limit is given, a window grows up to this if the receptive field needs it."""
@@ -130,12 +131,40 @@ class Predictor:
             return self.fit_side_px / side
         return self.scale
 
+    @staticmethod
+    def scale_for(diameter_px: float | Literal["auto"], header: ModelHeader) -> float:
+        """Scale at which objects of a diameter have the median diameter of the training objects.
+
+        Args:
+            diameter_px: Of the objects in the image; "auto" is only checked, and has scale 1.
+            header: Of the model.
+
+        Raises:
+            InputError: The model knows no size of objects, or the scale would be beyond `SCALES`.
+        """
+        known = header.statistics.object_diameter_px
+        if not known:
+            raise UsageError(
+                f"a diameter was given, but model {header.name!r} knows no size of objects, for it gives classes to "
+                "pixels; leave diameter_px out",
+                argument="diameter_px",
+            )
+        if diameter_px == "auto":
+            return 1.0
+        least, most = (known[1] / scale for scale in reversed(SCALES))
+        if not least <= diameter_px <= most:
+            raise UsageError(
+                f"diameter_px is {diameter_px:g}; expected {least:.2g} to {most:.3g}, the usual diameter in pixels",
+                argument="diameter_px",
+            )
+        return known[1] / diameter_px
+
     def predict(
         self,
         image: np.ndarray,
         *,
         scale: float,
-        tta: bool | None = False,
+        tta: bool = False,
         max_memory_bytes: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         each: Callable[[int, Maps], None] | None = None,
@@ -145,8 +174,7 @@ class Predictor:
         Args:
             image: (C, H, W) from `prepare`, or a sample's.
             scale: The networks see the image at this scale; 1 for samples, which are on their grid already.
-            tta: Whether to average over the eight flips and quarter turns, at eight times the cost; None for
-                images of up to `VIEWED_PIXELS` on the networks' grid.
+            tta: Whether to average over the eight flips and quarter turns, at eight times the cost.
             max_memory_bytes: For the whole process; None for windows of a size that is quick.
             progress: Called with (forward passes done, forward passes in all).
             each: Called with (number of the member, its maps on the image's grid) for every view, the image
@@ -165,13 +193,13 @@ class Predictor:
             stride_px=self.stride_px,
             halo_px=windows.halo_px,
             temperature=self.temperature,
-            tta=scaled[0].size <= VIEWED_PIXELS if tta is None else tta,
+            tta=tta,
             max_pixels=windows.max_pixels,
             blend=windows.blend,
             progress=progress,
-            each=None if each is None else lambda member, one: each(member, rescale_maps(one, shape)),
+            each=None if each is None else lambda member, one: each(member, rescale_maps(one, shape, heads=self.heads)),
         )
-        return rescale_maps(maps, shape)
+        return rescale_maps(maps, shape, heads=self.heads)
 
     def windows(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> Windows:
         """How an (H, W) image on the networks' grid is cut.
@@ -217,18 +245,19 @@ def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:
     return rows, columns
 
 
-def rescale_maps(maps: Maps, shape: tuple[int, ...]) -> Maps:
-    """Maps on the grid of the image; themselves where they are on it already."""
-    if maps.probabilities.shape[1:] == tuple(shape):
-        return maps
+def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
+    """Maps on the grid of the image; themselves where they are on it already.
+
+    Lengths are given in pixels of the grid that they are on, so they grow with it; vectors keep their length.
+    """
     rows, columns = shape
-
-    def resize(stack: np.ndarray | None) -> np.ndarray | None:
-        if stack is None:
-            return None
-        flat = stack.reshape(-1, *stack.shape[-2:])
-        return rescale_image(flat, (rows, columns)).reshape(*stack.shape[:-2], rows, columns)
-
-    probabilities = resize(maps.probabilities)
-    assert probabilities is not None
-    return Maps(probabilities, resize(maps.boundary), resize(maps.distance), resize(maps.flows))
+    before = maps.probabilities.shape[1:]
+    if before == (rows, columns):
+        return maps
+    fields = {name: rescale_image(stack, (rows, columns)) for name, stack in maps.fields.items()}
+    # Height and width are rounded apart, so their factors differ by less than a pixel's worth.
+    factor = np.float32(np.sqrt(rows / before[0] * columns / before[1]))
+    for head in heads.fields:
+        if head.geometry in ("length", "rays"):
+            fields[head.name] = fields[head.name] * factor
+    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)

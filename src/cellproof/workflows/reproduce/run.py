@@ -16,7 +16,7 @@ from ...io import folder_lock, make_folder, read_json, write_csv, write_json, wr
 from ...recipe import ModelConfig, PaperConfig, PaperProfile, Recipe, format_recipe, override, read_recipe
 from ...report.study_page import StudyPictures
 from ..predict import MODEL_FILE, Model, load_model
-from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, train
+from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
 from .membranes import (
     REPAIRS,
     Predicted,
@@ -204,7 +204,7 @@ def _trained(
         write_fold(place / "data", division, study.description)
         recipe = msgspec.structs.replace(job.recipe, name=f"{job.recipe.name}-{network}", model=config)
         write_text(place / f"{network}.toml", format_recipe(recipe))
-        train(
+        run_training(
             TrainRequest(
                 data=place / "data",
                 out=run,
@@ -213,7 +213,7 @@ def _trained(
                 resume=begun,
                 device=job.request.device,
             ),
-            Watcher(step=job.watcher.step, page=job.watcher.page),
+            Watcher(step=job.watcher.step),
         )
     return load_model(run / MODEL_FILE)
 

@@ -17,8 +17,12 @@ _PER_CLASS = ("recall ", "precision ")
 
 _SHOWN = (
     "mean IoU",
-    "share of gaps closed",
-    "share of closings false",
+    "fraction of open walls closed",
+    "cells harmed",
+    "added centerline precision",
+    "missing centerline recovered",
+    "Betti-0 matching error",
+    "Betti-1 matching error",
     "clDice",
     "Betti-0 error",
     "Betti-1 error",
@@ -29,14 +33,17 @@ _SHOWN = (
     "split cells",
     "mean width px prediction",
     "width change %",
+    "fraction of gaps closed (old definition)",
+    "fraction of closings false (old definition)",
 )
 """What they show then, in this order; everything else is in the CSV file."""
 
 _TELLING = (
     "recall {connected}",
     "precision {connected}",
-    "share of gaps closed",
-    "share of closings false",
+    "fraction of open walls closed",
+    "cells harmed",
+    "added centerline precision",
     "adapted Rand error",
     "mean width px prediction",
 )
@@ -141,7 +148,18 @@ def columns(lines: Sequence[Line], note: str) -> dict[str, list[object]]:
 def screen(lines: Sequence[Line]) -> str:
     """The most telling metrics of every network and repair, one line each."""
     rows: list[tuple[str, ...]] = [
-        ("set", "network", "repair", "recall", "precision", "gaps closed", "false", "Rand error", "width px")
+        (
+            "set",
+            "network",
+            "repair",
+            "recall",
+            "precision",
+            "walls closed",
+            "harmed",
+            "line right",
+            "Rand error",
+            "width px",
+        )
     ]
     cells = {(x.study, x.network, x.repair, x.metric): x.text for x in lines}
     for study, network, repair, connected in dict.fromkeys((x.study, x.network, x.repair, x.connected) for x in lines):

@@ -33,7 +33,8 @@ def find_inputs(
 
     Args:
         inputs: Files, folders and patterns.
-        out: Folder of results; results that lie among the inputs, as with ``--out .``, are left out.
+        out: Folder of results; results that lie among the inputs, as when both are one folder, are left out. So are
+            those of other segmentations, unless each is given by its own path.
         say: Told what is left out.
 
     Raises:
@@ -43,13 +44,14 @@ def find_inputs(
     missing: list[Failure] = []
     for given in inputs:
         try:
-            for path in find_images([given]):
+            paths = find_images([given])
+            for path in paths if paths == [Path(given)] else _without_results(paths, given, say):
                 found.setdefault(path.resolve(), path)
         except InputError as error:
             missing.append(Failure(Path(given), Path(given).stem, str(error)))
     if not found and not missing:
         raise UsageError("no input; give files, folders or patterns")
-    return _without_results(list(found.values()), out=out, say=say), missing
+    return _without_own(list(found.values()), out=out, say=say), missing
 
 
 def assign_names(paths: Sequence[Path], records: Mapping[str, Record]) -> dict[Path, str]:
@@ -98,7 +100,31 @@ def _candidates(path: Path, taken: Mapping[str, Path]) -> Iterator[str]:
         number += 1
 
 
-def _without_results(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
+def _without_results(paths: list[Path], given: str | Path, say: Callable[[str], None]) -> list[Path]:
+    """Files of a folder or pattern, without the results of an earlier segmentation.
+
+    Raises:
+        InputError: Nothing else is there.
+    """
+    kept = [path for path in paths if not _is_result(path)]
+    results = len(paths) - len(kept)
+    if results and not kept:
+        raise InputError(f"{given}: holds only results of a segmentation; give the folder of the images themselves")
+    if results:
+        say(f"{given}: {results} files left out, as they are results of a segmentation")
+    return kept
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is named like a result and lies beside the others of its image."""
+    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), None)
+    if ending is None:
+        return False
+    start = path.name.removesuffix(ending)
+    return all((path.parent / f"{start}{other}").exists() for other in ENDINGS)
+
+
+def _without_own(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
     names = {own_name(path) for path in paths}
     kept = []
     for path in paths:

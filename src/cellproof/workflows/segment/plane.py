@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +20,9 @@ def segment_plane(
     model: Model,
     pixels: np.ndarray,
     *,
-    tta: bool | None = None,
+    tta: bool = False,
+    diameter_px: float | Literal["auto"] | None = None,
+    min_area_px: int = 0,
     pixel_size_um: float | None = None,
     max_memory_bytes: int | None = None,
     timings: Timings | None = None,
@@ -30,8 +33,9 @@ def segment_plane(
     Args:
         model: From `load_model`.
         pixels: (C, H, W), any real dtype, raw intensities.
-        tta: Whether to average over flips and quarter turns, at eight times the cost; None for small
-            images only.
+        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
+        diameter_px: See `predict_objects`.
+        min_area_px: See `predict_objects`.
         pixel_size_um: Adds areas in µm² to the table.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
         timings: Filled in where given.
@@ -44,7 +48,16 @@ def segment_plane(
     started = time.perf_counter()
     image = Predictor.of_model(model).prepare(pixels)
     timings.rest_s += time.perf_counter() - started
-    view = predict_objects(model, image, tta=tta, max_memory_bytes=max_memory_bytes, timings=timings, progress=progress)
+    view = predict_objects(
+        model,
+        image,
+        tta=tta,
+        diameter_px=diameter_px,
+        min_area_px=min_area_px,
+        max_memory_bytes=max_memory_bytes,
+        timings=timings,
+        progress=progress,
+    )
     described = time.perf_counter()
     result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um)
     timings.rest_s += time.perf_counter() - described
@@ -75,4 +88,5 @@ def _describe(
         difficulty=difficulty_from_confidence(sure, classes=header.heads.classes),
         objects=objects,
         quality=assess(view.maps.probabilities, labels, sure=sure, drift=drift),
+        scale=view.scale,
     )

@@ -46,9 +46,12 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         model: Name of the model.
         model_hash: SHA-256 of its file.
-        tta: Whether views were averaged; None for those of small pictures only.
+        tta: Whether eight views were averaged; None in older records, for those of small images only.
         channels: Channels read, None for all.
         axes: What the user said of the axes, None for what files say.
+        diameter_px: Usual diameter of the objects that the user gave; "auto" for a measured one, None for the
+            model's own scale.
+        min_area_px: Smaller objects are left out; 0 for none.
         engine: As asked for, "auto" included; so the next two.
         precision: Of the arithmetic.
         device: Where it runs.
@@ -57,8 +60,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: str
     model_hash: str
     tta: bool | None = None
-    channels: tuple[int, ...] | None = None
+    channels: tuple[int | str, ...] | None = None
     axes: str | None = None
+    diameter_px: float | Literal["auto"] | None = None
+    min_area_px: int = 0
     engine: str = "auto"
     precision: str = "auto"
     device: str = "auto"
@@ -109,10 +114,11 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expected_dice: Mean over planes that have one, None where none has.
         verdict: Of the planes together.
         why: Its reason.
-        pixel_size_um: Edge of a pixel in µm, None if unknown.
+        pixel_size_um: Pixel size in µm, None if unknown.
         notes: Guesses made while reading, and what the overlay shows.
         seconds: What it took; the time to write the record itself is missing.
         class_fractions: Area fraction of each class by name, of models without objects.
+        scale: Pixels of the network's grid per pixel of the image, smallest over planes; None in older records.
     """
 
     name: str
@@ -132,6 +138,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     notes: tuple[str, ...]
     seconds: Seconds
     class_fractions: Mapping[str, float] = {}
+    scale: float | None = None
 
 
 def identify(path: Path) -> Source:
@@ -203,7 +210,9 @@ def claim(out: Path, name: str, *, overwrite: bool) -> None:
     mark = out / STATE_FOLDER / _CLAIMS / name
     foreign = [out / f"{name}{ending}" for ending in ENDINGS if (out / f"{name}{ending}").exists()]
     if foreign and not mark.exists() and not overwrite:
-        raise InputError(f"{foreign[0]}: exists and is no result of CellProof; move it, or give another --out")
+        raise InputError(
+            f"{foreign[0]}: exists and is not a result of CellProof; move it, or give another folder", argument="out"
+        )
     write_text(mark, "")
 
 

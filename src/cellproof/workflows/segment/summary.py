@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -136,21 +136,22 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of a failed one only its name, the verdict "failed" and the reason."""
     lines = [_image_line(row) for row in rows]
-    names = ["image", "file", "height", "width", "planes", "pixel_size_um", "count", "mean_confidence"]
+    names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
     names += ["expected_dice", "verdict", "why"]
     return {name: [line[place] for line in lines] for place, name in enumerate(names)}
 
 
 def _image_line(row: Row) -> tuple[object, ...]:
     if isinstance(row, Failure):
-        return (row.name, row.path.name, None, None, None, None, None, None, None, "failed", row.reason)
+        return (row.name, row.path.name, None, None, None, None, None, None, None, None, "failed", row.reason)
     return (
         row.name,
         Path(row.source.path).name,
         row.height,
         row.width,
         row.planes,
-        row.pixel_size_um,
+        None if row.pixel_size_um is None else float(f"{row.pixel_size_um:.6g}"),
+        None if row.scale is None else round(row.scale, _DIGITS),
         row.count,
         None if row.mean_confidence is None else round(row.mean_confidence, _DIGITS),
         None if row.expected_dice is None else round(row.expected_dice, _DIGITS),
@@ -179,7 +180,13 @@ def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters:
         "megapixels_per_s": run.megapixels_per_s,
         "scores": dict(run.scores),
         "inputs": [
-            {"name": record.name, "file": record.source, "planes": record.planes, "seconds": record.seconds}
+            {
+                "name": record.name,
+                "file": record.source,
+                "planes": record.planes,
+                "scale": record.scale,
+                "seconds": record.seconds,
+            }
             for record in records
         ],
         "failures": [{"file": row.path, "reason": row.reason} for row in rows if isinstance(row, Failure)],
@@ -236,8 +243,20 @@ def _image_row(out: Path, record: Record) -> ImageRow:
         link=f"{record.name}{OVERLAY}",
         views=shown.views,
         fractions=tuple(record.class_fractions.values()),
-        notes=record.notes,
+        notes=(*record.notes, *_scale_note(record)),
     )
+
+
+def _scale_note(record: Record) -> Iterator[str]:
+    if record.scale is not None and record.parameters.diameter_px is not None:
+        yield f"predicted at {record.scale:.3g} times its size, for objects of the given diameter"
+
+
+def _scale(header: ModelHeader, parameters: Parameters) -> str:
+    if parameters.diameter_px is None:
+        return f"{header.scale:g}"
+    given = parameters.diameter_px if parameters.diameter_px == "auto" else f"{parameters.diameter_px:g} px"
+    return f"from a diameter of {given}: see each image"
 
 
 def _measurements(out: Path, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, str]:
@@ -262,11 +281,12 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
         version=__version__,
         finished=run.finished.replace("T", " ").replace("+00:00", " UTC"),
         parameters=(
-            ("views averaged (--tta)", {None: "of small pictures", True: "yes", False: "no"}[parameters.tta]),
+            ("TTA views", "8" if parameters.tta else "1"),
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),
-            ("scale", f"{header.scale:g}"),
+            ("scale", _scale(header, parameters)),
+            ("smallest object", f"{parameters.min_area_px} px" if parameters.min_area_px else "as the model says"),
             ("temperature", f"{header.temperature:.3g}"),
         ),
     )

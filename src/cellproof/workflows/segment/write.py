@@ -28,6 +28,7 @@ class Plane:
     difficulty: np.ndarray
     objects: Mapping[str, np.ndarray]
     quality: Quality
+    scale: float = 1.0
 
 
 class _Where(TypedDict):
@@ -56,21 +57,9 @@ def write_results(
     Raises:
         InputError: A file cannot be written; those that could are whole and stay.
     """
-    where: _Where = {
-        "plane_axes": image.plane_axes,
-        "plane_shape": image.plane_shape,
-        "pixel_size_um": image.pixel_size_um,
-    }
 
-    def labels() -> None:
-        write_labels(out / f"{name}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
-
-    def classes() -> None:
-        stack = _stack([plane.classes for plane in planes], image)
-        write_classes(out / f"{name}{CLASSES}", stack, names=header.classes, colors=header.colors, **where)
-
-    def difficulty() -> None:
-        write_difficulty(out / f"{name}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
+    def maps() -> None:
+        write_maps(str(out / name), image=image, planes=planes, header=header)
 
     drawn: list[str] = []
 
@@ -82,12 +71,35 @@ def write_results(
 
     # Compression leaves the interpreter free: two threads take two thirds of the time of one.
     with ThreadPoolExecutor(max_workers=2) as pool:
-        written = [pool.submit(write) for write in (pictures, labels, difficulty, classes, table)]
+        written = [pool.submit(write) for write in (pictures, maps, table)]
     for one in written:
         one.result()
     files = [f"{name}{ending}" for ending in ENDINGS]
     files += [f"{STATE_FOLDER}/{OBJECTS}/{name}.csv", *drawn]
     return {file: (out / file).stat().st_size for file in files}
+
+
+def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
+    """Write label, class and difficulty image.
+
+    Args:
+        start: What the paths of the three files begin with.
+        image: The input.
+        planes: Its planes, segmented.
+        header: Of the model.
+
+    Raises:
+        InputError: A file cannot be written.
+    """
+    where: _Where = {
+        "plane_axes": image.plane_axes,
+        "plane_shape": image.plane_shape,
+        "pixel_size_um": image.pixel_size_um,
+    }
+    write_labels(f"{start}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
+    classes = _stack([plane.classes for plane in planes], image)
+    write_classes(f"{start}{CLASSES}", classes, names=header.classes, colors=header.colors, **where)
+    write_difficulty(f"{start}{DIFFICULTY}", _stack([plane.difficulty for plane in planes], image), **where)
 
 
 def most_doubtful(qualities: Sequence[Quality]) -> int:
@@ -150,23 +162,33 @@ def object_columns(name: str, planes: Sequence[Plane], header: ModelHeader) -> d
     }
     for column in planes[0].objects:
         columns[column] = np.concatenate([plane.objects[column] for plane in planes])
-    columns["class"] = np.array([_class_name(header, number) for number in columns["class"].tolist()], object)
-    return columns
+    columns["class"] = class_names(columns["class"], header)
+    return columns | {name: significant(values) for name, values in columns.items() if values.dtype.kind == "f"}
 
 
-def _class_name(header: ModelHeader, number: int) -> str:
-    return header.classes[number] if number < len(header.classes) else str(number)
+def significant(values: np.ndarray, digits: int = 6) -> np.ndarray:
+    """Floats rounded to a number of significant digits, so that 0.32499999999999996 reads 0.325.
+
+    Example:
+        >>> significant(np.array([0.32499999999999996, 123456.789, np.nan])).tolist()
+        [0.325, 123457.0, nan]
+    """
+    return np.array([float(f"{value:.{digits}g}") for value in values.tolist()], np.float64)
+
+
+def class_names(numbers: np.ndarray, header: ModelHeader) -> np.ndarray:
+    """Names of classes, (n,) objects of type str; the number itself where the model has no name for it."""
+    names = dict(enumerate(header.classes))
+    return np.array([names.get(number, str(number)) for number in numbers.tolist()], object)
 
 
 def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
     return np.stack(maps) if image.plane_axes else maps[0]
 
 
-def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> list[str]:
-    """The pictures of the most doubtful plane."""
-    place = most_doubtful([plane.quality for plane in planes])
-    plane = planes[place]
-    shown = PlanePictures(
+def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
+    """What pictures of the plane at a place of the input are drawn from."""
+    return PlanePictures(
         pixels=image.pixels[place],
         labels=plane.labels,
         classes=plane.classes,
@@ -174,4 +196,9 @@ def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plan
         doubtful=plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE],
         pixel_size_um=image.pixel_size_um,
     )
-    return write_pictures(out, name, shown, header=header)
+
+
+def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> list[str]:
+    """The pictures of the most doubtful plane."""
+    place = most_doubtful([plane.quality for plane in planes])
+    return write_pictures(out, name, plane_pictures(image, planes[place], place), header=header)

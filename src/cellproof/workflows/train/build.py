@@ -10,14 +10,17 @@ from torch import Tensor, nn
 
 from ...data.description import Description
 from ...data.folds import Fold
+from ...data.targets import find_head, losses_of
 from ...io import read_model
-from ...losses.instance_loss import InstanceWeights, instance_loss
+from ...losses import check_terms
+from ...losses.deep_supervision import deep_supervision
+from ...losses.weighted_sum import weighted_sum
 from ...models import load as load_architecture
 from ...models._vgg16 import holds_vgg16, load_vgg16
 from ...recipe import Recipe
-from ...training.batch import Batch
+from ...training.batch import Batch, Outputs
 from ...training.options import LoopOptions
-from ...types import Heads
+from ...types import Heads, LossTerm
 from ..collect import Collection
 from ..predict import find_model
 
@@ -26,15 +29,28 @@ TIMED_STEPS = 100
 
 
 def heads_of(recipe: Recipe, description: Description) -> Heads:
-    """What the network's outputs mean; with instances, class 0 is the background."""
+    """What the network's outputs mean; with instances, class 0 is the background.
+
+    Raises:
+        InputError: The recipe names an output or an option that there is not.
+    """
     background = 1 if description.masks == "instances" else 0
-    config = recipe.heads
     return Heads(
         classes=len(description.classes) + background,
-        boundary=config.boundary,
-        distance=config.distance,
-        flows=config.flows,
+        fields=tuple(find_head(head.name, head.options) for head in recipe.heads),
     )
+
+
+def terms_of(recipe: Recipe, heads: Heads) -> tuple[LossTerm, ...]:
+    """Terms of the recipe's loss; those of their own files for outputs on which it names none.
+
+    Raises:
+        InputError: No training of these heads could compute them.
+    """
+    named = {term.on for term in recipe.loss.terms}
+    terms = (*(term for term in losses_of(heads) if term.on not in named), *recipe.loss.terms)
+    check_terms(terms, heads)
+    return terms
 
 
 def build_module(recipe: Recipe, description: Description) -> nn.Module:
@@ -93,30 +109,21 @@ def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOpt
     )
 
 
-def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Tensor, Batch], Tensor]:
+def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Outputs, Batch], Tensor]:
     """The recipe's loss, of outputs on any device and a batch wherever it is."""
-    config = recipe.loss
     heads = heads_of(recipe, collection.description)
-    weights = InstanceWeights(
-        cross_entropy=config.cross_entropy,
-        dice=config.dice,
-        boundary=config.boundary,
-        boundary_dice=config.boundary_dice,
-        distance=config.distance,
-        flow=config.flow,
-    )
-    class_weights = _class_weights(collection, fold, recipe, heads.classes) if config.balance_classes else None
+    terms = terms_of(recipe, heads)
+    weights = _class_weights(collection, fold, recipe, heads.classes) if recipe.loss.balance_classes else None
 
-    def loss(outputs: Tensor, batch: Batch) -> Tensor:
-        device = outputs.device
-        return instance_loss(
-            outputs,
-            batch.class_map.to(device),
-            batch.fields.to(device),
-            heads=heads,
-            weights=weights,
-            class_weights=None if class_weights is None else class_weights.to(device),
-        )
+    def loss(outputs: Outputs, batch: Batch) -> Tensor:
+        device = (outputs if isinstance(outputs, Tensor) else outputs[0]).device
+        class_map, fields = batch.class_map.to(device), batch.fields.to(device)
+        class_weights = None if weights is None else weights.to(device)
+
+        def of_one(logits: Tensor) -> Tensor:
+            return weighted_sum(logits, class_map, fields, heads=heads, terms=terms, class_weights=class_weights)
+
+        return deep_supervision(of_one, outputs, weight=recipe.loss.auxiliary)
 
     return loss
 

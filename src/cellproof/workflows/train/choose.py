@@ -10,10 +10,11 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
+from ...instances import methods, needs
 from ...recipe import DataConfig, Recipe, override, read_recipe
 from ..collect import load_sample
 from ..predict import find_model
-from .build import build_module, heads_of
+from .build import build_module, heads_of, terms_of
 from .plan import plan
 from .state import TrainRequest
 from .survey import Survey, survey
@@ -25,7 +26,7 @@ SURVEYED = 24
 def choose_recipe(
     request: TrainRequest, records: Sequence[Record], description: Description, device: str
 ) -> tuple[Recipe, list[str]]:
-    """The recipe that was asked for, or one planned from the data; with ``--set`` applied.
+    """The recipe that was asked for, or one planned from the data; with the overrides applied.
 
     Returns:
         The recipe, and why it is what it is, a sentence each.
@@ -43,7 +44,7 @@ def choose_recipe(
         recipe = msgspec.structs.replace(recipe, model=msgspec.structs.replace(recipe.model, init=request.init))
     if request.folds is not None:
         recipe = msgspec.structs.replace(recipe, folds=request.folds)
-        reasons = [*reasons, f"{request.folds} folds, as asked with --folds"]
+        reasons = [*reasons, f"{request.folds} folds, as asked"]
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
@@ -57,15 +58,18 @@ def _check(recipe: Recipe, description: Description) -> None:
     if heads.has_instances and description.masks == "semantic":
         raise InputError(
             f"recipe {recipe.name!r} learns to tell objects apart, but the masks of {description.name!r} hold classes; "
-            'leave --recipe out, or write masks = "instances" into dataset.toml if they hold object ids'
+            'give no recipe, or write masks = "instances" into dataset.toml if they hold object ids',
+            argument="recipe",
         )
-    needed = {"flows": heads.flows, "watershed": heads.distance, "components": True}
-    if heads.has_instances and not needed[recipe.instance.method]:
-        possible = ", ".join(method for method, there in needed.items() if there)
-        raise InputError(
-            f"recipe {recipe.name!r}: instance.method = {recipe.instance.method!r} needs an output that [heads] lacks; "
-            f"possible with these heads: {possible}"
-        )
+    terms_of(recipe, heads)
+    if heads.has_instances:
+        missing = set(needs(recipe.instance.method)) - set(heads.names)
+        if missing:
+            possible = ", ".join(method for method in methods() if set(needs(method)) <= set(heads.names))
+            raise InputError(
+                f"recipe {recipe.name!r}: instance.method = {recipe.instance.method!r} needs the output "
+                f"{', '.join(sorted(missing))}, which [[heads]] lack; possible with these heads: {possible}"
+            )
     if recipe.model.init:
         find_model(recipe.model.init)
     build_module(recipe, description)

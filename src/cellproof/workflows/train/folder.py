@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from ...training.history import columns
 from ...training.trainer import Trainer
 from ..collect import divide
 from .choose import choose_recipe
+from .page import training_page
 from .state import RunState, TrainRequest
 
 STATE_FILE = "run.json"
@@ -46,7 +47,6 @@ def open_run(
     description: Description,
     *,
     device: str,
-    say: Callable[[str], None],
 ) -> RunState:
     """A new run, of which nothing but its folder is there yet, or the one that is there to be resumed.
 
@@ -58,16 +58,17 @@ def open_run(
         state = _reopen_run(request, description, device)
     else:
         if (request.out / STATE_FILE).exists() or checkpoint_path(request.out, 0).exists():
-            raise UsageError(f"{request.out} holds a run already; give --resume to continue it, or another --out")
+            raise UsageError(
+                f"{request.out} holds a training run already; resume it, or give another folder",
+                argument=("resume", "out"),
+            )
         recipe, reasons = choose_recipe(request, records, description, device)
         state = RunState(request, recipe, description, reasons, divide(records, recipe, request.seed), device)
     remove_leftovers(make_folder(request.out))
-    for reason in state.reasons:
-        say(f"plan: {reason}")
     return state
 
 
-def write_plan(state: RunState, page: str | None = None) -> None:
+def write_plan(state: RunState) -> None:
     """Write the recipe, the division and the first state; from then on the run can be resumed.
 
     Raises:
@@ -76,11 +77,11 @@ def write_plan(state: RunState, page: str | None = None) -> None:
     write_text(state.request.out / "recipe.toml", format_recipe(state.recipe))
     write_text(state.request.out / "splits.json", folds_to_json(state.folds))
     # Last, for this file is what makes the folder a run.
-    write_state(state, page)
+    write_state(state)
 
 
-def write_state(state: RunState, page: str | None = None) -> None:
-    """Write ``history.csv``, ``run.json`` and, where there is one, the page ``report.html``.
+def write_state(state: RunState) -> None:
+    """Write ``history.csv``, ``run.json`` and ``report.html``.
 
     Raises:
         InputError: A file cannot be written.
@@ -103,11 +104,11 @@ def write_state(state: RunState, page: str | None = None) -> None:
             "status": state.status,
             "timings": state.timings,
             "metrics": state.metrics,
+            "verdict": list(state.verdict),
             "folds": len(state.folds),
         },
     )
-    if page is not None:
-        write_text(out / "report.html", page)
+    write_text(out / "report.html", training_page(state))
 
 
 def checkpoint_path(out: Path, fold: int) -> Path:
@@ -162,7 +163,7 @@ def _read_checkpoint(path: Path) -> tuple[str, dict[str, Tensor]]:
 def _reopen_run(request: TrainRequest, description: Description, device: str) -> RunState:
     out = request.out
     if not (out / STATE_FILE).exists():
-        raise UsageError(f"{out} holds no training to resume; leave --resume out to start one")
+        raise UsageError(f"{out} holds no training run to resume; start one without resume", argument="resume")
     try:
         stored = msgspec.convert(read_json(out / STATE_FILE), _StoredRun)
         splits = (out / "splits.json").read_text(encoding="utf-8")
@@ -173,8 +174,9 @@ def _reopen_run(request: TrainRequest, description: Description, device: str) ->
     changed = request.recipe or request.settings or request.folds or request.init
     if changed or request.seconds not in (None, stored.seconds):
         raise UsageError(
-            "--resume continues as it was started; leave --recipe, --set, --folds, --init and --time out, "
-            "or start anew in another folder"
+            f"{out} is resumed as it was started; leave recipe, overrides, folds, init and time out, or start anew in "
+            "another folder",
+            argument=("recipe", "overrides", "folds", "init", "time_s"),
         )
     return RunState(
         request=replace(request, seed=stored.seed, seconds=stored.seconds),

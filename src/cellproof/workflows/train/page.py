@@ -45,11 +45,17 @@ def training_page(state: RunState) -> str:
             examples=[_example(example, state) for example in state.examples],
             classes=_legend(state),
             parameters=_parameters(state),
-            notes=["The validation images chose thresholds too, so the scores flatter a little."]
-            if state.metrics
-            else [],
+            notes=_notes(state),
         )
     )
+
+
+def _notes(state: RunState) -> list[str]:
+    """The verdict on the model, then how its scores are to be read."""
+    if not state.metrics:
+        return []
+    verdict = [f"{sentence[0].upper()}{sentence[1:]}." for sentence in state.verdict]
+    return [*verdict, "The validation images chose thresholds too, so the scores flatter a little."]
 
 
 def metric_name(state: RunState, name: str) -> str:
@@ -77,14 +83,14 @@ def _status(state: RunState) -> str:
     begun = max(len(state.history), 1)
     several = f" {begun} of {len(state.folds)}" if len(state.folds) > 1 else ""
     if state.status == "stopped":
-        return f"Stopped in training{several} after {trained} up to the last validation; --resume goes on."
+        return f"Stopped in training{several} after {trained} up to the last validation; it can be resumed."
     return f"Training{several} is running: {trained} up to the last validation."
 
 
 def _curves(state: RunState) -> Mapping[str, Sequence[float]]:
     """Loss and metrics of a single training; loss and score of each of several."""
     if len(state.folds) == 1:
-        table = columns(state.history.get(0, []))
+        table = columns(state.history.get(0, ()))
         return {_curve_name(state, name): values for name, values in table.items()}
     rows = [(fold, row) for fold, history in sorted(state.history.items()) for row in history]
     table = {"step": [row.step for _, row in rows]}
@@ -104,13 +110,12 @@ def _watched(state: RunState) -> str:
 
 
 def _best_step(state: RunState) -> int | None:
-    best = best_row(state.history.get(0, []))
+    best = best_row(state.history.get(0, ()))
     return best.step if best is not None and len(state.folds) == 1 else None
 
 
 def _has_instances(state: RunState) -> bool:
-    heads = state.recipe.heads
-    return heads.boundary or heads.distance or heads.flows
+    return bool(state.recipe.heads)
 
 
 def _class_names(state: RunState) -> tuple[str, ...]:

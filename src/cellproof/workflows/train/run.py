@@ -1,6 +1,6 @@
 """Data and a recipe become a model.
 
-`train` looks at the data, plans or reads the recipe, trains a network for every fold, tunes what
+`run_training` looks at the data, plans or reads the recipe, trains a network for every fold, tunes what
 validation can choose, and writes one model file. Whatever stops it, what is under ``RUN/`` is whole.
 """
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...checks import InputError, UsageError
 from ...data.folds import Fold
+from ...recipe import override
 from ...training.allocator import keep_freed_memory
 from ...training.history import best_row
 from ...training.loop import Progress, run
@@ -35,11 +36,14 @@ from .folder import (
 )
 from .header import make_header
 from .losses import read_losses, write_losses
+from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
 from .validate import Validator
+from .verdict import judge, trivial_score
 
-__all__ = ["RunState", "TrainRequest", "Watcher", "choose_device", "train"]
+TOLD_AT = 0.1
+"""Fraction of a run after which its pace is known."""
 
 CHECKPOINT_EVERY_S = 120.0
 """A kill loses at most this much work."""
@@ -48,7 +52,7 @@ Members = list[Mapping[str, Tensor]]
 """Weights of each fold's network."""
 
 
-def train(request: TrainRequest, watcher: Watcher) -> Path:
+def run_training(request: TrainRequest, watcher: Watcher) -> Path:
     """Train a model as requested.
 
     Returns:
@@ -63,11 +67,15 @@ def train(request: TrainRequest, watcher: Watcher) -> Path:
     keep_freed_memory()
     device = choose_device(request.device)
     records, description = find_records(request.data, watcher.say)
-    state = open_run(request, records, description, device=device, say=watcher.say)
+    state = open_run(request, records, description, device=device)
     collection = collect(records, description, state.recipe, watcher.say)
-    if not request.resume:
-        write_plan(state, watcher.page(state))
     state.timings.reading_s = time.monotonic() - started
+    if not request.resume:
+        _plan_steps(collection, state)
+        state.timings.reading_s = time.monotonic() - started
+        write_plan(state)
+    for reason in state.reasons:
+        watcher.say(f"plan: {reason}")
     members: Members = []
     try:
         for number in range(len(state.folds)):
@@ -75,7 +83,7 @@ def train(request: TrainRequest, watcher: Watcher) -> Path:
         tuned = _tune(members, collection, state, watcher)
     except KeyboardInterrupt:
         _keep_unfinished(members, collection, state, watcher)
-        watcher.say("--resume goes on where it stopped")
+        watcher.say("the training run can be resumed where it stopped")
         raise
     except FloatingPointError as error:
         _keep_unfinished(members, collection, state, watcher)
@@ -95,14 +103,33 @@ def choose_device(name: str) -> str:
         return next(device for device, is_there in there.items() if is_there)
     if not there.get(name, False):
         available = ", ".join(device for device, is_there in there.items() if is_there)
-        raise UsageError(f"--device {name} is not available here; there: {available}")
+        raise UsageError(f"device {name!r} is not available here; there: {available}", argument="device")
     return name
+
+
+def _plan_steps(collection: Collection, state: RunState) -> None:
+    """With a time limit, plan as many steps as this machine takes in it, unless a recipe or an override says how many.
+
+    Changes the state's recipe and reasons.
+    """
+    request = state.request
+    seconds = _seconds_for(0, state)
+    if seconds is None:
+        return
+    step_s = measure_step_s(collection, state)
+    recipe, reason = fit_steps(state.recipe, step_s=step_s, seconds=seconds)
+    if request.recipe is None and not any(text.startswith("training.steps") for text in request.settings):
+        state.recipe = recipe if not request.settings else override(recipe, request.settings)
+        state.reasons = [*state.reasons, reason]
+    else:
+        planned = f"{recipe.training.steps} steps fit the time, at {step_s:.2g} s per step as measured here"
+        state.reasons = [*state.reasons, f"{planned}; the recipe plans {state.recipe.training.steps}"]
 
 
 def _train_fold(number: int, collection: Collection, state: RunState, watcher: Watcher) -> Mapping[str, Tensor]:
     """Weights of one fold's network; those of an earlier run where they are complete."""
     trainer = _make_trainer(number, collection, state, watcher)
-    state.history[number] = trainer.history
+    state.history[number] = tuple(trainer.history)
     if trainer.is_validation_due or not trainer.is_over:
         _run(number, trainer, collection, state, watcher)
     state.timings.training_s = state.trained_s
@@ -135,11 +162,18 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     path = checkpoint_path(state.request.out, number)
     saved = time.monotonic()
     losses = state.step_losses.setdefault(number, [])
+    limit_s = trainer.options.seconds
+    told = False
 
     def on_step(progress: Progress) -> None:
-        nonlocal saved
+        nonlocal saved, told
         losses.append((progress.step, progress.loss))
         watcher.step(number, len(state.folds), progress)
+        if limit_s is not None and not told and progress.share >= TOLD_AT:
+            told = True
+            slow = pace(progress.step, progress.seconds, planned=recipe.training.steps, limit_s=limit_s)
+            if slow:
+                watcher.say(slow)
         if time.monotonic() - saved > CHECKPOINT_EVERY_S:
             save_checkpoint(trainer, path)
             saved = time.monotonic()
@@ -149,7 +183,8 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
         save_checkpoint(trainer, path)
         saved = time.monotonic()
         write_losses(state.request.out, state.step_losses)
-        write_state(state, watcher.page(state))
+        state.history[number] = tuple(trainer.history)
+        write_state(state)
 
     try:
         run(
@@ -193,7 +228,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
     started = time.monotonic()
     watcher.say("choosing thresholds and temperature on the validation images")
     recipe = state.recipe
-    # Where the clock runs, a choice from more pixels than a validation sees, or from eight views, would outlast it.
+    # Where the clock runs, a choice from more pixels than a validation sees would outlast it.
     unhurried = state.request.seconds is None
     tuned = tune(
         members,
@@ -203,7 +238,6 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
-        views=unhurried,
     )
     state.timings.choosing_s = time.monotonic() - started
     return tuned
@@ -217,9 +251,23 @@ def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunSt
     state.metrics = dict(tuned.metrics)
     module = build_module(state.recipe, collection.description).to(state.device)
     state.examples = make_examples(members, state.folds, collection, header=header, module=module)
+    state.verdict = _verdict(collection, state)
     state.status = "finished"
-    write_state(state, watcher.page(state))
+    write_state(state)
+    for sentence in state.verdict:
+        watcher.say(f"warning: {sentence}")
     return path
+
+
+def _verdict(collection: Collection, state: RunState) -> tuple[str, ...]:
+    heads = heads_of(state.recipe, collection.description)
+    held_out = [sample for fold in state.folds for sample in collection.samples(fold.val)]
+    return judge(
+        [state.history.get(number, ()) for number in range(len(state.folds))],
+        state.metrics,
+        baseline=trivial_score(held_out, heads=heads),
+        has_instances=heads.has_instances,
+    )
 
 
 def _keep_unfinished(members: Members, collection: Collection, state: RunState, watcher: Watcher) -> None:
@@ -228,7 +276,7 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
     if unfinished is not None:
         members = [*members, unfinished]
     state.status = "stopped"
-    write_state(state, watcher.page(state))
+    write_state(state)
     if not members:
         watcher.say("stopped before the first checkpoint; there is no model yet")
         return
@@ -241,5 +289,5 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
 
 def _metrics_so_far(state: RunState) -> Mapping[str, float]:
     """Metrics of the best validation where there is one training; of several, nothing was measured together."""
-    best = best_row(state.history.get(0, []))
+    best = best_row(state.history.get(0, ()))
     return best.metrics if best is not None and len(state.folds) == 1 else {}

@@ -86,9 +86,10 @@ class RunState:
         folds: Division of the images.
         device: "cpu", "cuda" or "mps".
         status: Where it stands.
-        history: Rows of each fold that has begun, by its number from 0.
+        history: Rows of each fold that has begun, by its number from 0, up to its last validation.
         step_losses: (step, loss) of each fold that has begun.
         metrics: Of the finished model on held-out images.
+        verdict: Whether the model can be used, a sentence each; empty before the end, and where nothing is to be said.
         examples: Some of those images.
         timings: Of this run.
     """
@@ -100,9 +101,10 @@ class RunState:
     folds: list[Fold]
     device: str
     status: Literal["running", "stopped", "finished"] = "running"
-    history: dict[int, list[HistoryRow]] = field(default_factory=dict)
+    history: dict[int, tuple[HistoryRow, ...]] = field(default_factory=dict)
     step_losses: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    verdict: tuple[str, ...] = ()
     examples: list[ValidationExample] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
 
@@ -119,14 +121,12 @@ class RunState:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Where a training tells how it goes; every call returns soon.
+    """Progress callbacks of a training run; each must return quickly.
 
     Attributes:
-        say: A sentence for the user.
-        step: Progress of one fold: (fold, folds, progress).
-        page: The state as HTML; None for no report.
+        say: Called with a sentence for the user.
+        step: Called after each step with (fold, folds, progress).
     """
 
     say: Callable[[str], None] = lambda sentence: None
     step: Callable[[int, int, Progress], None] = lambda fold, folds, progress: None
-    page: Callable[[RunState], str | None] = lambda state: None

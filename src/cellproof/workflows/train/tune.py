@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
+from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
-from ...types import IGNORE, Heads, InstanceOptions, Sample
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting
 from ..predict import Predictor
 from .validate import measure, measure_objects, middle, within
 
@@ -43,7 +44,6 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
-    views: bool,
 ) -> Tuned:
     """Choose what validation can: how objects are made, and the temperature.
 
@@ -57,7 +57,6 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
-        views: Whether small samples are looked at in eight orientations, as small pictures are when they are segmented.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -72,7 +71,7 @@ def tune(
         predictor = Predictor.of_module(
             module, heads=heads, in_channels=recipe.data.in_channels, precision=recipe.training.precision
         )
-        maps += [predictor.predict(cut.image, scale=1.0, tta=None if views else False) for cut in own]
+        maps += [predictor.predict(cut.image, scale=1.0) for cut in own]
     options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):
@@ -86,21 +85,24 @@ def tune_instances(
     samples: Sequence[Sample], maps: Sequence[Maps], options: InstanceOptions, heads: Heads
 ) -> InstanceOptions:
     """Options of the best mean AP, one at a time: method, then threshold, then the method's own."""
-    methods = [name for name, there in (("flows", heads.flows), ("watershed", heads.distance)) if there]
-    choices: list[tuple[str, Sequence[object]]] = [
-        ("method", methods or ["components"]),
+    fitting = [method for method in methods() if set(needs(method)) <= set(heads.names)]
+    # What needs no output of its own is for networks that have nothing better.
+    better = [method for method in fitting if needs(method)]
+    options = _best(samples, maps, [msgspec.structs.replace(options, method=method) for method in better or fitting])
+    choices: list[tuple[str, Sequence[Setting]]] = [
         ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
-        ("seed_threshold", (0.03, 0.05, 0.1, 0.15, 0.2)),
-        ("boundary_weight", (0.0, 0.25, 0.5, 1.0)),
+        *tuned(options.method).items(),
         ("smallest_area_px", (5, 10, 20, 30, 45)),
     ]
     for name, values in choices:
-        if name in ("seed_threshold", "boundary_weight") and options.method != "watershed":
-            continue
-        candidates = [msgspec.structs.replace(options, **{name: value}) for value in values]
-        scores = [measure_objects(samples, maps, candidate)["map"] for candidate in candidates]
-        options = candidates[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
+        options = _best(samples, maps, [with_option(options, name, value) for value in values])
     return options
+
+
+def _best(samples: Sequence[Sample], maps: Sequence[Maps], candidates: Sequence[InstanceOptions]) -> InstanceOptions:
+    """The candidate of the highest mean AP; the first of several, or where there is none."""
+    scores = [measure_objects(samples, maps, candidate)["map"] for candidate in candidates]
+    return candidates[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
 
 
 def calibrate(samples: Sequence[Sample], maps: Sequence[Maps]) -> float:

@@ -83,7 +83,7 @@ def measure_objects(samples: Sequence[Sample], maps: Sequence[Maps], options: In
     for sample, m in zip(samples, maps, strict=True):
         assert sample.instances is not None
         ignored = sample.class_map == IGNORE
-        labels = decode(m.probabilities, boundary=m.boundary, distance=m.distance, flows=m.flows, options=options)
+        labels = decode(m.probabilities, m.fields, options=options)
         pairs = objects.overlap(labels, sample.instances, ignored=ignored)
         totals = [
             total + objects.count_matches(pairs, threshold)

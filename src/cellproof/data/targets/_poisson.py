@@ -1,15 +1,11 @@
-"""What a network learns to output, computed from the objects of a sample."""
+"""Heights of objects by the Poisson equation, and the way uphill."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
 from scipy.sparse import csr_array
 
-from ..checks import InputError, check_labels, check_ndim, check_same_shape
-from ..types import IGNORE, Heads, Sample
+from ...checks import check_labels, check_ndim, check_same_shape
 
 LARGEST_RESIDUAL = 0.01
 """The solver stops when Δu is everywhere within this of -1: an error of at most 1 % of an object's summit."""
@@ -19,71 +15,6 @@ MOST_ITERATIONS = 80
 of 100 pixels and more, the mean error is below 0.5 % and single pixels may be 8 % off."""
 
 COARSEST_SIDE_PX = 24
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Class ids and dense fields of one sample.
-
-    Attributes:
-        class_map: (H, W) uint8, `IGNORE` where there is no annotation.
-        fields: (F, H, W) float32: boundary, distance, flow row, flow column, those that the heads ask for.
-    """
-
-    class_map: np.ndarray
-    fields: np.ndarray
-
-
-def make_targets(sample: Sample, heads: Heads) -> Targets:
-    """Targets for the output channels that ``heads`` names.
-
-    Pixels without annotation have zero fields; F is 0 without instance heads.
-
-    Raises:
-        InputError: Heads that tell objects apart were asked of a sample without instances.
-    """
-    if not heads.has_instances:
-        return Targets(sample.class_map, np.zeros((0, *sample.class_map.shape), np.float32))
-    if sample.instances is None:
-        raise InputError(
-            "the masks are semantic, but the boundary, distance or flow output needs object ids; "
-            'use heads with classes only, or masks = "instances"'
-        )
-    ignored = sample.class_map == IGNORE
-    instances = np.where(ignored, 0, sample.instances)
-    fields = []
-    if heads.boundary:
-        fields.append(boundary_map(instances, ignored=ignored)[np.newaxis].astype(np.float32))
-    if heads.distance or heads.flows:
-        height = poisson_height(instances)
-        if heads.distance:
-            fields.append(height[np.newaxis])
-        if heads.flows:
-            fields.append(flow_field(height, instances))
-    return Targets(sample.class_map, np.concatenate(fields))
-
-
-def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) -> np.ndarray:
-    """Pixels of an object that have another object or the background among their eight neighbors.
-
-    The picture's own edge is no boundary, nor is that of pixels without annotation: an object that it
-    cuts goes on behind it.
-
-    Args:
-        instances: (H, W) object ids, 0 background.
-        ignored: (H, W) bool, pixels without annotation; None for none.
-
-    Returns:
-        (H, W) bool; all False where there is no object, or one that fills the picture.
-    """
-    check_ndim(2, instances=instances)
-    check_labels(instances=instances)
-    # Ignored pixels are 0, never the highest; and with the largest id they are never the lowest.
-    for_lowest = instances if ignored is None else np.where(ignored, instances.max(initial=0), instances)
-    highest = maximum_filter(instances, size=3, mode="nearest")
-    lowest = minimum_filter(for_lowest, size=3, mode="nearest")
-    boundary: np.ndarray = (instances > 0) & (highest != lowest)
-    return boundary
 
 
 def poisson_height(instances: np.ndarray) -> np.ndarray:

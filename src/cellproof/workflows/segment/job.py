@@ -1,0 +1,268 @@
+"""A job at work on many files, and what it tells of itself."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from ...checks import InputError
+from ...io import write_text
+from ...types import ModelHeader
+from ..predict import Model, load_model
+from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_file
+from .names import Failure, own_name
+from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole
+from .summary import Run, write_summaries
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input.
+
+    Attributes:
+        path: The input as given.
+        name: What the names of its results begin with.
+        state: "done" now, "skipped" because it was complete, or "failed".
+        record: Record of the results; None when failed.
+        reason: Why it failed, in one line.
+        arguments: Names of the arguments that the reason advises to change.
+    """
+
+    path: Path
+    name: str
+    state: Literal["done", "skipped", "failed"]
+    record: Record | None = None
+    reason: str = ""
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobWatcher:
+    """Progress callbacks of a job on many files; each must return quickly.
+
+    Attributes:
+        say: Called with a sentence for the user.
+        begin: Called with the number of inputs, once it is known.
+        progress: Called with the input in work, and the fraction of it that is done.
+        end: Called with what became of one input.
+    """
+
+    say: Callable[[str], None] = lambda sentence: None
+    begin: Callable[[int], None] = lambda inputs: None
+    progress: Callable[[Path, float], None] = lambda path, fraction: None
+    end: Callable[[Outcome], None] = lambda outcome: None
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """What a job did.
+
+    Attributes:
+        out: Folder of the results.
+        outcomes: One for each input, those that do not exist first; fewer after an interruption.
+        run: What stands in ``run.json`` besides the inputs.
+        problem: Why tables or report could not be written; empty if they were.
+        written: Whether there are tables and a report; there are none where no input exists.
+    """
+
+    out: Path
+    outcomes: tuple[Outcome, ...]
+    run: Run
+    problem: str = ""
+    written: bool = True
+
+    def of(self, state: Literal["done", "skipped", "failed"]) -> list[Outcome]:
+        """Outcomes of one kind."""
+        return [outcome for outcome in self.outcomes if outcome.state == state]
+
+    @property
+    def verdicts(self) -> Mapping[str, int]:
+        """Number of this job's images with each verdict."""
+        found = [outcome.record.verdict for outcome in self.outcomes if outcome.record is not None]
+        return {verdict: found.count(verdict) for verdict in ("accept", "review", "reject")}
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a job was asked to do; nothing of it changes."""
+
+    out: Path
+    options: SegmentOptions
+    header: ModelHeader
+    parameters: Parameters
+    model_path: Path
+    watcher: JobWatcher
+    overwrite: bool
+
+
+class Job:
+    """A job at work, input by input.
+
+    Attributes:
+        request: What was asked.
+        records: Finished inputs by name, those of earlier jobs included; an entry leaves when its input is done
+            anew, and comes back when that is complete.
+        outcomes: What became of the inputs so far, in order; grows by one per input.
+        run: Timings and facts for ``run.json``; summed up as inputs end.
+        model: Loaded when the first input needs it; None before.
+    """
+
+    def __init__(self, request: JobRequest, records: dict[str, Record]) -> None:
+        self.request = request
+        self.records = records
+        self.outcomes: list[Outcome] = []
+        self.run = Run(threads=request.options.choice.threads, max_memory_bytes=request.options.max_memory_bytes)
+        self.model: Model | None = None
+
+    def run_all(
+        self,
+        names: Mapping[Path, str],
+        missing: Sequence[Failure],
+        *,
+        score: Callable[[], tuple[tuple[str, str], ...]] | None,
+    ) -> JobSummary:
+        """Do what is not done, then write tables and report of everything."""
+        watcher = self.request.watcher
+        watcher.begin(len(names) + len(missing))
+        for path, name in names.items():
+            if name != own_name(path):
+                watcher.say(f"{path}: its results are named {name}_…, as {own_name(path)} is taken by another input")
+        started = time.perf_counter()
+        try:
+            for failure in missing:
+                self._end(Outcome(failure.path, failure.name, "failed", reason=failure.reason))
+            for path, name in names.items():
+                self._end(self._do(path, name))
+            if score is not None:
+                self.run.scores = score()
+        except KeyboardInterrupt:
+            self.run.interrupted = True
+        self.run.seconds = time.perf_counter() - started
+        self.run.finished = datetime.now(UTC).isoformat(timespec="seconds")
+        problem = ""
+        try:
+            self._summarize()
+        except InputError as error:
+            problem = str(error)
+        return JobSummary(self.request.out, tuple(self.outcomes), self.run, problem)
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        self.request.watcher.end(outcome)
+
+    def _summarize(self) -> None:
+        """Tables and report of this job's inputs, then of the others that are complete in the folder."""
+        out = self.request.out
+        rows: list[Record | Failure] = [
+            outcome.record or Failure(outcome.path, outcome.name, outcome.reason) for outcome in self.outcomes
+        ]
+        here = {row.name for row in rows}
+        others = [record for name, record in sorted(self.records.items()) if name not in here and is_whole(out, record)]
+        write_summaries(
+            out, [*rows, *others], run=self.run, header=self.request.header, parameters=self.request.parameters
+        )
+
+    def _do(self, path: Path, name: str) -> Outcome:
+        """Segment one input unless it is complete; whatever is wrong with it is its outcome."""
+        out, overwrite, watcher = self.request.out, self.request.overwrite, self.request.watcher
+        try:
+            source = identify(path)
+        except InputError as error:
+            return _failed(path, name, error)
+        before = self.records.get(name)
+        if before is not None and before.source.sha256 != source.sha256:
+            watcher.say(f"{path}: has changed since it was segmented; it is done again")
+        elif before is not None and not overwrite and is_whole(out, before):
+            return Outcome(path, name, "skipped", before)
+        task = FileTask(path, name, source, self.request.parameters)
+        try:
+            watcher.progress(path, 0.0)
+            claim(out, name, overwrite=overwrite)
+        except InputError as error:
+            return _failed(path, name, error)  # files that are not ours are there, so that nothing is removed
+        try:
+            started = time.perf_counter()
+            image = read_input(task, self.request.options, watcher.say)
+            read_s = time.perf_counter() - started
+        except Exception as error:
+            return self._given_up(task, error)
+        model = self._ready_model()
+        try:
+            forget(out, name)
+            self.records.pop(name, None)
+            record = segment_file(
+                task,
+                image,
+                model,
+                out,
+                options=self.request.options,
+                read_s=read_s,
+                say=watcher.say,
+                progress=watcher.progress,
+            )
+        except KeyboardInterrupt:
+            forget(out, name)
+            raise
+        # Whatever a single input does to us, the hundreds after it are still to be done.
+        except Exception as error:
+            return self._given_up(task, error)
+        self.records[name] = record
+        self.run.pixels += record.planes * record.height * record.width
+        self.run.parts += record.seconds
+        return Outcome(path, name, "done", record)
+
+    def _ready_model(self) -> Model:
+        """The model with its engines, loaded when the first input needs it.
+
+        Raises:
+            InputError: The machine cannot do what was asked.
+        """
+        if self.model is None:
+            started = time.perf_counter()
+            self.model = load_model(self.request.model_path, self.request.options.choice)
+            self.run.load_seconds = time.perf_counter() - started
+            self.run.engine = engine_facts(self.model)
+            self.request.watcher.say(f"model {self.request.header.name}; {self.run.engine.reason}")
+        return self.model
+
+    def _given_up(self, task: FileTask, error: Exception) -> Outcome:
+        """What became of an input that failed, after whatever it has left is removed."""
+        try:
+            forget(self.request.out, task.name)
+        except InputError as second:
+            _log.warning("%s", second)
+        self.records.pop(task.name, None)
+        if isinstance(error, InputError):
+            return _failed(task.path, task.name, error)
+        if isinstance(error, MemoryError):
+            reason = f"{task.path}: memory ran out; allow less memory, so that windows are smaller, or cut the image"
+            return _failed(task.path, task.name, InputError(reason, argument="max_memory"))
+        log = self.request.out / STATE_FOLDER / f"{task.name}.traceback.txt"
+        try:
+            write_text(log, "".join(traceback.format_exception(error)))
+        except InputError as second:
+            _log.warning("%s", second)
+        what = " ".join(f"{type(error).__name__}: {error}".splitlines())[:200]
+        reason = f"{task.path}: a fault of CellProof ({what}); please report it with {log}"
+        return Outcome(task.path, task.name, "failed", reason=reason)
+
+
+def _failed(path: Path, name: str, error: InputError) -> Outcome:
+    return Outcome(path, name, "failed", reason=str(error), arguments=error.arguments)
+
+
+def nothing_done(out: Path, missing: Sequence[Failure], watcher: JobWatcher) -> JobSummary:
+    """The summary of a job of which no input exists; nothing is written."""
+    watcher.begin(len(missing))
+    outcomes = tuple(Outcome(failure.path, failure.name, "failed", reason=failure.reason) for failure in missing)
+    for outcome in outcomes:
+        watcher.end(outcome)
+    return JobSummary(out, outcomes, Run(), written=False)

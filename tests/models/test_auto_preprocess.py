@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cellproof.checks import InputError
+from cellproof.models import auto_preprocess
+
+TINY = {"first_options": "width=4;depth=2", "second_options": "width=4;depth=3"}
+
+
+def tiny(**options):
+    torch.manual_seed(0)
+    return auto_preprocess.build(in_channels=1, out_channels=3, **(TINY | options))
+
+
+@torch.no_grad()
+def test_the_output_is_the_weighted_sum_of_the_first_network_and_of_every_translated_image():
+    network = tiny().eval()
+    network.weigh.copy_(torch.tensor([0.5, 1.0, -2.0, 0.25]))
+    image = torch.randn(2, 1, 16, 16)
+    filters = torch.relu(network.first(image))
+    expected = 0.5 * network.head(filters)
+    for c, weight in enumerate((1.0, -2.0, 0.25)):
+        expected = expected + weight * network.second(torch.sigmoid(image + filters[:, c : c + 1]))
+    torch.testing.assert_close(network(image), expected, rtol=0, atol=1e-5)
+    assert network.ensemble_weights == [0.5, 1.0, -2.0, 0.25]
+
+
+@torch.no_grad()
+def test_training_gives_the_output_and_the_outputs_that_it_is_made_of():
+    network = tiny(
+        ensemble="fixed", first_options="width=4;depth=2;norm=none", second_options="width=4;depth=2;norm=none"
+    )
+    output, *parts = network.train()(torch.randn(1, 1, 17, 16))
+    assert len(parts) == 4
+    torch.testing.assert_close(output, sum(parts), rtol=0, atol=1e-5)
+
+
+def test_fixed_weights_stay_1_and_automated_ones_are_learned():
+    assert not tiny(ensemble="fixed").weigh.requires_grad
+    network = tiny()
+    network.train()(torch.randn(1, 1, 16, 16))[0].square().mean().backward()
+    assert network.weigh.grad.abs().min() > 0
+
+
+@torch.no_grad()
+def test_without_ensemble_the_second_network_reads_the_translated_images_as_channels():
+    network = tiny(ensemble="none").eval()
+    image = torch.randn(1, 1, 16, 16)
+    translated = torch.sigmoid(image + torch.relu(network.first(image)))
+    torch.testing.assert_close(network(image), network.second(translated), rtol=0, atol=1e-5)
+    assert len(network.train()(image)) == 2
+
+
+@torch.no_grad()
+def test_filters_are_not_negative_and_translated_images_lie_between_0_and_1():
+    maps = tiny().eval().explain(torch.randn(1, 1, 16, 16))
+    assert sorted(maps) == ["filter 0", "filter 1", "filter 2", "translated 0", "translated 1", "translated 2"]
+    assert min(float(maps[f"filter {c}"].min()) for c in range(3)) >= 0
+    for c in range(3):
+        assert 0 < float(maps[f"translated {c}"].min()) <= float(maps[f"translated {c}"].max()) < 1
+
+
+def test_any_two_architectures_are_joined():
+    network = auto_preprocess.build(
+        in_channels=2,
+        out_channels=3,
+        first="attention_unet",
+        first_options="width=4;depth=2",
+        second="unetpp",
+        second_options="width=4;depth=3;deep_supervision=true",
+    )
+    assert network.stride == 4
+    assert network.second.heads[1].out_channels == 3
+    assert network.train()(torch.randn(2, 2, 16, 16))[0].shape == (2, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ensemble": "learned"}, "ensemble is 'learned', expected one of none, fixed, automated"),
+        ({"first_options": "width"}, "option 'width' has no value"),
+        ({"second_options": "breadth=3"}, "unexpected keyword argument 'breadth'"),
+        ({"first": "vnet"}, "vnet"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises((InputError, ValueError), match=message):
+        tiny(**options)
