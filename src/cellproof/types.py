@@ -30,6 +30,7 @@ __all__ = [
     "Sample",
     "Segmentation",
     "Setting",
+    "Spacing",
     "Step",
     "TrainingRecord",
     "with_current_keys",
@@ -73,6 +74,35 @@ def with_current_keys(values: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """Distances between neighboring pixels, planes and time points; None where a file does not say.
+
+    Attributes:
+        x_um: Width of a pixel in µm.
+        y_um: Height of a pixel in µm.
+        z_um: Distance between planes of a stack in µm.
+        t: Interval between time points, in ``t_unit``.
+        t_unit: Unit of ``t`` as OME writes it, e.g. ``"s"`` or ``"min"``.
+    """
+
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+    t: float | None = None
+    t_unit: str = "s"
+
+    @property
+    def pixel_side_um(self) -> float | None:
+        """Side in µm of the square that has a pixel's area, so that areas are right where pixels are not square.
+
+        Examples:
+            >>> Spacing(x_um=0.5, y_um=2.0).pixel_side_um
+            1.0
+        """
+        return None if self.x_um is None or self.y_um is None else (self.x_um * self.y_um) ** 0.5
+
+
+@dataclass(frozen=True)
 class Image:
     """A picture, stack or time series as it was stored, with every axis named.
 
@@ -81,8 +111,10 @@ class Image:
         plane_axes: Names of the axes that were flattened into P, e.g. ``"T"``, ``"Z"``,
             ``"TZ"``; empty for a single picture.
         plane_shape: Lengths of those axes; their product is P.
-        pixel_size_um: Edge of a pixel in µm, None where the file does not say.
+        spacing: Distances between pixels, planes and time points.
         channel_names: One name a channel.
+        color: Whether the channels are red, green and blue, because the file says so; channels of a
+            fluorescence image are not.
         notes: Every guess that was made while reading, as a sentence for the user.
         source: Where the picture came from, for messages.
     """
@@ -90,10 +122,16 @@ class Image:
     pixels: np.ndarray
     plane_axes: str = ""
     plane_shape: tuple[int, ...] = ()
-    pixel_size_um: float | None = None
+    spacing: Spacing = Spacing()
     channel_names: tuple[str, ...] = ()
+    color: bool = False
     notes: tuple[str, ...] = ()
     source: str = "array"
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Width of a pixel in µm, None where the file does not say."""
+        return self.spacing.x_um
 
 
 @dataclass(frozen=True)
@@ -199,6 +237,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         classes: Name of each class; with instances, class 0 is the background.
         colors: ``#rrggbb`` of each class.
         in_channels: Channels that the network reads; a gray picture is repeated to fill them.
+        channels: Names of the channels of the training images where these were several that are no color, as in
+            fluorescence; empty for gray and color images.
         normalization: How intensities were scaled.
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
         fit_side_px: Pictures are scaled to this shorter side unless it differs more than fourfold: for
@@ -228,6 +268,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receptive_field_px: int
     description: str = ""
     options: Mapping[str, Setting] = {}
+    channels: tuple[str, ...] = ()
     colors: tuple[str, ...] = ()
     normalization: Normalization = Normalization()
     scale: float = 1.0

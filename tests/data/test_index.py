@@ -6,7 +6,7 @@ import pytest
 
 from cellproof.checks import InputError
 from cellproof.data.description import Description
-from cellproof.data.index import index
+from cellproof.data.index import index, scan
 
 PLAIN = Description("x", "instances")
 GROUPED = Description("x", "instances", attributes="table.csv", group="patient")
@@ -67,7 +67,7 @@ def test_without_groups_each_image_is_its_own(tmp_path):
     [
         (
             [],
-            r"holds no images; expected images/ and masks/ .*, these under train/ and val/, or pairs a\.tif and a_masks",
+            r"holds no images; expected images/ and masks/ .*, these under train/ and val/, or pairs a\.tif",
         ),
         (["a.png", "b.png"], "holds 2 images but no masks; expected images/ and masks/"),
         (["a.png"], "holds 1 image but no masks"),
@@ -113,3 +113,57 @@ def test_a_group_without_table_is_refused(tmp_path):
     lay(tmp_path, "images/a.png", "masks/a.png")
     with pytest.raises(InputError, match='group = "patient" needs a table'):
         index(tmp_path, Description("x", "instances", group="patient"))
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "dev", "Val"])
+def test_other_names_of_splits_are_used_and_that_is_said(tmp_path, name):
+    lay(tmp_path, "training/images/a.png", "training/masks/a.png", f"{name}/images/b.png", f"{name}/masks/b.png")
+    found = scan(tmp_path, PLAIN)
+    assert {record.name: record.split for record in found.records} == {"a": "train", "b": "val"}
+    assert any(f"{name}/ (1 images) is taken for val/" in note for note in found.notes)
+
+
+def test_what_is_left_out_is_named(tmp_path):
+    lay(tmp_path, "train/images/a.png", "train/masks/a.png", "testing/images/t.png", "testing/masks/t.png")
+    lay(tmp_path, "extra/images/e.png", "extra/masks/e.png", "raw/x.png", "test/images/only.png", "notes/readme.md")
+    found = scan(tmp_path, PLAIN)
+    assert {record.name: record.split for record in found.records} == {"a": "train", "t": "test", "e": "extra"}
+    for words in (
+        "testing/ (1 images) is left out of the training",
+        "extra/ (1 images) is left out",
+        "raw/ is left out",
+    ):
+        assert any(words in note for note in found.notes), words
+    assert any("test/ is left out" in note for note in found.notes)
+    assert not any("notes" in note for note in found.notes)
+
+
+def test_a_folder_per_experiment_is_one_set(tmp_path):
+    lay(tmp_path, "exp1/images/a.png", "exp1/masks/a.png", "exp2/a_img.png", "exp2/a_masks.png")
+    found = scan(tmp_path, PLAIN)
+    assert [(record.split, record.folder, record.name) for record in found.records] == [
+        ("", "exp1", "a"),
+        ("", "exp2", "a"),
+    ]
+    assert any("exp1/, exp2/ are taken for parts of one set" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("images/x.png", "labels/x.png"),
+        ("img/x_img.png", "gt/x_gt.png"),
+        ("imagesTr/x_0000.png", "labelsTr/x.png"),
+        ("train/x_image.tif", "train/x_label.tif"),
+        ("x_img.tif", "x_masks.tif"),
+        ("x_img.tif", "x_img_cp_masks.png"),
+        ("x.tif", "x_seg.png"),
+        ("x.tif", "x-mask.png"),
+        ("images/x.png", "masks/x_mask.png"),
+    ],
+)
+def test_the_names_of_the_field_are_known(tmp_path, image, mask):
+    lay(tmp_path, image, mask)
+    (record,) = index(tmp_path, PLAIN)
+    assert (record.image, record.mask) == (tmp_path / image, tmp_path / mask)
+    assert record.name in ("x", "x_img")

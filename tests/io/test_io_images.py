@@ -401,5 +401,7 @@ def test_every_listed_ending_is_read_in_either_case(tmp_path, suffix):
             if suffix == ".npy":
                 np.save(file, flat)
             else:
-                Pillow.fromarray(flat).save(file, {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:]))
+                Pillow.fromarray(flat).save(
+                    file, {".jpg": "jpeg", ".tif": "tiff", ".svs": "tiff", ".ndpi": "tiff"}.get(suffix, suffix[1:])
+                )
         np.testing.assert_allclose(read_image(path).pixels, 77, atol=3)

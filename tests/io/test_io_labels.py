@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from cellproof.checks import InputError
 from cellproof.io import read_image, read_labels, write_classes, write_difficulty, write_labels
+from cellproof.types import Spacing
 
 PLANE_AXES = ("", "T", "Z", "Q", "TZ", "ZT", "TQ", "QZ", "TZQ", "P", "HE")
 
@@ -33,7 +34,7 @@ def _stacks(draw, highest=2**32 - 1):
 def test_labels_come_back_with_axes_and_pixel_size(tmp_path_factory, stack, pixel_size_um):
     labels, axes, shape = stack
     path = tmp_path_factory.mktemp("labels") / "a_labels.tif"
-    write_labels(path, labels, plane_axes=axes, plane_shape=shape, pixel_size_um=pixel_size_um)
+    write_labels(path, labels, plane_axes=axes, plane_shape=shape, spacing=Spacing(pixel_size_um, pixel_size_um))
     np.testing.assert_array_equal(read_labels(path), labels)
     image = read_image(path)
     assert (image.plane_axes, image.plane_shape) == (axes, shape)
@@ -68,7 +69,7 @@ def test_classes_come_back_with_names_and_colors(tmp_path_factory, stack):
 )
 def test_difficulty_comes_back_within_half_a_step(tmp_path_factory, difficulty):
     path = tmp_path_factory.mktemp("difficulty") / "a_difficulty.tif"
-    write_difficulty(path, difficulty, pixel_size_um=0.5)
+    write_difficulty(path, difficulty, spacing=Spacing(0.5, 0.5))
     image = read_image(path)
     assert image.pixels.dtype == np.uint8
     np.testing.assert_allclose(image.pixels[0, 0] / 255, difficulty, atol=0.5 / 255 + 1e-6)
@@ -78,7 +79,7 @@ def test_difficulty_comes_back_within_half_a_step(tmp_path_factory, difficulty):
 
 def test_plain_tiff_readers_see_compression_and_resolution(tmp_path):
     path = tmp_path / "a_labels.tif"
-    write_labels(path, np.arange(12).reshape(3, 4), pixel_size_um=0.25)
+    write_labels(path, np.arange(12).reshape(3, 4), spacing=Spacing(0.25, 0.25))
     with tifffile.TiffFile(path) as tif:
         page = tif.pages[0]
         assert page.compression.name == "ADOBE_DEFLATE"

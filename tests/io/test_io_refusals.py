@@ -127,7 +127,7 @@ def test_an_array_without_pixels_is_refused(tmp_path, shape):
 def test_missing_channels_are_refused_with_those_that_are_there(tmp_path, channels):
     Pillow.fromarray(np.arange(60, dtype=np.uint8).reshape(4, 5, 3)).save(tmp_path / "a.png")
     message = _assert_refused(tmp_path / "a.png", "counted from 0: choose among 0 to 2", channels=channels)
-    assert "has 3 (red, green, blue)" in message
+    assert "has 3 (0 red, 1 green, 2 blue)" in message
 
 
 @pytest.mark.parametrize("axes", ["YX", "ZYXC", "ZZY", "ZTC", "Y,X"])

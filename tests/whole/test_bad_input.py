@@ -476,7 +476,7 @@ def test_channels_that_an_image_lacks_fail_that_image_alone(pictures, model_file
         "--channels", "7",
     )  # fmt: skip
     assert outcome.code == 1
-    assert any("channels 7 asked for; the image has 1" in line for line in outcome.err)
+    assert any("channel 7 asked for, which is none of them; the image has 1" in line for line in outcome.err)
     assert (tmp_path / "out" / "many_labels.tif").exists()
 
 

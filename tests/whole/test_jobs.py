@@ -20,7 +20,7 @@ from cellproof.workflows.segment import job as jobs
 from cellproof.workflows.segment.file import SegmentOptions
 from cellproof.workflows.segment.folder import segment_files
 from cellproof.workflows.segment.job import JobSummary, JobWatcher, Outcome
-from cellproof.workflows.segment.names import assign_names
+from cellproof.workflows.segment.names import Input, assign_names
 from cellproof.workflows.segment.plane import segment_plane
 from cellproof.workflows.segment.record import ENDINGS, read_records
 from cellproof.workflows.segment.write import join_quality, most_doubtful
@@ -277,7 +277,8 @@ def test_an_input_with_channels_that_the_model_does_not_read_fails_until_they_ar
     tifffile.imwrite(tmp_path / "two.tif", pixels, ome=True, photometric="minisblack", metadata={"axes": "CYX"})
     outcome = segment(tmp_path / "two.tif").outcomes[0]
     assert outcome.state == "failed"
-    assert "2 channels, the model reads 3; choose one of them, 0 to 1" in outcome.reason
+    assert "2 channels (0 channel 0, 1 channel 1), none of whose names says nucleus" in outcome.reason
+    assert "for example channels=0" in outcome.reason
     assert states(segment(tmp_path / "two.tif", channels=(1,))) == ["done"]
 
 
@@ -402,7 +403,7 @@ def test_results_keep_their_names_when_folders_move(segment, two, tmp_path):
 
 def test_names_never_run_out():
     paths = [Path(f"/{'x' * (number + 1)}/same.png") for number in range(3)] + [Path("/x/same.tif")]
-    names = assign_names(paths, {})
+    names = assign_names([Input(path) for path in paths], {}, out=Path("/"))
     assert list(names.values()) == ["same", "xx_same", "xxx_same", "same_tif"]
 
 

@@ -68,7 +68,7 @@ def instances(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Train with the tiny recipe; returns the model file. Sentences are collected in ``start.said``, pages are empty."""
+    """Train with the tiny recipe; returns the model file. Sentences are in ``start.said``, pages are empty."""
     (tmp_path / "tiny.toml").write_text(RECIPE)
     (tmp_path / "classes.toml").write_text(SEMANTIC_RECIPE)
 

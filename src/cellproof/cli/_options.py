@@ -55,8 +55,16 @@ def with_advice(message: str, arguments: Sequence[str]) -> str:
     Example:
         >>> with_advice("out holds results already; give another folder, or overwrite", ("out", "overwrite"))
         'out holds results already; give another folder, or overwrite (--out, --overwrite)'
+        >>> with_advice("choose one, for example channels=0 or channels='DAPI'", ("channels",))
+        "choose one, for example --channels 0 or --channels 'DAPI'"
     """
-    return f"{message} ({', '.join(map(option_name, arguments))})" if arguments else message
+    missing = []
+    for argument in arguments:
+        # "channels=0" is what one writes in Python.
+        option = option_name(argument)
+        message, found = re.subn(rf"\b{argument}=('[^']*'|[\w,.]*\w)", rf"{option} \1", message)
+        missing += [] if found else [option]
+    return f"{message} ({', '.join(missing)})" if missing else message
 
 
 def parse_channels(text: str) -> tuple[int | str, ...] | None:

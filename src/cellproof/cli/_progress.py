@@ -116,11 +116,11 @@ def describe(outcome: Outcome) -> str:
     """One line on what became of an input."""
     record = outcome.record
     if record is None:
-        return f"failed: {with_advice(outcome.reason, outcome.arguments)}"
+        return f"{outcome.state}: {with_advice(outcome.reason, outcome.arguments)}"
     if outcome.state == "skipped":
-        return f"{outcome.path}: complete already, skipped"
+        return f"{outcome.path}{outcome.where}: complete already, skipped"
     found = plural(record.count, "object")
-    return f"{outcome.path}: {found}, {record.verdict} ({record.seconds.total:.1f} s)"
+    return f"{outcome.path}{outcome.where}: {found}, {record.verdict} ({record.seconds.total:.1f} s)"
 
 
 def words(progress: Progress) -> str:

@@ -84,7 +84,7 @@ def write_images(out: Path) -> tuple[list[Path], dict[str, Path]]:
 def measure_scores(out: Path, masks: dict[str, Path]) -> tuple[tuple[str, str], ...]:
     """Names and values of what the report says of each image; nothing of one without result."""
     from ..io import read_labels
-    from ..workflows.evaluate import evaluate_folders
+    from ..workflows.evaluate import score_folders
     from ..workflows.segment import LABELS
 
     scores = []
@@ -93,7 +93,7 @@ def measure_scores(out: Path, masks: dict[str, Path]) -> tuple[tuple[str, str], 
         if not prediction.exists():
             continue
         found, there = (int(read_labels(path).max(initial=0)) for path in (prediction, mask))
-        rows = evaluate_folders(prediction, mask, protocol="stardist")
+        rows = score_folders(prediction, mask, protocol="stardist").rows
         values = {(row.metric, row.class_or_threshold): row.value for row in rows if row.averaging == "pooled"}
         ap, f1, dice = (values[key] for key in (("AP (StarDist)", "0.5"), ("F1", "0.5"), ("Dice", "foreground")))
         words = f"{found} nuclei found, {there} drawn by a person; at IoU 0.5: AP {ap:.2f}, F1 {f1:.2f}"

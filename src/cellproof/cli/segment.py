@@ -38,7 +38,10 @@ def segment_command(
     ] = False,
     channels: Annotated[
         str,
-        typer.Option(metavar="0,1", help="Channels to read, counted from 0 or by name, in this order. Default: all."),
+        typer.Option(
+            metavar="DAPI|0,1",
+            help="Channels to read, by name or counted from 0. Default: that of the nuclei, by its name.",
+        ),
     ] = "",
     axes: Annotated[
         str, typer.Option(metavar="TCYX", help="What the stored axes are, where files do not say or say it wrongly.")
@@ -93,9 +96,10 @@ def segment_command(
 
 def show_summary(summary: JobSummary) -> None:
     """Counts, speed, verdicts and where the results are, on stdout."""
-    done, skipped, failed = (len(summary.of(state)) for state in ("done", "skipped", "failed"))
+    done, skipped, failed, left = (len(summary.of(state)) for state in ("done", "skipped", "failed", "left out"))
     objects = sum(outcome.record.count for outcome in summary.outcomes if outcome.record is not None)
     parts = [f"{done} segmented", f"{skipped} complete before" if skipped else "", f"{failed} failed" if failed else ""]
+    parts.append(f"{left} left out" if left else "")
     typer.echo(f"{', '.join(filter(None, parts))}; {plural(objects, 'object')}")
     if done:
         run = summary.run

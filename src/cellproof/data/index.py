@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..checks import InputError
 from .description import Description
+from .pairing import IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, is_mask_name, list_names, pair, pair_in_one_folder
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
 """Files of other kinds beside the pictures (tables, notes, thumbnails' databases) are passed over."""
 
-MASK_ENDING = "_masks"
-"""``x.tif`` and ``x_masks.tif`` in one folder are a pair, too."""
-
 LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ and val/, or pairs a.tif and a_masks.tif"
 """Where image and mask are looked for, for messages."""
-
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -27,12 +23,14 @@ class Record:
     """One annotated picture on disk.
 
     Attributes:
-        name: Stem of the picture's file.
-        split: Folder it lies in ("train", "val", …); empty where there are no such folders.
+        name: Stem of the picture's file, without what says that it is an image.
+        split: "train", "val" or "test" for a folder that is named so or alike; the folder's own name for any
+            other; empty where there are no such folders.
         image: File of the picture.
         mask: File of the mask.
         group: What folds never divide; the name itself where no group column is given.
         attributes: The row of the attributes table; empty where there is none.
+        folder: Name of the folder that the split stands for; empty where there is none.
     """
 
     name: str
@@ -41,33 +39,60 @@ class Record:
     mask: Path
     group: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a folder of training data holds.
+
+    Attributes:
+        records: All pairs, by split and name.
+        notes: What was left out and how folders were read, a sentence each.
+    """
+
+    records: list[Record]
+    notes: tuple[str, ...] = ()
 
 
 def index(folder: Path, description: Description) -> list[Record]:
-    """Pairs of picture and mask, by split and name.
+    """Pairs of picture and mask, by split and name; `scan` without its notes."""
+    return scan(folder, description).records
 
-    Looked for, in this order: ``images`` and ``masks`` in the folder; the same in its subfolders, whose
-    names are the splits; pairs ``x.tif`` and ``x_masks.tif`` in the folder. Suffixes may differ in a pair.
+
+def scan(folder: Path, description: Description) -> Index:
+    """Pairs of picture and mask, and what was left out.
+
+    Looked for, in this order: two folders, as ``images`` and ``masks``; files beside each other in the folder, as
+    ``x.tif`` and ``x_masks.tif``; either of these in its subfolders, whose names are the splits, or where none is
+    named like a split, parts of one set. What names are known stands in `pairing`. Suffixes may differ in a pair.
 
     Args:
         folder: The training data.
         description: Of the same; names the attributes table and the group column.
 
     Raises:
-        InputError: Nothing is found, a picture or mask lacks its partner, a stem is there twice, or the
+        InputError: Nothing is found, a picture or mask lacks its partner, two files fit one name, or the
             attributes table lacks a file, a column or a row that is needed.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected {LAYOUTS}")
     table = _read_attributes(folder, description)
+    parts = _parts(folder)
+    splits = {part: SPLITS.get(part.casefold(), part) for part, _ in parts}
+    named = {part for part, split in splits.items() if split in SPLITS.values()}
+    notes = list(_notes(folder, parts, named))
     records = []
-    for split, pairs in _find_pairs(folder):
+    for part, pairs in parts:
+        # Folders that are called nothing like a split are experiments of one set, unless some are.
+        split = splits[part] if part in named or named else ""
         for name, (image, mask) in sorted(pairs.items()):
             row = table.get(name, {})
-            records.append(Record(name, split, image, mask, _group(name, row, description), row))
+            group = _group(name, row, description)
+            records.append(Record(name, split, image, mask, group, row, part))
     if not records:
         raise InputError(f"{folder} holds {_without_masks(folder)}; expected {LAYOUTS}")
-    return records
+    return Index(sorted(records, key=lambda record: (record.split, record.folder, record.name)), tuple(notes))
 
 
 def _without_masks(folder: Path) -> str:
@@ -76,42 +101,84 @@ def _without_masks(folder: Path) -> str:
     return f"{images} image{'' if images == 1 else 's'} but no masks" if images else "no images"
 
 
-def _find_pairs(folder: Path) -> list[tuple[str, dict[str, tuple[Path, Path]]]]:
-    """Split and its pairs, name → (image, mask)."""
-    roots = [folder] if (folder / "images").is_dir() else sorted(path.parent for path in folder.glob("*/images"))
-    if not roots:
-        return [("", _pair_by_ending(folder))]
-    splits = []
-    for root in roots:
-        if not (root / "masks").is_dir():
-            raise InputError(f"{root} has images/ but no masks/; put each image's mask there, under the same stem")
-        images, masks = _by_stem(_pictures(root / "images")), _by_stem(_pictures(root / "masks"))
-        splits.append(("" if root == folder else root.name, _pair(images, masks, root)))
-    return splits
+def _parts(folder: Path) -> list[tuple[str, dict[str, tuple[Path, Path]]]]:
+    """Name of a subfolder, empty for the folder itself, and its pairs."""
+    own = _pairs_of(folder)
+    if own:
+        return [("", own)]
+    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    taken = (*IMAGE_FOLDERS, *MASK_FOLDERS)
+    parts = [
+        (path.name, _pairs_of(path) or {}) for path in subfolders if path.name not in taken and not _lacks_masks(path)
+    ]
+    return [(name, pairs) for name, pairs in parts if pairs]
 
 
-def _pair_by_ending(folder: Path) -> dict[str, tuple[Path, Path]]:
-    files = _pictures(folder)
-    masks = {path for path in files if path.stem.endswith(MASK_ENDING)}
-    if not masks:
-        return {}
-    by_name = {stem.removesuffix(MASK_ENDING): path for stem, path in _by_stem(masks).items()}
-    return _pair(_by_stem(path for path in files if path not in masks), by_name, folder)
+def _lacks_masks(folder: Path) -> bool:
+    """Whether a folder that nobody learns from has images alone, as test sets of challenges have."""
+    split = SPLITS.get(folder.name.casefold())
+    return split not in ("train", "val") and not _one_of(folder, MASK_FOLDERS) and bool(_one_of(folder, IMAGE_FOLDERS))
 
 
-def _pair(images: dict[str, Path], masks: dict[str, Path], folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Join by name, refusing what has no partner."""
-    _refuse_single(images, masks, f"images in {folder} have no mask")
-    _refuse_single(masks, images, f"masks in {folder} have no image")
-    return {name: (images[name], masks[name]) for name in images}
+def _pairs_of(folder: Path) -> dict[str, tuple[Path, Path]] | None:
+    """Pairs that lie in a folder; None where it holds none."""
+    images, masks = _one_of(folder, IMAGE_FOLDERS), _one_of(folder, MASK_FOLDERS)
+    if images is not None and masks is not None:
+        pairs = pair(_pictures(images), _pictures(masks))
+    elif images is not None:
+        raise InputError(f"{folder} has {images.name}/ but no masks/; put each image's mask there, under the same stem")
+    else:
+        files = _pictures(folder)
+        pairs = pair_in_one_folder(files)
+        if not any(map(is_mask_name, files)):
+            return None
+    _refuse_single(pairs.first_alone, len(pairs.pairs), f"images in {folder} have no mask")
+    _refuse_single(pairs.second_alone, len(pairs.pairs), f"masks in {folder} have no image")
+    return dict(pairs.pairs)
 
 
-def _refuse_single(these: dict[str, Path], others: dict[str, Path], problem: str) -> None:
-    single = [these[name].name for name in sorted(these.keys() - others.keys())]
-    if single:
-        named = ", ".join(single[:MOST_NAMED]) + (", …" if len(single) > MOST_NAMED else "")
+def _one_of(folder: Path, names: Sequence[str]) -> Path | None:
+    """The subfolder that has one of these names.
+
+    Raises:
+        InputError: Two have.
+    """
+    there = {path.name for path in folder.iterdir() if path.is_dir()}
+    found = [name for name in names if name in there]
+    if len(found) > 1 and not all(name.endswith(("Tr", "Ts")) for name in found):
+        raise InputError(f"{folder}: {found[0]}/ and {found[1]}/ both may hold what is wanted; keep one of them")
+    return folder / found[0] if found else None
+
+
+def _notes(folder: Path, parts: Sequence[tuple[str, Mapping[str, object]]], named: set[str]) -> Iterator[str]:
+    """What folders were taken for, and which were left out."""
+    for part, pairs in parts:
+        split = SPLITS.get(part.casefold())
+        if part and split and split != part:
+            yield f"{part}/ ({len(pairs)} images) is taken for {split}/"
+        if split == "test":
+            yield f"{part}/ ({len(pairs)} images) is left out of the training, for an evaluation"
+        if part and split is None and named:
+            yield f"{part}/ ({len(pairs)} images) is left out: its name is none of train, val or test"
+    others = [part for part, _ in parts if part]
+    if others and not named:
+        yield f"the folders {', '.join(f'{part}/' for part in others)} are taken for parts of one set"
+    used = {*others, *(name for name in (*IMAGE_FOLDERS, *MASK_FOLDERS) if not name.endswith("Ts"))}
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in used and not path.name.startswith(".") and _holds_pictures(path):
+            why = "it holds images without masks" if others else "the images and masks beside it are used"
+            yield f"{path.name}/ is left out: {why}"
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
+
+
+def _refuse_single(alone: Sequence[Path], paired: int, problem: str) -> None:
+    if alone:
+        count = len(alone) + paired
         raise InputError(
-            f"{len(single)} of {len(these)} {problem} of the same stem: {named}; add them or move these away"
+            f"{len(alone)} of {count} {problem} of the same stem: {list_names(alone)}; add them or move these away"
         )
 
 
@@ -121,17 +188,6 @@ def _pictures(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
-
-
-def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Stem → file, refusing two files of one stem."""
-    found: dict[str, Path] = {}
-    for path in sorted(files):
-        stem = path.name.removesuffix(path.suffix).removesuffix(".ome")
-        if stem in found:
-            raise InputError(f"{path.parent}: {found[stem].name} and {path.name} have the same stem; keep one of them")
-        found[stem] = path
-    return found
 
 
 def _read_attributes(folder: Path, description: Description) -> dict[str, dict[str, str]]:

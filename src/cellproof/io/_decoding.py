@@ -119,6 +119,10 @@ def decoding(path: Path, kind: str) -> Iterator[None]:
 
 def _open_error(path: Path, error: OSError | ValueError) -> InputError:
     match error:
+        case FileNotFoundError() if path.is_symlink():
+            return refusal(
+                path, f"a link to {path.readlink()}, which is not there; put that file back or remove the link"
+            )
         case FileNotFoundError():
             return refusal(path, "there is no such file; check the name")
         case IsADirectoryError():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from PIL import BmpImagePlugin, ImageOps, JpegImagePlugin, PngImagePlugin, WebPI
 from PIL.Image import Image as Picture
 
 from ._decoding import check_declared, decoding, read_file, refusal
-from ._stored import Stored
+from ._stored import Stored, without_alpha
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = 1
@@ -48,7 +47,7 @@ def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
             check_declared(path, shape=(height, width, samples), itemsize=1, samples=samples)
             if kind == "PNG" and data[24] == 16:
                 # Pillow cuts 16-bit color to 8 bits.
-                return _named(imagecodecs.png_decode(data), ())
+                return _named(imagecodecs.png_decode(data), (), as_stored=as_stored)
             return _stored(path, picture, as_stored=as_stored)
 
 
@@ -74,7 +73,9 @@ def _stored(path: Path, picture: Picture, *, as_stored: bool) -> Stored:
         picture = ImageOps.exif_transpose(picture)
         notes.append("the picture was turned upright as its EXIF orientation says")
     if picture.mode in ("P", "PA") and as_stored:
-        return _named(np.asarray(picture)[..., 0] if picture.mode == "PA" else np.asarray(picture), notes)
+        indices = np.asarray(picture)[..., 0] if picture.mode == "PA" else np.asarray(picture)
+        if not _is_scrambled(indices, picture.convert("RGB")):
+            return _named(indices, notes, as_stored=True)
     if picture.mode in ("P", "PA"):
         notes.append("the color table was turned into RGB")
         picture = picture.convert("RGB")
@@ -83,17 +84,23 @@ def _stored(path: Path, picture: Picture, *, as_stored: bool) -> Stored:
         picture = picture.convert("RGB")
     if picture.mode not in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"):
         raise refusal(path, f"colors of mode {picture.mode} are not read; save it as RGB or gray")
-    return _named(np.array(picture), notes)
+    return _named(np.array(picture), notes, as_stored=as_stored)
 
 
-def _named(array: np.ndarray, notes: list[str] | tuple[str, ...]) -> Stored:
+def _is_scrambled(indices: np.ndarray, colors: Picture) -> bool:
+    """Whether a mask's indices are no ids: black is used, and its index is not 0, as after a reduction of colors."""
+    black = (np.asarray(colors) == 0).all(axis=-1)
+    return bool(black.any() and (indices[black] != 0).any())
+
+
+def _named(array: np.ndarray, notes: list[str] | tuple[str, ...], *, as_stored: bool) -> Stored:
     """Name the axes of a decoded picture and leave its alpha out."""
     if array.ndim == 2:
         return Stored(array, "YX", notes=tuple(notes))
     samples = array.shape[2]
     stored = Stored(array, "YXS", color=samples >= 3, notes=tuple(notes))
     if samples in (2, 4):
-        stored = replace(stored, array=array[..., :-1]).with_note("transparency (alpha) was left out")
+        return without_alpha(stored, as_stored=as_stored)
     return stored
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..checks import InputError
+from ..types import Spacing
 from ._decoding import refusal
 
 _CHANNEL_AXES = "CS"
@@ -25,16 +26,18 @@ class Stored:
         axes: One letter an axis: Y row, X column, C channel, S sample of a color, T time, Z depth,
             Q or I unknown, others as in tifffile.
         color: Whether the samples are red, green and blue.
-        pixel_size_um: Edge of a pixel in µm, None where the file does not say.
+        spacing: Distances between pixels, planes and time points, as far as the file says.
         channel_names: As the file names them; empty where it does not.
+        content: What a file of this package says that its numbers are, e.g. "object ids"; empty for others.
         notes: Guesses made so far.
     """
 
     array: np.ndarray
     axes: str
     color: bool = False
-    pixel_size_um: float | None = None
+    spacing: Spacing = field(default_factory=Spacing)
     channel_names: tuple[str, ...] = ()
+    content: str = ""
     notes: tuple[str, ...] = ()
 
     def with_note(self, note: str) -> Stored:
@@ -128,6 +131,25 @@ def drop_unit_axes(array: np.ndarray, axes: str) -> tuple[np.ndarray, str]:
     """Leave out axes of length 1, but for rows and columns."""
     kept = [axis for axis, letter in enumerate(axes) if letter in "YX" or array.shape[axis] != 1]
     return array.reshape([array.shape[axis] for axis in kept]), "".join(axes[axis] for axis in kept)
+
+
+def without_alpha(stored: Stored, *, as_stored: bool) -> Stored:
+    """Leave the last of the samples out, which is transparency; in a mask, what is transparent is background.
+
+    Args:
+        stored: With an axis S of at least two samples.
+        as_stored: Whether it is a mask.
+    """
+    samples = np.moveaxis(stored.array, stored.axes.index("S"), -1)
+    colors, alpha = samples[..., :-1], samples[..., -1]
+    if not as_stored or (alpha == alpha.flat[0]).all():
+        note = "transparency (alpha) was left out"
+    elif (colors == colors[(0,) * (colors.ndim - 1)]).all():
+        colors, note = np.repeat(alpha[..., None], colors.shape[-1], axis=-1), "the mask is in its transparency (alpha)"
+    else:
+        colors, note = np.where(alpha[..., None] > 0, colors, 0), "transparent pixels are taken for background"
+    axis = stored.axes.index("S")
+    return replace(stored, array=np.moveaxis(colors, -1, axis)).with_note(note)
 
 
 def arrange(stored: Stored) -> Planes:

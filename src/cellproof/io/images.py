@@ -4,56 +4,71 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..checks import check_finite, check_labels
+from ..checks import InputError, check_finite, check_labels
 from ..types import Image
+from ._channels import find_channel
+from ._colors import pack_colors
 from ._decoding import read_start, refusal
 from ._npy import read_npy
 from ._picture import read_picture
 from ._stored import Planes, Stored, arrange, rename_axes, settle_axes
-from ._tiff import read_tiff
+from ._tiff import read_tiff, tiff_positions
+from ._tiff_series import Position
 
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".npy")
+IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".npy", ".svs", ".ndpi")
 """Endings, in lower case, of the files that `read_image` reads."""
 
-_MAKERS_SUFFIXES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oif", ".vsi", ".svs", ".ndpi", ".mrxs", ".ims", ".dv")
+_MAKERS_SUFFIXES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oif", ".vsi", ".mrxs", ".ims", ".dv")
 _ANTIALIASED_SHARE = 0.5
 _FEWEST_EDGE_PIXELS = 16
+_MOST_ALONE = 0.02
+_COLORS = 3
 
 
-def read_image(path: str | Path, *, channels: tuple[int, ...] | None = None, axes: str | None = None) -> Image:
+def read_image(
+    path: str | Path,
+    *,
+    channels: Sequence[int | str] | None = None,
+    axes: str | None = None,
+    position: int | None = None,
+) -> Image:
     """Read one picture, stack or time series.
 
     What the file does not say and had to be guessed stands in the notes of the result: unknown axes taken
-    for planes, alpha left out, color tables resolved, three equal colors made one gray channel.
+    for planes, alpha left out, color tables resolved, three equal colors made one gray channel; so do previews
+    that were left out, and pixel sizes that are not believed.
 
     Args:
         path: A file with one of `IMAGE_SUFFIXES`; its first bytes decide how it is read.
-        channels: Channels to keep, counted from 0, in the order wanted; all if None.
+        channels: Channels to keep, in this order: numbers counted from 0, or names as the file gives them; all
+            if None.
         axes: One letter for each stored axis longer than 1 (Y rows, X columns, C channels, anything else
             planes), in place of what the file says.
+        position: Which image of a file with several, by its number in `list_positions`; None for the first.
 
     Returns:
         Pixels in the file's own dtype; 1-bit images as 0 and 1, float16 and float64 as float32.
 
     Raises:
         InputError: one line that begins with the path, for a file that cannot be read whole, ambiguous
-            axes, missing channels, NaN or infinity, and complex numbers.
+            axes, missing channels or positions, NaN or infinity, and complex numbers.
     """
     path = Path(path)
-    stored = _read_stored(path, as_stored=False)
+    stored = _read_stored(path, as_stored=False, position=position)
     stored = settle_axes(path, stored) if axes is None else rename_axes(path, stored, axes)
     planes = arrange(stored)
-    pixels, names, notes = planes.pixels, _channel_names(stored, planes), stored.notes
+    pixels, names, notes, color = planes.pixels, _channel_names(stored, planes), stored.notes, stored.color
     if channels is not None:
-        _check_channels(path, channels, names)
-        pixels, names = pixels[:, list(channels)], tuple(names[channel] for channel in channels)
-    elif stored.color and _all_channels_equal(pixels):
-        pixels, names = pixels[:, :1], ("gray",)
+        places = _places(path, channels, names)
+        pixels, names = pixels[:, places], tuple(names[place] for place in places)
+        color = color and len(places) == _COLORS
+    elif color and _all_channels_equal(pixels):
+        pixels, names, color = pixels[:, :1], ("gray",), False
         notes = (*notes, "red, green and blue are equal everywhere; read as one gray channel")
     pixels = _native(path, pixels)
     check_finite(**{str(path): pixels})
@@ -61,38 +76,94 @@ def read_image(path: str | Path, *, channels: tuple[int, ...] | None = None, axe
         pixels=np.ascontiguousarray(pixels),
         plane_axes=planes.axes,
         plane_shape=planes.shape,
-        pixel_size_um=stored.pixel_size_um,
+        spacing=stored.spacing,
         channel_names=names,
+        color=color,
         notes=notes,
         source=str(path),
     )
 
 
+def list_positions(path: str | Path) -> tuple[Position, ...]:
+    """The images of a file that stand for themselves: positions, wells and scenes of OME-TIFF, pages of one size.
+
+    Thumbnails, label and macro images are not among them. An OME-TIFF that is spread over files tells of each
+    image which file it begins in, and which files are missing.
+
+    Raises:
+        InputError: one line that begins with the path, where it cannot be opened.
+    """
+    path = Path(path)
+    _check_suffix(path)
+    return tiff_positions(path) if _kind(read_start(path, 16))[0] == "TIFF" else (Position(),)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A label image or mask as it is stored.
+
+    Attributes:
+        values: (H, W), or (P, H, W) where the file has planes: whole numbers.
+        color: Whether they are colors, red · 65,536 + green · 256 + blue, as black is 0.
+        content: What an OME description written by this package says of them: "object ids", "class ids" or "".
+        notes: What had to be guessed.
+    """
+
+    values: np.ndarray
+    color: bool = False
+    content: str = ""
+    notes: tuple[str, ...] = ()
+
+
 def read_labels(path: str | Path) -> np.ndarray:
-    """Read a label image or mask.
+    """Read a label image or mask of whole numbers; `read_mask` without what it says besides.
 
     Returns:
         (H, W), or (P, H, W) where the file has planes: whole numbers as stored (the indices, where there is
-        a color table), uint8 0 and 1 for 1-bit masks, int32 for floats.
+        a color table), uint8 0 and 1 for 1-bit masks, int32 for floats; int32 0xRRGGBB for colors.
+
+    Raises:
+        InputError: as `read_mask`.
+    """
+    return read_mask(path).values
+
+
+def read_mask(path: str | Path) -> Mask:
+    """Read a label image or mask, color-coded ones too.
+
+    Where colors have an alpha, what is transparent is background; a mask whose colors are all alike is its alpha.
 
     Raises:
         InputError: one line that begins with the path, for what `read_image` refuses, negative or broken
-            numbers, colors, lossy compression and anti-aliased edges.
+            numbers, several channels that are no color, lossy compression and anti-aliased edges.
     """
     path = Path(path)
-    planes = arrange(_settle_label_axes(path, _read_stored(path, as_stored=True)))
-    if not _all_channels_equal(planes.pixels):
+    stored = _settle_label_axes(path, _read_stored(path, as_stored=True))
+    planes = arrange(stored)
+    color = not _all_channels_equal(planes.pixels)
+    if color and stored.color and planes.pixels.dtype == np.uint8:
+        labels = pack_colors(np.moveaxis(planes.pixels, 1, -1))
+    elif color:
         count = planes.pixels.shape[1]
         raise refusal(
-            path, f"a mask of {count} different channels or colors; wanted one whole number a pixel, save it as gray"
+            path,
+            f"a mask of {count} different channels; wanted one whole number or 8-bit color a pixel, save it as gray",
         )
-    labels = _whole_numbers(path, _native(path, planes.pixels[:, 0]))
+    else:
+        labels = _whole_numbers(path, _native(path, planes.pixels[:, 0]))
     check_labels(**{str(path): labels})
-    if _is_antialiased(labels):
+    if color and _has_smooth_colors(labels):
+        raise refusal(
+            path,
+            "many colors of single pixels, as in a photo or a smoothed mask; wanted one whole number a pixel, or "
+            "one plain color a class or object: save the mask unscaled, without smoothing",
+        )
+    if not color and _is_antialiased(labels):
         raise refusal(
             path, "values between 0 and 255 at the edges of a mask; wanted ids, save it unscaled, without smoothing"
         )
-    return np.ascontiguousarray(labels if planes.axes else labels[0])
+    values = np.ascontiguousarray(labels if planes.axes else labels[0])
+    return Mask(values, color, stored.content, stored.notes)
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -100,7 +171,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
     Args:
         inputs: Files (returned as they are), folders (their images by name, without hidden files and
-            sub-folders) and glob patterns.
+            sub-folders; links that lead nowhere are among them, for whoever reads them to name) and glob patterns.
 
     Raises:
         InputError: naming the first input that stands for no file.
@@ -117,24 +188,32 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
 def _expand(given: Path) -> list[Path]:
     if given.is_dir() and given.suffix.lower() != ".zarr":
-        files = sorted(path for path in given.iterdir() if path.is_file() and not path.name.startswith("."))
+        files = sorted(path for path in given.iterdir() if _may_be_file(path) and not path.name.startswith("."))
         images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
         if not images:
             there = ", ".join(sorted({path.suffix or path.name for path in files})[:8]) or "nothing"
             raise refusal(given, f"no image in the folder (there: {there}); wanted {', '.join(IMAGE_SUFFIXES)}")
         return images
-    if given.exists():
+    if given.exists() or given.is_symlink():
         return [given]
     if not glob.has_magic(str(given)):
         raise refusal(given, "there is no such file or folder; check the name")
     matches = sorted(Path(match) for match in glob.glob(str(given), recursive=True))
-    images = [path for path in matches if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
+    images = [path for path in matches if _may_be_file(path) and path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
         raise refusal(given, f"the pattern matches no image; wanted {', '.join(IMAGE_SUFFIXES)}")
     return images
 
 
-def _read_stored(path: Path, *, as_stored: bool) -> Stored:
+def _may_be_file(path: Path) -> bool:
+    """Whether an entry of a folder is a file, or a link that leads nowhere, which is somebody's loss to be told."""
+    try:
+        return path.is_file() or (path.is_symlink() and not path.exists())
+    except OSError:
+        return True
+
+
+def _read_stored(path: Path, *, as_stored: bool, position: int | None = None) -> Stored:
     _check_suffix(path)
     kind, suffixes = _kind(read_start(path, 16))
     if not kind:
@@ -144,11 +223,13 @@ def _read_stored(path: Path, *, as_stored: bool) -> Stored:
     if kind == "JPEG" and as_stored:
         raise refusal(path, "JPEG does not keep the ids of a mask; save it as PNG or TIFF")
     if kind == "TIFF":
-        stored = read_tiff(path, as_stored=as_stored)
+        stored = read_tiff(path, as_stored=as_stored, position=position)
     elif kind == "NumPy":
         stored = read_npy(path)
     else:
         stored = read_picture(path, kind, as_stored=as_stored)
+    if position not in (None, 0) and kind != "TIFF":
+        raise refusal(path, f"position {position} asked for; the file holds one image, number 0")
     if path.suffix.lower() not in suffixes:
         stored = stored.with_note(f"the file is named {path.suffix} but holds {kind}; it was read as that")
     return stored
@@ -167,7 +248,7 @@ def _check_suffix(path: Path) -> None:
 def _kind(start: bytes) -> tuple[str, tuple[str, ...]]:
     """Format that the first bytes announce, empty for none, and the endings it goes by."""
     if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF", (".tif", ".tiff")
+        return "TIFF", (".tif", ".tiff", ".svs", ".ndpi")
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WebP", (".webp",)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -177,6 +258,13 @@ def _kind(start: bytes) -> tuple[str, tuple[str, ...]]:
     if start.startswith(b"BM"):
         return "BMP", (".bmp",)
     return ("NumPy", (".npy",)) if start.startswith(b"\x93NUMPY") else ("", ())
+
+
+def _has_smooth_colors(labels: np.ndarray) -> bool:
+    """Whether many colors are no areas of their own, as at smoothed edges and after lossy compression."""
+    between = labels != 0
+    alone = between & ~_has_equal_neighbor(labels)
+    return int(alone.sum()) >= _FEWEST_EDGE_PIXELS and alone.sum() > _MOST_ALONE * between.sum()
 
 
 def _settle_label_axes(path: Path, stored: Stored) -> Stored:
@@ -195,15 +283,12 @@ def _channel_names(stored: Stored, planes: Planes) -> tuple[str, ...]:
     return ("gray",) if count == 1 else tuple(f"channel {channel}" for channel in range(count))
 
 
-def _check_channels(path: Path, channels: tuple[int, ...], names: tuple[str, ...]) -> None:
-    if not channels or min(channels) < 0 or max(channels) >= len(names):
-        wanted = ",".join(map(str, channels)) or "none"
-        raise refusal(
-            path,
-            f"channels {wanted} asked for; the image has {len(names)} ({', '.join(names)}), "
-            f"counted from 0: choose among 0 to {len(names) - 1}",
-            argument="channels",
-        )
+def _places(path: Path, channels: Sequence[int | str], names: tuple[str, ...]) -> list[int]:
+    """Numbers of channels that are asked for by number or by name."""
+    try:
+        return [find_channel(channel, names) for channel in channels] or [find_channel(len(names), names)]
+    except InputError as error:
+        raise error.within(path) from error
 
 
 def _all_channels_equal(pixels: np.ndarray) -> bool:
@@ -245,6 +330,11 @@ def _is_antialiased(labels: np.ndarray) -> bool:
         return False
     if not {0, 255} < set(np.unique(labels)) or len(np.unique(labels[between])) < 3:
         return False
+    return bool(_has_equal_neighbor(labels)[between].mean() < _ANTIALIASED_SHARE)
+
+
+def _has_equal_neighbor(labels: np.ndarray) -> np.ndarray:
+    """Whether a pixel has a 4-neighbor of its own value; (…, H, W) bool."""
     same = np.zeros(labels.shape, bool)
     for axis in (-2, -1):
         first = np.moveaxis(labels, axis, -1)[..., :-1]
@@ -253,4 +343,4 @@ def _is_antialiased(labels: np.ndarray) -> bool:
         view = np.moveaxis(same, axis, -1)
         view[..., :-1] |= equal
         view[..., 1:] |= equal
-    return bool(same[between].mean() < _ANTIALIASED_SHARE)
+    return same

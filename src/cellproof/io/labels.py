@@ -6,6 +6,7 @@ import hashlib
 import math
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import numpy as np
 import tifffile
 
 from ..checks import InputError, check_finite, check_labels
+from ..types import Spacing
 from ._decoding import refusal
 from ._stored import can_be_named
 from .atomic import atomic_path
@@ -27,7 +29,8 @@ def write_labels(
     *,
     plane_axes: str = "",
     plane_shape: tuple[int, ...] = (),
-    pixel_size_um: float | None = None,
+    spacing: Spacing | None = None,
+    channel_names: Sequence[str] = (),
 ) -> None:
     """Write object ids, 0 for background: uint16, or uint32 where an id is above 65,535.
 
@@ -36,7 +39,8 @@ def write_labels(
         labels: (H, W), or (P, H, W) with plane axes; whole numbers.
         plane_axes: Names of the axes that P flattens, e.g. ``"TZ"``.
         plane_shape: Their lengths; their product is P.
-        pixel_size_um: Edge of a pixel in µm, None if unknown.
+        spacing: Distances between pixels, planes and time points of the image, as far as they are known.
+        channel_names: Names of the image's channels that the labels were made from.
 
     Raises:
         InputError: for labels that are no ids, a shape that does not fit, or a file that cannot be written.
@@ -47,7 +51,8 @@ def write_labels(
         raise refusal(Path(path), f"the id {largest} does not fit into 32 bits; number the objects from 1")
     dtype = np.uint16 if largest <= _LARGEST_UINT16 else np.uint32
     stack = _unflatten(Path(path), labels.astype(dtype), plane_axes, plane_shape)
-    _write(Path(path), stack, plane_axes=plane_axes, pixel_size_um=pixel_size_um, description={})
+    where = _Where(plane_axes, spacing or Spacing(), tuple(channel_names))
+    _write(Path(path), stack, where=where, description={"content": "object ids"})
 
 
 def write_classes(
@@ -58,7 +63,8 @@ def write_classes(
     colors: Sequence[str] = (),
     plane_axes: str = "",
     plane_shape: tuple[int, ...] = (),
-    pixel_size_um: float | None = None,
+    spacing: Spacing | None = None,
+    channel_names: Sequence[str] = (),
 ) -> None:
     """Write class ids as uint8, with the classes' names and ``#rrggbb`` colors as JSON in the OME description.
 
@@ -69,7 +75,8 @@ def write_classes(
         colors: Color of class 0, 1, …
         plane_axes: As in `write_labels`.
         plane_shape: As in `write_labels`.
-        pixel_size_um: As in `write_labels`.
+        spacing: As in `write_labels`.
+        channel_names: As in `write_labels`.
 
     Raises:
         InputError: as `write_labels`.
@@ -79,7 +86,8 @@ def write_classes(
         raise refusal(Path(path), f"the class id {classes.max()} does not fit into 8 bits; wanted 0 to 255")
     stack = _unflatten(Path(path), classes.astype(np.uint8), plane_axes, plane_shape)
     description = {"content": "class ids", "classes": list(names), "colors": list(colors)}
-    _write(Path(path), stack, plane_axes=plane_axes, pixel_size_um=pixel_size_um, description=description)
+    where = _Where(plane_axes, spacing or Spacing(), tuple(channel_names))
+    _write(Path(path), stack, where=where, description=description)
 
 
 def write_difficulty(
@@ -88,7 +96,8 @@ def write_difficulty(
     *,
     plane_axes: str = "",
     plane_shape: tuple[int, ...] = (),
-    pixel_size_um: float | None = None,
+    spacing: Spacing | None = None,
+    channel_names: Sequence[str] = (),
 ) -> None:
     """Write difficulty as uint8, 0 sure … 255 hardest, with that scale as JSON in the OME description.
 
@@ -97,7 +106,8 @@ def write_difficulty(
         difficulty: (H, W), or (P, H, W) with plane axes; in [0, 1], rounded to the nearest 1/255.
         plane_axes: As in `write_labels`.
         plane_shape: As in `write_labels`.
-        pixel_size_um: As in `write_labels`.
+        spacing: As in `write_labels`.
+        channel_names: As in `write_labels`.
 
     Raises:
         InputError: as `write_labels`, and for values outside [0, 1].
@@ -110,7 +120,8 @@ def write_difficulty(
     scaled = np.rint(difficulty.astype(np.float32) * 255).astype(np.uint8)
     stack = _unflatten(Path(path), scaled, plane_axes, plane_shape)
     description = {"content": "difficulty", "scale": "difficulty = value / 255", "0": "sure", "255": "hardest"}
-    _write(Path(path), stack, plane_axes=plane_axes, pixel_size_um=pixel_size_um, description=description)
+    where = _Where(plane_axes, spacing or Spacing(), tuple(channel_names))
+    _write(Path(path), stack, where=where, description=description)
 
 
 def _unflatten(path: Path, array: np.ndarray, plane_axes: str, plane_shape: tuple[int, ...]) -> np.ndarray:
@@ -128,18 +139,28 @@ def _unflatten(path: Path, array: np.ndarray, plane_axes: str, plane_shape: tupl
     return array.reshape(plane_shape + array.shape[-2:])
 
 
-def _write(
-    path: Path, stack: np.ndarray, *, plane_axes: str, pixel_size_um: float | None, description: Mapping[str, object]
-) -> None:
+@dataclass(frozen=True)
+class _Where:
+    """What every result image says of its pixels."""
+
+    plane_axes: str
+    spacing: Spacing
+    channel_names: tuple[str, ...]
+
+
+def _write(path: Path, stack: np.ndarray, *, where: _Where, description: Mapping[str, object]) -> None:
     # A random identity, tifffile's default, would make equal results differ.
-    content = hashlib.sha256(stack.tobytes() + repr((stack.shape, plane_axes, pixel_size_um)).encode()).hexdigest()
-    metadata: dict[str, object] = {"axes": plane_axes + "YX", "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, content))}
-    if description:
-        metadata["Description"] = msgspec.json.encode(description).decode()
-    if pixel_size_um is not None:
-        metadata |= {"PhysicalSizeX": pixel_size_um, "PhysicalSizeXUnit": "µm"}
-        metadata |= {"PhysicalSizeY": pixel_size_um, "PhysicalSizeYUnit": "µm"}
-    per_cm = None if pixel_size_um is None else (_UM_PER_CM / pixel_size_um, _UM_PER_CM / pixel_size_um)
+    content = hashlib.sha256(stack.tobytes() + repr((stack.shape, where)).encode()).hexdigest()
+    metadata: dict[str, object] = {
+        "axes": where.plane_axes + "YX",
+        "UUID": str(uuid.uuid5(uuid.NAMESPACE_OID, content)),
+    }
+    metadata["Description"] = msgspec.json.encode({**description, **_channels(where)}).decode()
+    if where.channel_names:
+        metadata["Channel"] = {"Name": [", ".join(where.channel_names)]}
+    metadata |= _sizes(where)
+    x_um, y_um = where.spacing.x_um, where.spacing.y_um
+    per_cm = None if x_um is None or y_um is None else (_UM_PER_CM / x_um, _UM_PER_CM / y_um)
     with atomic_path(path) as temporary:
         # OME-XML holds every axis and unit in all integer types; the resolution tags repeat the
         # pixel size for programs that read plain TIFF only, as ImageJ without Bio-Formats.
@@ -153,3 +174,18 @@ def _write(
             resolutionunit=None if per_cm is None else "CENTIMETER",
             metadata=metadata,
         )
+
+
+def _channels(where: _Where) -> dict[str, object]:
+    return {"channels": list(where.channel_names)} if where.channel_names else {}
+
+
+def _sizes(where: _Where) -> dict[str, object]:
+    """OME's attributes of what is known; of planes only where the axes have them."""
+    spacing, found = where.spacing, dict[str, object]()
+    for axis, size in (("X", spacing.x_um), ("Y", spacing.y_um), ("Z", spacing.z_um)):
+        if size is not None and (axis != "Z" or "Z" in where.plane_axes):
+            found |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    if spacing.t is not None and "T" in where.plane_axes:
+        found |= {"TimeIncrement": spacing.t, "TimeIncrementUnit": spacing.t_unit}
+    return found

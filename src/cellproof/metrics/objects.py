@@ -59,7 +59,7 @@ def overlap(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarra
         The overlap; with empty id lists where an image has no object.
 
     Raises:
-        InputError: For different shapes, fractions or negative ids.
+        InputError: For different shapes, fractions, negative ids or ids from 2^63.
     """
     check_same_shape(prediction=prediction, reference=reference)
     check_labels(prediction=prediction, reference=reference)
@@ -246,6 +246,8 @@ def _without_ignored(
 
 def _number(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ids and areas of the objects, and for each pixel 1 + the place of its id; 0 for background."""
+    if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
+        raise InputError(f"a label image has id {labels.max()}, expected ids below 2^63; number its objects from 1")
     values = labels.ravel().astype(np.int64)
     if values.size and values.max() > 4 * values.size + 65535:
         # Ids far beyond the number of pixels would make a table of counts too long.

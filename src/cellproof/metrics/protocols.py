@@ -21,9 +21,6 @@ from .objects import THRESHOLDS, Mistakes, ObjectCounts
 from .pixel import Confusion
 from .rows import Background, Row, Scope, mean_over_images
 
-PROTOCOLS = ("stardist", "pixel")
-"""Names of the protocols that exist."""
-
 _ObjectFormula = Callable[[ObjectCounts], float]
 _PixelFormula = Callable[[Confusion], np.ndarray]
 

@@ -36,7 +36,7 @@ class Row:
         n_objects: Reference objects in them; None where there are no objects but class maps.
         group: Value of the attribute by which images were grouped; empty for all images.
         sd: Sample standard deviation over images of a mean over images; None elsewhere, and for one image.
-        interval: 95 % bootstrap interval over images; None where not computed.
+        interval: 95 % bootstrap interval over images; None where not computed, NaN from fewer than five images.
         problem: What is wrong, for a row that reports an image without a usable prediction; empty elsewhere.
     """
 

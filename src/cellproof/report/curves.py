@@ -75,7 +75,7 @@ def _panel(
             axes.plot(*faint.T, color=_SERIES[0], alpha=0.45, linewidth=1, label="loss of steps", gid="step-losses")
         _draw_lines(axes, steps, lines)
         axes.set(xlabel="Optimizer step", ylabel=title)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="x", integer=True)
         if best_step is not None:
             axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{title.lower()}")
         return _svg(figure, description=f"{title} against steps: " + ", ".join(lines or ["loss of steps"]))

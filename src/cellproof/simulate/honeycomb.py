@@ -55,7 +55,7 @@ def simulate_honeycomb(
     light *= illumination(rng, shape, unevenness=microscope.unevenness)
     light *= 1 + 0.12 * smooth_field(rng, shape, scale_px=60.0)
     return SimulatedTissue(
-        image=develop(record(rng, light, microscope), full_scale=_FULL_SCALE),
+        image=develop(record(rng, light, microscope), microscope, full_scale=_FULL_SCALE),
         class_map=sheet.membrane.astype(np.uint8),
         cells=sheet.cells,
         nuclei=np.zeros(shape, np.int32),

@@ -65,7 +65,7 @@ def simulate_liver(
     light *= illumination(rng, shape, unevenness=microscope.unevenness)
     counts = np.stack([record(rng, channel, microscope) for channel in light], axis=-1)
     return SimulatedTissue(
-        image=develop(counts, full_scale=_FULL_SCALE),
+        image=develop(counts, microscope, full_scale=_FULL_SCALE),
         class_map=np.where(nuclei.labels > 0, 2, sheet.membrane).astype(np.uint8),
         cells=sheet.cells,
         nuclei=nuclei.labels,

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...checks import InputError
 from ...data.description import FILE_NAME, Description, describe, read_description
-from ...data.index import MASK_ENDING, index
+from ...data.index import index
+from ...data.pairing import (
+    MASK_FOLDERS,
+    RESULT_ENDINGS,
+    is_mask_name,
+    list_names,
+    pair,
+    shared_name,
+    stem,
+    without_mask_ending,
+)
 from ...io.images import IMAGE_SUFFIXES, read_labels
-from ...metrics.protocols import PROTOCOLS
+from .protocol import ClassNames, Protocol
+from .protocols import load
 
 _log = logging.getLogger(__name__)
-
-_SEGMENT_ENDINGS = ("_labels", "_classes", "_difficulty", "_overlay")
 
 _MASKS_TO_GUESS_FROM = 20
 
@@ -28,57 +39,59 @@ class Task:
     """What is compared, and how.
 
     Attributes:
-        protocol: One of `PROTOCOLS`.
-        description: Of the references.
+        protocol: The protocol.
+        options: Options of the protocol, of its own type.
+        description: What the references hold.
         root: Folder of the data set's description; None when it was found out from the masks.
     """
 
-    protocol: str
+    protocol: Protocol
+    options: Any
     description: Description
     root: Path | None
 
     @property
     def has_objects(self) -> bool:
         """Whether the masks hold object ids."""
-        return self.description.masks == "instances"
+        return self.names.has_objects
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of the ``pixel`` protocol, in which all objects are one foreground."""
-        if not self.has_objects:
-            return self.description.classes
-        return ("background", self.description.classes[0] if len(self.description.classes) == 1 else "foreground")
+    def names(self) -> ClassNames:
+        """What the values of the masks mean."""
+        return ClassNames.of(self.description)
 
 
-def read_task(reference: Path, protocol: str | None) -> Task:
+def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any]) -> Task:
     """What a reference holds, and the protocol that fits it where none is given.
 
     Raises:
-        InputError: No such reference or protocol, or a protocol that the masks do not fit.
+        UsageError: An unknown protocol or option.
+        InputError: No such reference, or masks that the protocol does not fit.
     """
-    if protocol not in (None, *PROTOCOLS):
-        raise InputError(f"protocol is {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    chosen = None if protocol is None else load(protocol)
+    if chosen is not None and chosen.needs_source:
+        raise InputError(f"protocol {chosen.name} scores probabilities, which files do not hold; it is for reproduce")
     if not reference.exists():
         raise InputError(f"{reference} does not exist; wanted a folder of masks, a data set's split, or one mask")
+    description, root = _find_description(reference)
+    if description is None and chosen is not None and chosen.masks == ("instances",):
+        description = Description(reference.name, "instances")
+    if description is None:
+        description, notes = describe(str(reference), _sample_masks(reference))
+        for note in notes:
+            _log.warning(note)
+    chosen = chosen or load("stardist" if description.masks == "instances" else "pixel")
+    chosen.check_fits(description, where=str(root / FILE_NAME if root else reference))
+    return Task(chosen, chosen.options(options), description, root)
+
+
+def _find_description(reference: Path) -> tuple[Description | None, Path | None]:
+    """The nearest ``dataset.toml`` at or above the reference, and its folder."""
     for folder in (reference, *list(reference.parents)[:3]):
         description = read_description(folder)
-        if description is None:
-            continue
-        if protocol == "stardist" and description.masks == "semantic":
-            raise InputError(
-                f"{folder / FILE_NAME} says that the masks are class maps, and stardist compares objects; use pixel"
-            )
-        return Task(protocol or _usual_protocol(description), description, folder)
-    if protocol == "stardist":
-        return Task(protocol, Description(reference.name, "instances"), None)
-    description, notes = describe(str(reference), _sample_masks(reference))
-    for note in notes:
-        _log.warning(note)
-    return Task(protocol or _usual_protocol(description), description, None)
-
-
-def _usual_protocol(description: Description) -> str:
-    return "stardist" if description.masks == "instances" else "pixel"
+        if description is not None:
+            return description, folder
+    return None, None
 
 
 def _sample_masks(reference: Path) -> list[np.ndarray]:
@@ -96,15 +109,14 @@ def _sample_masks(reference: Path) -> list[np.ndarray]:
 
 
 def find_references(reference: Path) -> dict[str, Path]:
-    """Name → mask, by name."""
+    """Name that a mask shares with its image → mask, by name."""
     if reference.is_file():
-        return {_name(reference): reference}
-    folders = [reference / "masks"] if (reference / "masks").is_dir() else sorted(reference.glob("*/masks"))
+        return {without_mask_ending(stem(reference)): reference}
+    own = [reference / name for name in MASK_FOLDERS if (reference / name).is_dir()]
+    parts = sorted(path for name in MASK_FOLDERS for path in reference.glob(f"*/{name}"))
     found: dict[str, Path] = {}
-    for folder in folders or [reference]:
-        files = _files(folder)
-        if any(name.endswith(MASK_ENDING) for name in files):
-            files = {n.removesuffix(MASK_ENDING): path for n, path in files.items() if n.endswith(MASK_ENDING)}
+    for folder in own or parts or [reference]:
+        files = _masks(folder)
         twice = sorted(found.keys() & files.keys())
         if twice:
             raise InputError(f"{reference}: {twice[0]} is in two splits; give one split, e.g. {folder.parent}")
@@ -116,18 +128,38 @@ def find_references(reference: Path) -> dict[str, Path]:
     return found
 
 
+def _masks(folder: Path) -> dict[str, Path]:
+    """Name → mask of a folder, in which images may lie beside masks that are named so."""
+    files = _files(folder)
+    masks = [path for path in files if is_mask_name(path)] or files
+    images = {shared_name(stem(path)) for path in masks} if masks is not files else set()
+    others = [path for path in files if path not in masks and shared_name(stem(path)) not in images]
+    if others:
+        _log.warning(
+            "%s: left out as no masks, for others are named so (%s): %s", folder, masks[0].name, list_names(others)
+        )
+    named: dict[str, Path] = {}
+    for path in masks:
+        name = without_mask_ending(stem(path))
+        if name in named:
+            raise InputError(f"{folder}: {named[name].name} and {path.name} both may be the mask of {name}; keep one")
+        named[name] = path
+    return dict(sorted(named.items()))
+
+
 def only_named(references: dict[str, Path], prediction: Path) -> dict[str, Path]:
     """The reference that a single prediction is named like.
 
     Raises:
         InputError: There is none.
     """
-    names = [name for name in (_name(prediction), _base_name(prediction)) if name in references]
-    if not names:
+    found = pair(references.values(), [prediction]).pairs
+    if not found:
         raise InputError(
             f"no reference is named like {prediction.name}; there are {', '.join(list(references)[:3])}, …"
         )
-    return {names[0]: references[names[0]]}
+    masks = {mask for mask, _ in found.values()}
+    return {name: path for name, path in references.items() if path in masks}
 
 
 def find_predictions(predictions: Path, references: dict[str, Path], *, task: Task) -> dict[str, Path]:
@@ -136,37 +168,43 @@ def find_predictions(predictions: Path, references: dict[str, Path], *, task: Ta
         return dict.fromkeys(references, predictions)
     if not predictions.is_dir():
         raise InputError(f"{predictions} does not exist; wanted a folder of label images, or one label image")
-    ending = "_labels" if task.has_objects else "_classes"
-    files = _files(predictions)
-    found = {name: files.get(name + ending, files.get(name)) for name in references}
-    given = {path for name, path in files.items() if name.endswith(ending)} or {
-        path for name, path in files.items() if not name.endswith(_SEGMENT_ENDINGS)
-    }
-    extra = sorted(path.name for path in given - set(found.values()))
-    if extra:
-        _log.warning("%d predictions have no reference and are not scored: %s", len(extra), ", ".join(extra[:3]))
-    return {name: path for name, path in found.items() if path is not None}
+    candidates = prediction_files(predictions, "_labels" if task.has_objects else "_classes")
+    joined = pair(references.values(), candidates)
+    if joined.second_alone:
+        _log.warning(
+            "%d predictions have no reference and are not scored: %s",
+            len(joined.second_alone),
+            list_names(joined.second_alone),
+        )
+    of_mask = dict(joined.pairs.values())
+    return {name: of_mask[path] for name, path in references.items() if path in of_mask}
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Name → file of every picture in the folder, by name."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        name = _name(path)
-        if name in found:
-            raise InputError(f"{folder}: {found[name].name} and {path.name} have the same name; keep one of them")
-        found[name] = path
-    return found
+def prediction_files(folder: Path, ending: str) -> list[Path]:
+    """Files of a folder that may be predictions: of results that `segment` wrote, those of one ending alone."""
+    files = _files(folder)
+    stems = {stem(path) for path in files}
+    kept, ours = [], set()
+    for path in files:
+        name = next((stem(path).removesuffix(end) for end in RESULT_ENDINGS if stem(path).endswith(end)), "")
+        siblings = sum(f"{name}{end}" in stems for end in RESULT_ENDINGS)
+        if name and siblings > 1:
+            ours.add(name)
+        # A mask of classes may be called NAME_labels elsewhere, but nothing else is called like our other results.
+        is_other = bool(name) and not stem(path).endswith((ending, "_labels"))
+        if not is_other and (siblings < 2 or stem(path).endswith(ending) or not name):
+            kept.append(path)
+    # An image beside its own results, as with results in the folder of the images, is no prediction.
+    return [path for path in kept if stem(path) not in ours]
 
 
-def _name(path: Path) -> str:
-    return path.stem.removesuffix(".ome")
-
-
-def _base_name(path: Path) -> str:
-    return _name(path).removesuffix("_labels").removesuffix("_classes")
+def _files(folder: Path) -> list[Path]:
+    """Every picture in the folder, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
 
 
 def read_groups(task: Task, by: str) -> dict[str, str]:

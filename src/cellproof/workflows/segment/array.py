@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,10 +14,11 @@ import numpy as np
 
 from ...checks import InputError, UsageError
 from ...io import read_image
-from ...types import Image
+from ...types import Image, ModelHeader
 from ..predict import EngineChoice, Predictor, find_model
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
+from .channels import with_model_channels
 from .plane import segment_plane
 from .result import Segmentation, join_planes
 
@@ -100,14 +102,14 @@ def segment(
     if diameter_px is not None:
         Predictor.scale_for(diameter_px, loaded.header)
     allowed = memory_bytes(max_memory)
-    read, order = _read(image, axes=axes, channels=channels, in_channels=loaded.header.in_channels)
+    read, order = _read(image, axes=axes, channels=channels, header=loaded.header)
     planes = [
         segment_plane(
             loaded,
             pixels,
             tta=tta is True,
             diameter_px=diameter_px,
-            pixel_size_um=read.pixel_size_um,
+            pixel_size_um=read.spacing.pixel_side_um,
             max_memory_bytes=allowed,
         )
         for pixels in read.pixels
@@ -162,12 +164,12 @@ def _load(path: Path, modified_ns: int, choice: EngineChoice) -> LoadedModel:
 
 
 def _read(
-    image: object, *, axes: str | None, channels: Sequence[int | str] | None, in_channels: int
+    image: object, *, axes: str | None, channels: Sequence[int | str] | None, header: ModelHeader
 ) -> tuple[Image, str]:
     """The image with its axes in order, and the order of its axes in the result (planes, Y and X)."""
     if isinstance(image, str | Path):
-        chosen: Any = None if channels is None else tuple(channels)
-        read = read_image(image, channels=chosen, axes=axes)
+        read = read_image(image, channels=channels, axes=axes)
+        read = with_model_channels(read, header, asked=channels is not None)
         return read, f"{read.plane_axes}YX"
     if isinstance(image, list | tuple):
         raise InputError(
@@ -180,7 +182,7 @@ def _read(
     read = _arranged(array, letters)
     if channels is not None:
         read = _with_channels(read, channels)
-    elif letters.endswith("C") and read.pixels.shape[1] == 4 and in_channels == 3:
+    elif letters.endswith("C") and read.pixels.shape[1] == 4 and header.in_channels == 3:
         _log.warning("the fourth of four channels is taken for alpha and left out")
         read = _with_channels(read, range(3))
     return read, letters.replace("C", "")
@@ -250,11 +252,5 @@ def _with_channels(image: Image, channels: Sequence[int | str]) -> Image:
             argument="channels",
         )
     numbers = [int(channel) for channel in channels]
-    return Image(
-        pixels=image.pixels[:, numbers],
-        plane_axes=image.plane_axes,
-        plane_shape=image.plane_shape,
-        pixel_size_um=image.pixel_size_um,
-        channel_names=tuple(image.channel_names[number] for number in numbers),
-        source=image.source,
-    )
+    names = tuple(image.channel_names[number] for number in numbers)
+    return replace(image, pixels=image.pixels[:, numbers], channel_names=names)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ...checks import InputError
 from ...io import read_image
 from ...types import Image, ModelHeader
 from ..predict import EngineChoice, Model, Predictor, Timings
+from .channels import with_model_channels
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
 from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
@@ -26,7 +27,7 @@ class SegmentOptions:
     Attributes:
         choice: What the machine should do.
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
-        channels: Channels to read, counted from 0 or by name; None for all.
+        channels: Channels to read, by number counted from 0 or by name; None where their names shall decide.
         axes: One letter for each stored axis, in place of what the files say.
         diameter_px: Usual diameter of the objects, "auto" to measure it; None for the model's own scale.
         min_area_px: Smaller objects or connected pieces are left out; 0 for none.
@@ -69,19 +70,20 @@ def check_options(options: SegmentOptions, header: ModelHeader) -> None:
         Predictor.scale_for(options.diameter_px, header)
 
 
-def read_input(task: FileTask, options: SegmentOptions, say: Callable[[str], None]) -> Image:
-    """Read an input.
+def read_input(task: FileTask, options: SegmentOptions, header: ModelHeader, say: Callable[[str], None]) -> Image:
+    """Read an input with the channels that the model is given.
 
     Args:
         task: The input.
         options: How.
+        header: Of the model.
         say: Called with each guess that was made.
 
     Raises:
         InputError: It cannot be read.
     """
-    channels: Any = options.channels
-    image = read_image(task.path, channels=channels, axes=options.axes)
+    image = read_image(task.path, channels=options.channels, axes=options.axes, position=task.source.position)
+    image = with_model_channels(image, header, asked=options.channels is not None)
     for note in image.notes:
         say(f"{task.path}: {note}")
     return image
@@ -160,7 +162,7 @@ def _segment_planes(
                 tta=options.tta,
                 diameter_px=options.diameter_px,
                 min_area_px=options.min_area_px,
-                pixel_size_um=image.pixel_size_um,
+                pixel_size_um=image.spacing.pixel_side_um,
                 max_memory_bytes=options.max_memory_bytes,
                 timings=timings,
                 progress=in_image,

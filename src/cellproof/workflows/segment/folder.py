@@ -12,7 +12,7 @@ from ..predict import find_model
 from .file import SegmentOptions, check_options
 from .job import Job, JobRequest, JobSummary, JobWatcher, nothing_done
 from .names import assign_names, find_inputs
-from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, open_state, read_records
+from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, given_path, open_state, read_records
 from .summary import SUMMARIES
 
 _COMPARED = ("model_hash", "tta", "channels", "axes", "diameter_px", "min_area_px", "engine", "precision", "device")
@@ -52,8 +52,8 @@ def segment_files(
     model_path = find_model(model)
     header, digest = read_header(model_path), model_hash(model_path)
     check_options(options, header)
-    paths, missing = find_inputs(inputs, out=out, say=watcher.say)
-    if not paths:
+    found, missing = find_inputs(inputs, out=out, say=watcher.say)
+    if not found:
         return nothing_done(out, missing, watcher)
     if not overwrite:
         _check_ours(out)
@@ -69,8 +69,8 @@ def segment_files(
             overwrite=overwrite,
         )
         records = read_records(out)
-        _check_parameters(request, records, {str(path.resolve()) for path in paths})
-        return Job(request, records).run_all(assign_names(paths, records), missing, score=score)
+        _check_parameters(request, records, {given_path(one.path) for one in found})
+        return Job(request, records).run_all(assign_names(found, records, out=out), missing, score=score)
 
 
 def _check_ours(out: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from ...io import write_text
 from ...types import ModelHeader
 from ..predict import Model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_file
-from .names import Failure, own_name
+from .names import Failure, Input, own_name
 from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole
 from .summary import Run, write_summaries
 
@@ -30,18 +30,21 @@ class Outcome:
     Attributes:
         path: The input as given.
         name: What the names of its results begin with.
-        state: "done" now, "skipped" because it was complete, or "failed".
-        record: Record of the results; None when failed.
-        reason: Why it failed, in one line.
+        state: "done" now, "skipped" because it was complete, "failed", or "left out" because its content is done
+            under another name.
+        record: Record of the results; None when failed or left out.
+        reason: Why it failed or was left out, in one line.
         arguments: Names of the arguments that the reason advises to change.
+        where: What tells its position from others of the file; empty for the only one.
     """
 
     path: Path
     name: str
-    state: Literal["done", "skipped", "failed"]
+    state: Literal["done", "skipped", "failed", "left out"]
     record: Record | None = None
     reason: str = ""
     arguments: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class JobSummary:
     problem: str = ""
     written: bool = True
 
-    def of(self, state: Literal["done", "skipped", "failed"]) -> list[Outcome]:
+    def of(self, state: Literal["done", "skipped", "failed", "left out"]) -> list[Outcome]:
         """Outcomes of one kind."""
         return [outcome for outcome in self.outcomes if outcome.state == state]
 
@@ -124,7 +127,7 @@ class Job:
 
     def run_all(
         self,
-        names: Mapping[Path, str],
+        names: Mapping[Input, str],
         missing: Sequence[Failure],
         *,
         score: Callable[[], tuple[tuple[str, str], ...]] | None,
@@ -132,15 +135,19 @@ class Job:
         """Do what is not done, then write tables and report of everything."""
         watcher = self.request.watcher
         watcher.begin(len(names) + len(missing))
-        for path, name in names.items():
-            if name != own_name(path):
-                watcher.say(f"{path}: its results are named {name}_…, as {own_name(path)} is taken by another input")
+        for one, name in names.items():
+            own = own_name(one)
+            if name != own:
+                why = (
+                    "is too long for the file system" if "~" in name and "~" not in own else "is taken by another input"
+                )
+                watcher.say(f"{one}: its results are named {name}_…, as {own} {why}")
         started = time.perf_counter()
         try:
             for failure in missing:
-                self._end(Outcome(failure.path, failure.name, "failed", reason=failure.reason))
-            for path, name in names.items():
-                self._end(self._do(path, name))
+                self._end(_without_result(failure))
+            for one, name in names.items():
+                self._end(replace(self._do(one, name), where=one.where))
             if score is not None:
                 self.run.scores = score()
         except KeyboardInterrupt:
@@ -162,7 +169,8 @@ class Job:
         """Tables and report of this job's inputs, then of the others that are complete in the folder."""
         out = self.request.out
         rows: list[Record | Failure] = [
-            outcome.record or Failure(outcome.path, outcome.name, outcome.reason) for outcome in self.outcomes
+            outcome.record or Failure(outcome.path, outcome.name, outcome.reason, left_out=outcome.state == "left out")
+            for outcome in self.outcomes
         ]
         here = {row.name for row in rows}
         others = [record for name, record in sorted(self.records.items()) if name not in here and is_whole(out, record)]
@@ -170,27 +178,28 @@ class Job:
             out, [*rows, *others], run=self.run, header=self.request.header, parameters=self.request.parameters
         )
 
-    def _do(self, path: Path, name: str) -> Outcome:
+    def _do(self, one: Input, name: str) -> Outcome:
         """Segment one input unless it is complete; whatever is wrong with it is its outcome."""
         out, overwrite, watcher = self.request.out, self.request.overwrite, self.request.watcher
+        path = one.path
         try:
-            source = identify(path)
-        except InputError as error:
+            source = identify(path, one.number)
+        except (InputError, OSError) as error:
             return _failed(path, name, error)
         before = self.records.get(name)
         if before is not None and before.source.sha256 != source.sha256:
-            watcher.say(f"{path}: has changed since it was segmented; it is done again")
+            watcher.say(f"{one}: has changed since it was segmented; it is done again")
         elif before is not None and not overwrite and is_whole(out, before):
             return Outcome(path, name, "skipped", before)
         task = FileTask(path, name, source, self.request.parameters)
         try:
             watcher.progress(path, 0.0)
             claim(out, name, overwrite=overwrite)
-        except InputError as error:
+        except (InputError, OSError) as error:
             return _failed(path, name, error)  # files that are not ours are there, so that nothing is removed
         try:
             started = time.perf_counter()
-            image = read_input(task, self.request.options, watcher.say)
+            image = read_input(task, self.request.options, self.request.header, watcher.say)
             read_s = time.perf_counter() - started
         except Exception as error:
             return self._given_up(task, error)
@@ -241,7 +250,7 @@ class Job:
         except InputError as second:
             _log.warning("%s", second)
         self.records.pop(task.name, None)
-        if isinstance(error, InputError):
+        if isinstance(error, InputError | OSError):
             return _failed(task.path, task.name, error)
         if isinstance(error, MemoryError):
             reason = f"{task.path}: memory ran out; allow less memory, so that windows are smaller, or cut the image"
@@ -256,14 +265,21 @@ class Job:
         return Outcome(task.path, task.name, "failed", reason=reason)
 
 
-def _failed(path: Path, name: str, error: InputError) -> Outcome:
+def _failed(path: Path, name: str, error: InputError | OSError) -> Outcome:
+    if isinstance(error, OSError):
+        reason = f"{path}: {error.strerror or error}; check the name, its permissions and the disk"
+        return Outcome(path, name, "failed", reason=reason)
     return Outcome(path, name, "failed", reason=str(error), arguments=error.arguments)
+
+
+def _without_result(failure: Failure) -> Outcome:
+    return Outcome(failure.path, failure.name, "left out" if failure.left_out else "failed", reason=failure.reason)
 
 
 def nothing_done(out: Path, missing: Sequence[Failure], watcher: JobWatcher) -> JobSummary:
     """The summary of a job of which no input exists; nothing is written."""
     watcher.begin(len(missing))
-    outcomes = tuple(Outcome(failure.path, failure.name, "failed", reason=failure.reason) for failure in missing)
+    outcomes = tuple(_without_result(failure) for failure in missing)
     for outcome in outcomes:
         watcher.end(outcome)
     return JobSummary(out, outcomes, Run(), written=False)

@@ -1,14 +1,47 @@
-"""Which files a job's inputs are, and what the names of their results begin with."""
+"""Which files and positions a job's inputs are, and what the names of their results begin with."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...checks import InputError, UsageError
-from ...io import find_images, readable
-from .record import ENDINGS, Record
+from ...io import Position, describe_absence, find_images, list_positions, readable
+from .record import ENDINGS, Record, given_path
+
+_LONGEST_NAME_BYTES = 255
+"""Of a file system that does not say."""
+
+_LONGEST_ENDING = ".traceback.txt"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One image to be segmented.
+
+    Attributes:
+        path: The file as given.
+        number: Of the image in a file that holds several positions; None for the only one.
+        position: Its name there; may be empty.
+    """
+
+    path: Path
+    number: int | None = None
+    position: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}{self.where}"
+
+    @property
+    def where(self) -> str:
+        """What to say of it behind the file's name; empty for the only image of a file."""
+        if self.number is None:
+            return ""
+        return f", position {self.number}" + (f" ({self.position})" if self.position else "")
 
 
 @dataclass(frozen=True)
@@ -19,17 +52,22 @@ class Failure:
         path: The input as given.
         name: What its results would have been called.
         reason: Why there are none, in one line.
+        left_out: Whether that is as it should be, because its content is done under another name.
     """
 
     path: Path
     name: str
     reason: str
+    left_out: bool = False
 
 
 def find_inputs(
     inputs: Sequence[str | Path], *, out: Path, say: Callable[[str], None]
-) -> tuple[list[Path], list[Failure]]:
-    """Files that inputs stand for, each once, and the inputs that stand for none.
+) -> tuple[list[Input], list[Failure]]:
+    """Images that inputs stand for, each once, and the inputs that stand for none.
+
+    Every position of a file is an image of its own. Links to one file are one input, and the others are named as
+    left out; so are files that hold nothing but planes of a position that begins in another file.
 
     Args:
         inputs: Files, folders and patterns.
@@ -46,58 +84,161 @@ def find_inputs(
         try:
             paths = find_images([given])
             for path in paths if paths == [Path(given)] else _without_results(paths, given, say):
-                found.setdefault(path.resolve(), path)
+                first = found.setdefault(_target(path), path)
+                if given_path(first) != given_path(path):
+                    reason = f"{path}: is the same file as {first}, which is segmented; left out"
+                    missing.append(Failure(path, own_name(Input(path)), reason, left_out=True))
         except InputError as error:
             missing.append(Failure(Path(given), Path(given).stem, str(error)))
     if not found and not missing:
         raise UsageError("no input; give files, folders or patterns")
-    return _without_own(list(found.values()), out=out, say=say), missing
+    expansion = _Expansion(_without_own(list(found.values()), out=out, say=say))
+    for path in expansion.paths:
+        expansion.add(path)
+    return expansion.inputs, missing + expansion.missing
 
 
-def assign_names(paths: Sequence[Path], records: Mapping[str, Record]) -> dict[Path, str]:
-    """What the names of each input's results begin with: its own name without ending.
+def assign_names(inputs: Sequence[Input], records: Mapping[str, Record], *, out: Path) -> dict[Input, str]:
+    """What the names of each input's results begin with: its own name without ending, and that of its position.
 
     The first of several inputs with one name keeps it; others put their folder before it or their ending behind
     it. An input that has results keeps their name, and none takes a name from an input that still exists elsewhere.
+    Names that the file system could not hold with our endings are cut, and end in a part of their hash.
 
     Args:
-        paths: Inputs, each once.
+        inputs: Each once.
         records: What is finished, by name.
+        out: Folder of the results.
     """
-    owners = {record.source.path: record.name for record in records.values()}
-    given = {str(path.resolve()) for path in paths}
+    owners = {(record.source.path, record.source.position): record.name for record in records.values()}
+    targets = {
+        (str(_target(Path(record.source.path))), record.source.position): record.name for record in records.values()
+    }
+    given = {given_path(one.path) for one in inputs}
     # File systems of Windows and macOS take names that differ in case only for one.
     taken = {
         record.name.casefold(): Path(record.source.path)
         for record in records.values()
         if record.source.path in given or Path(record.source.path).exists()
     }
-    names: dict[Path, str] = {}
-    for path in paths:
-        name = owners.get(str(path.resolve()))
+    longest = _longest_name_bytes(out)
+    names: dict[Input, str] = {}
+    for one in inputs:
+        name = owners.get((given_path(one.path), one.number))
+        # A link may point to another file than before; a folder that is reached another way holds the same files.
+        if name is None and not one.path.is_symlink():
+            name = targets.get((str(_target(one.path)), one.number))
         if name is None:
-            name = next(name for name in _candidates(path, taken) if name.casefold() not in taken)
-            taken[name.casefold()] = path
-        names[path] = name
+            candidates = (shorten(name, longest) for name in _candidates(one, taken, longest))
+            name = next(name for name in candidates if name.casefold() not in taken)
+            taken[name.casefold()] = one.path
+        names[one] = name
     return names
 
 
-def own_name(path: Path) -> str:
-    """A file's name without ending, such that any table can hold it."""
-    return readable(path.stem.removesuffix(".ome"))
+def own_name(one: Input) -> str:
+    """An image's name without ending, such that any table can hold it, with its position where there are several."""
+    name = readable(one.path.stem.removesuffix(".ome"))
+    if one.number is None:
+        return name
+    position = re.sub(r"[^\w.+-]+", "_", one.position).strip("._")
+    return f"{name}_{position or f's{one.number}'}"
 
 
-def _candidates(path: Path, taken: Mapping[str, Path]) -> Iterator[str]:
-    name, folder = own_name(path), path.resolve().parent
+def shorten(name: str, longest_bytes: int) -> str:
+    """A name of at most so many bytes; itself where it is short enough, else cut and with a part of its hash.
+
+    Examples:
+        >>> shorten("short", 20), shorten("n" * 30, 20)
+        ('short', 'nnnnnnnnnnn~012ad4ad')
+    """
+    data = name.encode()
+    if len(data) <= longest_bytes:
+        return name
+    digest = hashlib.sha256(data).hexdigest()[:8]
+    return data[: longest_bytes - 1 - len(digest)].decode(errors="ignore") + "~" + digest
+
+
+@dataclass
+class _Expansion:
+    """Files on their way to images.
+
+    Attributes:
+        paths: All files.
+        inputs: Images found so far.
+        missing: What has none so far.
+    """
+
+    paths: list[Path]
+    inputs: list[Input] = field(default_factory=list)
+    missing: list[Failure] = field(default_factory=list)
+    _told: set[tuple[Path, int]] = field(default_factory=set)
+
+    def add(self, path: Path) -> None:
+        """Find a file's images."""
+        try:
+            positions = list_positions(path)
+        except (InputError, OSError):
+            self.inputs.append(Input(path))  # it will say why when it is its turn
+            return
+        if len(positions) == 1 and not describe_absence(positions[0]):
+            self.inputs.append(Input(path))
+            return
+        here = [one for one in positions if not describe_absence(one)]
+        self.inputs += [Input(path, one.number, one.name) for one in here]
+        told = [self._tell(path, one) for one in positions if one not in here]
+        if not here and not any(told):
+            names = ", ".join(sorted({one.elsewhere or "other files" for one in positions}))
+            reason = f"{path}: holds planes of images that begin in {names}, and is read with them; left out"
+            self.missing.append(Failure(path, own_name(Input(path)), reason, left_out=True))
+
+    def _tell(self, path: Path, position: Position) -> bool:
+        """Name a position that cannot be read from this file, once in all; returns whether it was named here."""
+        first = (path.parent / position.elsewhere) if position.elsewhere else path
+        given = {given_path(one) for one in self.paths}
+        if not position.missing and given_path(first) in given:
+            return False
+        key = (path.parent, position.number)
+        if key in self._told or (position.missing and first != path and given_path(first) in given):
+            return False
+        self._told.add(key)
+        one = Input(path, position.number, position.name)
+        reason = f"{path}: {describe_absence(position)}"
+        self.missing.append(Failure(path, own_name(one), reason, left_out=not position.missing))
+        return True
+
+
+def _candidates(one: Input, taken: Mapping[str, Path], longest: int) -> Iterator[str]:
+    name, folder = own_name(one), one.path.absolute().parent
     yield name
-    if taken[name.casefold()].resolve().parent == folder:
-        yield f"{name}_{path.suffix.lstrip('.').lower()}"
+    other = taken[shorten(name, longest).casefold()]
+    if given_path(other) == given_path(one.path):
+        yield f"{name}_s{one.number}"
+    elif other.absolute().parent == folder:
+        yield f"{name}_{one.path.suffix.lstrip('.').lower()}"
     else:
         yield f"{folder.name}_{name}"
     number = 2
     while True:
         yield f"{name}_{number}"
         number += 1
+
+
+def _longest_name_bytes(out: Path) -> int:
+    """What is left for a name before the longest of our endings."""
+    try:
+        most = os.pathconf(out, "PC_NAME_MAX")
+    except (OSError, ValueError, AttributeError):  # a system without it
+        most = _LONGEST_NAME_BYTES
+    return most - max(len(ending) for ending in (*ENDINGS, _LONGEST_ENDING))
+
+
+def _target(path: Path) -> Path:
+    """The file behind a link; the path itself where it leads in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
 
 
 def _without_results(paths: list[Path], given: str | Path, say: Callable[[str], None]) -> list[Path]:
@@ -125,7 +266,7 @@ def _is_result(path: Path) -> bool:
 
 
 def _without_own(paths: list[Path], *, out: Path, say: Callable[[str], None]) -> list[Path]:
-    names = {own_name(path) for path in paths}
+    names = {own_name(Input(path)) for path in paths}
     kept = []
     for path in paths:
         owners = [path.name.removesuffix(ending) for ending in ENDINGS if path.name.endswith(ending)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -33,11 +34,19 @@ Verdict = Literal["accept", "review", "reject"]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file that was segmented: its absolute path, size and SHA-256."""
+    """The file that was segmented.
+
+    Attributes:
+        path: Absolute, as it was given: a link keeps its own name.
+        bytes: Size.
+        sha256: Of its content.
+        position: Number of the image in a file that holds several; None for the only one.
+    """
 
     path: str
     bytes: int
     sha256: str
+    position: int | None = None
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +56,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         model: Name of the model.
         model_hash: SHA-256 of its file.
         tta: Whether eight views were averaged; None in older records, for those of small images only.
-        channels: Channels read, None for all.
+        channels: Channels asked for, by number or name; None where they were left to the names.
         axes: What the user said of the axes, None for what files say.
         diameter_px: Usual diameter of the objects that the user gave; "auto" for a measured one, None for the
             model's own scale.
@@ -141,18 +150,27 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scale: float | None = None
 
 
-def identify(path: Path) -> Source:
+def given_path(path: Path) -> str:
+    """The absolute path of a file under the name it was given, links and all."""
+    return os.path.abspath(path)
+
+
+def identify(path: Path, position: int | None = None) -> Source:
     """Path, size and SHA-256 of a file.
 
     Raises:
         InputError: It cannot be read.
     """
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path}: a link to {os.readlink(path)}, which is not there; put that file back or remove the link"
+        )
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: a pipe, device or folder, wanted a file; give the files themselves")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return Source(str(path.resolve()), file.tell(), digest)
+            return Source(given_path(path), file.tell(), digest, position)
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read ({error.strerror}); check the name and the disk") from error
 

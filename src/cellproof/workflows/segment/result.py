@@ -16,7 +16,7 @@ from ...io import atomic_path, make_folder, write_csv
 from ...report.overlay import write_overlay
 from ...report.pictures import inline_picture
 from ...types import Image, ModelHeader
-from .names import own_name
+from .names import Input, own_name
 from .pictures import PlanePictures, draw
 from .record import OVERLAY
 from .write import Plane, class_names, join_quality, most_doubtful, object_columns, plane_pictures, write_maps
@@ -120,7 +120,7 @@ class Segmentation(types.Segmentation):
             ['empty_classes.tif', 'empty_difficulty.tif', 'empty_labels.tif', 'empty_objects.csv', 'empty_overlay.png']
         """
         folder = make_folder(Path(folder))
-        source = "image" if self.image.source == "array" else own_name(Path(self.image.source))
+        source = "image" if self.image.source == "array" else own_name(Input(Path(self.image.source)))
         start = str(folder / (name or source))
         planes = [self._plane(place)[1] for place in range(len(self.planes))]
         write_maps(start, image=self.image, planes=planes, header=self.header)

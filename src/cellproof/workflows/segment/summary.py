@@ -134,7 +134,7 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 
 
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """One row an input; of a failed one only its name, the verdict "failed" and the reason."""
+    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason."""
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
     names += ["expected_dice", "verdict", "why"]
@@ -143,7 +143,8 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
 
 def _image_line(row: Row) -> tuple[object, ...]:
     if isinstance(row, Failure):
-        return (row.name, row.path.name, None, None, None, None, None, None, None, None, "failed", row.reason)
+        empty = [None] * 8
+        return (row.name, row.path.name, *empty, "left out" if row.left_out else "failed", row.reason)
     return (
         row.name,
         Path(row.source.path).name,
@@ -189,8 +190,13 @@ def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters:
             }
             for record in records
         ],
-        "failures": [{"file": row.path, "reason": row.reason} for row in rows if isinstance(row, Failure)],
+        "failures": [_without_result(row) for row in rows if isinstance(row, Failure) and not row.left_out],
+        "left_out": [_without_result(row) for row in rows if isinstance(row, Failure) and row.left_out],
     }
+
+
+def _without_result(row: Failure) -> dict[str, object]:
+    return {"file": row.path, "reason": row.reason}
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...difficulty.quality import DOUBTFUL_CONFIDENCE
 from ...io import write_classes, write_csv, write_difficulty, write_labels
-from ...types import Image, ModelHeader, Quality
+from ...types import Image, ModelHeader, Quality, Spacing
 from .pictures import PlanePictures, write_pictures
 from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, STATE_FOLDER, Verdict
 
@@ -36,7 +36,8 @@ class _Where(TypedDict):
 
     plane_axes: str
     plane_shape: tuple[int, ...]
-    pixel_size_um: float | None
+    spacing: Spacing
+    channel_names: tuple[str, ...]
 
 
 def write_results(
@@ -94,7 +95,8 @@ def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: Mod
     where: _Where = {
         "plane_axes": image.plane_axes,
         "plane_shape": image.plane_shape,
-        "pixel_size_um": image.pixel_size_um,
+        "spacing": image.spacing,
+        "channel_names": image.channel_names if image.channel_names != ("gray",) else (),
     }
     write_labels(f"{start}{LABELS}", _stack([plane.labels for plane in planes], image), **where)
     classes = _stack([plane.classes for plane in planes], image)
