@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from ...difficulty.confidence import difficult_pixels
-from ...io import atomic_path, read_json, write_json
+from ...io import atomic_path, make_folder, read_json, write_json
 from ...report.difficulty_pictures import white_on_image
 from ...report.overlay import class_overlay, difficulty_picture, image_picture, overlay, write_overlay
 from ...report.pictures import Picture, write_picture
@@ -86,6 +86,7 @@ def write_pictures(out: Path, name: str, plane: PlanePictures, *, header: ModelH
         "difficulty_small": lambda px: difficulty_picture(plane.pixels, plane.difficulty, max_px=px),
         "difficult_small": lambda px: white_on_image(plane.pixels, hard, max_px=px),
     }
+    make_folder(out / REPORT_FILES)
     written: dict[str, Picture] = {}
     for kind, drawn in drawings.items():
         most_px = _THUMBNAIL_PX if kind.endswith("_small") else _VIEW_PX

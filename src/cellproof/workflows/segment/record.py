@@ -184,7 +184,6 @@ def open_state(out: Path) -> Path:
     state = make_folder(out / STATE_FOLDER)
     for part in _PARTS:
         make_folder(state / part)
-    make_folder(out / REPORT_FILES)
     return state
 
 
