@@ -23,7 +23,7 @@ MASK_ENDINGS: tuple[str, ...] = (
     "_gt",
     "_annotation",
 )
-MASK_ENDINGS += ("_instances", "_classes", "_pred", "_prediction")
+MASK_ENDINGS += ("_annotation", "_instances", "_classes", "_pred", "_prediction")
 """``x_masks.tif`` is a mask of ``x.tif``; Cellpose, StarDist, napari and challenges use these."""
 
 IMAGE_ENDINGS = ("_img", "_image", "_raw", "_0000")
