@@ -65,7 +65,7 @@ def draw_row(name: str, path: Path, *, corner: tuple[int, int]) -> None:
 
 
 def take_screenshots() -> None:
-    """The report of the demo on a wide page, light, and on a telephone, dark."""
+    """The report of the demo on a wide page, light, and its cards on a telephone, dark."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         print("no Chromium; the screenshots are left as they are")
@@ -74,12 +74,12 @@ def take_screenshots() -> None:
         out = Path(folder) / "demo"
         cellproof_main(["demo", "--out", str(out)])
         frame = out / "narrow.html"  # a window is at least 500 px wide
-        frame.write_text('<body style="margin:0"><iframe src="report.html" style="border:0;width:390px;height:880px">')
-        for name, page, size in (("report", out / "report.html", (1240, 880)), ("report_phone", frame, (500, 880))):
+        frame.write_text('<body style="margin:0"><iframe src="report.html" style="border:0;width:390px;height:2000px">')
+        for name, page, size in (("report", out / "report.html", (1240, 880)), ("report_phone", frame, (500, 2000))):
             shot = Path(folder) / f"{name}.png"
             _photograph(browser, page, shot, size, dark=name == "report_phone")
             picture = Image.open(shot).convert("RGB")
-            shown = picture.crop((0, 0, 390, 880)) if name == "report_phone" else picture
+            shown = picture.crop((0, 1060, 390, 1940)) if name == "report_phone" else picture
             _save(shown, IMAGES / f"{name}.png", is_page=True)
 
 
