@@ -134,11 +134,22 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 
 
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason."""
+    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
+
+    Models that give classes to pixels add a column ``fraction_NAME`` for the area fraction of each class.
+    """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
     names += ["expected_dice", "verdict", "why"]
-    return {name: [line[place] for line in lines] for place, name in enumerate(names)}
+    table = {name: [line[place] for line in lines] for place, name in enumerate(names)}
+    classes = dict.fromkeys(name for row in rows if isinstance(row, Record) for name in row.class_fractions)
+    return table | {f"fraction_{name}": [_fraction(row, name) for row in rows] for name in classes}
+
+
+def _fraction(row: Row, name: str) -> float | None:
+    if not isinstance(row, Record) or name not in row.class_fractions:
+        return None
+    return round(row.class_fractions[name], _DIGITS)
 
 
 def _image_line(row: Row) -> tuple[object, ...]:
@@ -224,7 +235,7 @@ def make_report(
         title=f"{len(records)} image{'' if len(records) == 1 else 's'} segmented",
         images=inline_first([_image_row(out, record) for record in records], out),
         provenance=_provenance(records, run=run, header=header, parameters=parameters),
-        failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure)],
+        failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure) and not row.left_out],
         seconds=run.parts.total,
         megapixels=run.pixels / 1e6,
         areas=areas,
@@ -232,8 +243,14 @@ def make_report(
         confidences=confidences,
         classes=_legend(header),
         scores=run.scores,
-        notes=("The job was interrupted; the same command does the rest.",) if run.interrupted else (),
+        notes=tuple(_notes(rows, run)),
     )
+
+
+def _notes(rows: Sequence[Row], run: Run) -> Iterator[str]:
+    if run.interrupted:
+        yield "The job was interrupted; the same command does the rest."
+    yield from (f"Left out: {row.reason}" for row in rows if isinstance(row, Failure) and row.left_out)
 
 
 def _image_row(out: Path, record: Record) -> ImageRow:
