@@ -291,7 +291,8 @@ class Quality:
 
     Attributes:
         count: Number of objects (of foreground regions in semantic results).
-        mean_confidence: Mean over pixels of the largest class probability, in [0, 1].
+        mean_confidence: Mean over the pixels of objects of the largest class probability, in [0, 1]; NaN without
+            objects. The background, which is sure nearly everywhere, is left out.
         expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN where
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".

@@ -110,6 +110,13 @@ def test_a_single_picture_is_no_data_set_to_train_on(tmp_path, capsys):
     assert said[-1] == f"next: cellproof segment {tmp_path / 'images'} --out RESULTS"
 
 
+def test_a_single_image_of_a_kind_that_no_model_knows_leads_to_more_and_a_training(tmp_path, capsys):
+    assert simulate("honeycomb", tmp_path, "--count", 1) == 0
+    said = capsys.readouterr().out.splitlines()
+    more = f"cellproof simulate honeycomb --out {tmp_path} --count 20"
+    assert said[-1] == f"next: {more}, then cellproof train {tmp_path} --out RUN"
+
+
 def test_a_folder_that_holds_other_things_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("done")
     assert simulate("liver", tmp_path) == 1

@@ -16,6 +16,9 @@ from ..simulate import names
 if TYPE_CHECKING:
     from ..workflows.collect import Plan, Simulation
 
+_KNOWN_KINDS = ("nuclei", "histology")
+"""Kinds that the shipped model was trained for."""
+
 
 class QualityOption(StrEnum):
     """How good the pictures are."""
@@ -78,7 +81,7 @@ def show_simulation(plan: Plan, simulation: Simulation) -> None:
         typer.echo(f"truth: {simulation.out / 'masks'} ({masks}) and {simulation.out / 'cells'} (ids)")
     else:
         typer.echo(f"truth: {simulation.out / 'masks'} (ids)")
-    typer.echo(f"next: {next_command(simulation)}")
+    typer.echo(f"next: {next_command(plan, simulation)}")
 
 
 def show_json(plan: Plan, simulation: Simulation) -> None:
@@ -92,14 +95,20 @@ def show_json(plan: Plan, simulation: Simulation) -> None:
                 "plan": plan,
                 "made": simulation.made,
                 "kept": simulation.kept,
-                "next": next_command(simulation),
+                "next": next_command(plan, simulation),
             }
         )
     )
 
 
-def next_command(simulation: Simulation) -> str:
-    """A training where there are pictures enough for one, else their segmentation."""
-    if len(simulation.made) + len(simulation.kept) < 2:
+def next_command(plan: Plan, simulation: Simulation) -> str:
+    """A training run where there are images enough for one, or a segmentation where the shipped model knows their kind.
+
+    A single image of another kind would be shown to a model of nuclei, so more of them are suggested instead.
+    """
+    out = shlex.quote(str(simulation.out))
+    if len(simulation.made) + len(simulation.kept) >= 2:
+        return f"cellproof train {out} --out RUN"
+    if plan.kind in _KNOWN_KINDS:
         return f"cellproof segment {shlex.quote(str(simulation.out / 'images'))} --out RESULTS"
-    return f"cellproof train {shlex.quote(str(simulation.out))} --out RUN"
+    return f"cellproof simulate {plan.kind} --out {out} --count 20, then cellproof train {out} --out RUN"

@@ -18,7 +18,7 @@ from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
-from .write import Plane, join_quality, most_doubtful, write_results
+from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
 
 
 @dataclass(frozen=True)
@@ -207,12 +207,13 @@ def _record(
         width=image.pixels.shape[3],
         planes=len(planes),
         count=quality.count,
-        mean_confidence=quality.mean_confidence,
+        mean_confidence=None if np.isnan(quality.mean_confidence) else quality.mean_confidence,
         expected_dice=None if np.isnan(quality.expected_dice) else quality.expected_dice,
         verdict=quality.verdict,
         why=quality.why,
         pixel_size_um=image.pixel_size_um,
         notes=notes,
         seconds=seconds,
+        class_fractions=class_fractions(planes, model.header),
         scale=min(plane.scale for plane in planes),
     )

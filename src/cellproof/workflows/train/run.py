@@ -35,6 +35,7 @@ from .folder import (
     write_state,
 )
 from .header import make_header
+from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
@@ -154,6 +155,7 @@ def _make_trainer(number: int, collection: Collection, state: RunState, watcher:
     trainer = Trainer(module.to(state.device), options)
     if checkpoint.exists():
         restore_checkpoint(trainer, checkpoint)
+        state.step_losses[number] = read_losses(request.out, fold=number, up_to_step=trainer.step)
         watcher.say(f"training {number + 1} of {len(state.folds)} goes on after step {trainer.step}")
     return trainer
 
@@ -163,11 +165,13 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     recipe, fold = state.recipe, state.folds[number]
     path = checkpoint_path(state.request.out, number)
     saved = time.monotonic()
+    losses = state.step_losses.setdefault(number, [])
     limit_s = trainer.options.seconds
     told = False
 
     def on_step(progress: Progress) -> None:
         nonlocal saved, told
+        losses.append((progress.step, progress.loss))
         watcher.step(number, len(state.folds), progress)
         if limit_s is not None and not told and progress.share >= TOLD_AT:
             told = True
@@ -182,6 +186,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
         nonlocal saved
         save_checkpoint(trainer, path)
         saved = time.monotonic()
+        write_losses(state.request.out, state.step_losses)
         state.history[number] = tuple(trainer.history)
         write_state(state)
 
@@ -197,6 +202,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     except KeyboardInterrupt:
         if trainer.step:
             save_checkpoint(trainer, path)
+            write_losses(state.request.out, state.step_losses)
         raise
 
 

@@ -89,6 +89,7 @@ class RunState:
         device: "cpu", "cuda" or "mps".
         status: Where it stands.
         history: Rows of each fold that has begun, by its number from 0, up to its last validation.
+        step_losses: (step, loss) of each fold that has begun.
         metrics: Of the finished model on held-out images.
         verdict: Whether the model can be used, a sentence each; empty before the end, and where nothing is to be said.
         examples: Some of those images.
@@ -103,6 +104,7 @@ class RunState:
     device: str
     status: Literal["running", "stopped", "finished"] = "running"
     history: dict[int, tuple[HistoryRow, ...]] = field(default_factory=dict)
+    step_losses: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: tuple[str, ...] = ()
     examples: list[ValidationExample] = field(default_factory=list)
