@@ -13,10 +13,11 @@ from torch import nn
 
 from cellproof import models
 
-PARAMETERS = {"fc_densenet": 9_314_898, "fcn8s": 134_270_278, "unet": 7_240_258}
+PARAMETERS = {"effnet_unet": 673_848, "fc_densenet": 9_314_898, "fcn8s": 134_270_278, "unet": 7_240_258}
 """Parameters of each architecture with its default options, 1 channel in and 2 out."""
 
 TINY = {
+    "effnet_unet": {"width": 6, "fine_width": 4, "blocks": 6},
     "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
     "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},
     "unet": {"width": 4},

@@ -5,7 +5,8 @@ and the logits of each 2 × 2 pixels come out of one place (pixel shuffle). A se
 stride 2, brings the fine structure that the narrow stem loses: it equals a 3 × 3 convolution of the pixel-unshuffled image.
 
 The encoder has the layers and names of the EfficientNet-Lite0 that was trained on ImageNet, up to stride 16, so that
-`load_imagenet` can start it from those weights. Strided convolutions are padded below and to the right, as there.
+`load_imagenet` can start it from those weights. Strided convolutions are padded alike on all sides, where TensorFlow pads
+below and to the right: the same features, a pixel further up and left.
 
 References:
     Tan, Le (2019). EfficientNet: rethinking model scaling for convolutional neural networks. ICML. arXiv:1905.11946
@@ -65,9 +66,7 @@ _FEWEST_BLOCKS = 6
 """From here on the encoder reaches stride 16."""
 
 
-def build(
-    *, in_channels: int, out_channels: int, width: int = 48, fine_width: int = 32, blocks: int = 8
-) -> EffNetUNet:
+def build(*, in_channels: int, out_channels: int, width: int = 48, fine_width: int = 32, blocks: int = 8) -> EffNetUNet:
     """Make a network with random weights.
 
     Args:
@@ -75,7 +74,7 @@ def build(
         out_channels: Channels of the logits.
         width: Channels of the decoder at stride 2; 4/3 as many at stride 4, twice as many at stride 8.
         fine_width: Channels of the second entrance.
-        blocks: Blocks of EfficientNet-Lite0, 6 to 11; the last three widen the receptive field from 101 to 197 px.
+        blocks: Blocks of EfficientNet-Lite0, 6 to 11; the last three widen the receptive field from 116 to 212 px.
 
     Raises:
         InputError: A number out of range.
@@ -109,7 +108,9 @@ def load_imagenet(network: EffNetUNet, state: Mapping[str, torch.Tensor]) -> int
         given = state.get(name)
         if given is None or given.shape != value.shape:
             there = "is missing" if given is None else f"has shape {tuple(given.shape)}"
-            raise InputError(f"{name} {there}, expected {tuple(value.shape)}; give the weights of an EfficientNet-Lite0")
+            raise InputError(
+                f"{name} {there}, expected {tuple(value.shape)}; give the weights of an EfficientNet-Lite0"
+            )
         value.copy_(given)
         copied += 1
     return copied
@@ -159,7 +160,7 @@ class _Encoder(nn.Module):
 
     def __init__(self, in_channels: int, blocks: tuple[_Inverted, ...]) -> None:
         super().__init__()
-        self._conv_stem = _SameConv2d(in_channels, 32, 3, stride=2)
+        self._conv_stem = nn.Conv2d(in_channels, 32, 3, stride=2, padding=1, bias=False)
         self._bn0 = nn.BatchNorm2d(32, eps=BN_EPS)
         self._blocks = nn.ModuleList(_InvertedBlock(block) for block in blocks)
 
@@ -184,7 +185,9 @@ class _InvertedBlock(nn.Module):
         if self.is_expanding:
             self._expand_conv = nn.Conv2d(block.before, wide, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(wide, eps=BN_EPS)
-        self._depthwise_conv = _SameConv2d(wide, wide, block.kernel, stride=block.stride, groups=wide)
+        self._depthwise_conv = nn.Conv2d(
+            wide, wide, block.kernel, stride=block.stride, padding=block.kernel // 2, groups=wide, bias=False
+        )
         self._bn1 = nn.BatchNorm2d(wide, eps=BN_EPS)
         self._project_conv = nn.Conv2d(wide, block.after, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(block.after, eps=BN_EPS)
@@ -196,21 +199,6 @@ class _InvertedBlock(nn.Module):
         wide = functional.relu6(self._bn1(self._depthwise_conv(wide)))
         narrow: torch.Tensor = self._bn2(self._project_conv(wide))
         return narrow + features if self.is_residual else narrow
-
-
-class _SameConv2d(nn.Conv2d):
-    """A convolution without bias, padded as TensorFlow's "same": of an odd number of pixels, more below and right."""
-
-    def __init__(self, before: int, after: int, kernel: int, *, stride: int, groups: int = 1) -> None:
-        symmetric = kernel // 2 if stride == 1 else 0
-        super().__init__(before, after, kernel, stride=stride, padding=symmetric, groups=groups, bias=False)
-        missing = 0 if stride == 1 else kernel - stride
-        self.before_px, self.after_px = missing // 2, missing - missing // 2
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        if self.after_px:
-            features = functional.pad(features, (self.before_px, self.after_px, self.before_px, self.after_px))
-        return super().forward(features)
 
 
 def _double_convolution(before: int, after: int) -> nn.Sequential:
@@ -253,7 +241,6 @@ def _receptive_field_px(blocks: tuple[_Inverted, ...]) -> int:
             # Two 3 × 3 convolutions, then the coarser pixel that covers each end.
             first, last = (first - 2) // 2, (last + 2) // 2
         for kernel, stride in reversed(kernels):
-            before = kernel // 2 if stride == 1 else (kernel - stride) // 2
-            first, last = stride * first - before, stride * last - before + kernel - 1
+            first, last = stride * first - kernel // 2, stride * last + kernel // 2
         radius = max(radius, pixel - first, last - pixel)
     return radius
