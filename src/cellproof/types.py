@@ -298,7 +298,8 @@ class Quality:
 
     Attributes:
         count: Number of objects (of foreground regions in semantic results).
-        mean_confidence: Mean over pixels of the largest class probability, in [0, 1].
+        mean_confidence: Mean over the pixels of objects of the largest class probability, in [0, 1]; NaN without
+            objects. The background, which is sure nearly everywhere, is left out.
         expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN where
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".
@@ -306,6 +307,10 @@ class Quality:
         expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.
         expected_count: Expected number of objects in the image, missed ones included; NaN where the model cannot tell.
         expected_count_sd: Standard deviation of the true count about it.
+
+    Example:
+        >>> Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects")
+        Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict='accept', why='few doubtful objects')
     """
 
     count: int

@@ -110,7 +110,7 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, d
         verdict = "reject"
     return Quality(
         count=objects.size,
-        mean_confidence=float(sure.mean(dtype=np.float64)),
+        mean_confidence=float(sure[labels > 0].mean(dtype=np.float64)) if objects.size else math.nan,
         expected_dice=promised,
         verdict=verdict,
         why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful objects",

@@ -13,9 +13,10 @@ from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
 from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
-from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, TrustRecord
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
 from .trust import fit_on_held_out, tempered
+from .tune_steps import tune_steps
 from .validate import measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
@@ -28,13 +29,15 @@ class Tuned:
     Attributes:
         options: How objects are made.
         temperature: Of the softmax.
-        metrics: Of the chosen options on the validation samples, name → value.
+        metrics: Of the chosen options on the validation samples, name → value; of class maps before any repair.
+        steps: Repairs of the class map, with the options that were chosen.
         trust: How results are to be judged; None where validation is too small, or for semantic data.
     """
 
     options: InstanceOptions
     temperature: float
     metrics: Mapping[str, float]
+    steps: tuple[Step, ...] = ()
     trust: TrustRecord | None = None
 
 
@@ -49,8 +52,9 @@ def tune(
     most_pixels: int,
     copies: bool = True,
     say: Callable[[str], None] = lambda line: None,
+    classes: Sequence[str] = (),
 ) -> Tuned:
-    """Choose what validation can: how objects are made, and the temperature.
+    """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
     Each member sees only the samples that were held out from it.
 
@@ -64,6 +68,7 @@ def tune(
         most_pixels: Of held-out samples that are looked at.
         copies: Whether verdicts are fitted on degraded copies, too.
         say: Told where validation is too small to fit verdicts on.
+        classes: Names of all classes, by which repairs find theirs.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -90,7 +95,8 @@ def tune(
             return tempered(predictors.of(owners[kept[number]]).predict(image, scale=1.0), temperature)
 
         trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
-    return Tuned(options, temperature, metrics, trust)
+    steps, errors = tune_steps(samples, maps, recipe.steps, classes)
+    return Tuned(options, temperature, metrics | errors, steps, trust)
 
 
 class _OnePredictor:
