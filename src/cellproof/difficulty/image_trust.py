@@ -217,7 +217,7 @@ def accept_from(expected: np.ndarray, true: np.ndarray, *, below: float, fractio
     Example:
         >>> expected = np.linspace(0.5, 1, 101)
         >>> round(accept_from(expected, expected, below=0.7, fraction=0.03), 3)
-        0.695
+        0.7
     """
     known = ~np.isnan(true)
     expected, bad = expected[known], true[known] < below
