@@ -297,6 +297,10 @@ class Quality:
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
+
+    Example:
+        >>> Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects")
+        Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict='accept', why='few doubtful objects')
     """
 
     count: int

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from cellproof import refine
 from cellproof.checks import InputError
 from cellproof.recipe.toml import parse_recipe, read_recipe
 from cellproof.workflows.evaluate import protocols
@@ -342,3 +343,68 @@ def test_the_shipped_study_names_the_papers_networks_in_every_size():
     for name in ("laptop", "quick"):
         assert list(recipe.study.profiles[name].entries) == entries
     assert recipe.training.batch == 2
+
+
+NEW_STEP = '''
+"""All pixels become one class."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    to: str = "disk"
+
+
+def apply(prediction, options):
+    number = prediction.classes.index(options.to)
+    return replace(prediction, class_map=np.full_like(prediction.class_map, number))
+'''
+
+
+def test_an_entry_is_trained_once_and_refined_otherwise_by_a_step_in_a_file_of_its_own(
+    study, cellproof, tmp_path, monkeypatch
+):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "flood.py").write_text(NEW_STEP)
+    monkeypatch.setattr(refine, "__path__", [*refine.__path__, str(tmp_path / "more")])
+    text = study.recipe.read_text().replace("entries = { one = [] }", 'entries = { one = [], "one again" = [] }')
+    study.recipe.write_text(text.replace('same_as = "one"', 'same_as = "one"\nsteps = ["flood"]'))
+    assert cellproof(*study.command("--quick")).code == 0
+    assert len(study.models()) == 1
+    assert value(study.score("one again"), "recall", "disk", variant="none") == 1
+    assert value(study.score("one again"), "recall", "ground", variant="none") == 0
+    assert study.score("one")["scores"] != study.score("one again")["scores"]
+    # Other options are another cell, of the same training.
+    ground = 'same_as = "one"\nsteps = [{ name = "flood", options = { to = "ground" } }]'
+    study.recipe.write_text(text.replace('same_as = "one"', ground))
+    assert cellproof(*study.command("--quick")).code == 0
+    assert len(study.models()) == 1
+    assert value(study.score("one again"), "recall", "disk", variant="none") == 0
+    study.recipe.write_text(text.replace('same_as = "one"', ground.replace("to =", "two =")))
+    outcome = cellproof(*study.command("--quick"))
+    assert outcome.code == 2
+    assert "step 'flood': Object contains unknown field `two`; known options: to" in outcome.err[-1]
+
+
+def test_official_splits_are_scored_together_and_each_alone(study, cellproof):
+    disks = study.data / "official"
+    source = next(path.parent for path in study.data.rglob("dataset.toml") if (path.parent / "images").is_dir())
+    names = sorted(path.stem for path in (source / "images").iterdir())
+    for place, name in enumerate(names):
+        split = ("testA", "testB", "train", "train", "train")[place % 5]
+        for kind in ("images", "masks"):
+            (disks / split / kind).mkdir(parents=True, exist_ok=True)
+            (disks / split / kind / f"{name}.tif").write_bytes((source / kind / f"{name}.tif").read_bytes())
+    (disks / "dataset.toml").write_bytes((source / "dataset.toml").read_bytes())
+    text = study.recipe.read_text().replace(
+        'name = "absent"', 'name = "official"\ndivision = { test = ["testA", "testB"] }\noptions = { rest = "ground" }'
+    )
+    study.recipe.write_text(text)
+    assert cellproof(*study.command("--quick", "--only-set", "official")).code == 0
+    rows = [row for row in study.rows() if row["metric"] == "accuracy" and row["variant"] == "none"]
+    assert [row["group"] for row in rows] == ["", "testA", "testB"]
+    assert "official: membranes, testA" in (study.out / "report.html").read_text(encoding="utf-8")
+    assert (study.out / "runs" / "official" / "official" / "one" / "score.json").is_file()

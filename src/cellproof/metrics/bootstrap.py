@@ -33,6 +33,12 @@ def bootstrap_interval(
     References:
         Efron (1979). Bootstrap methods: another look at the jackknife. Annals of Statistics 7(1), 1-26.
         doi:10.1214/aos/1176344552
+
+    Example:
+        >>> counts = np.array([[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]])  # right and all, of five images
+        >>> low, high = bootstrap_interval(counts, lambda sums: sums[0] / sums[1], rng=np.random.default_rng(0))
+        >>> bool(0 <= low <= 0.8 <= high <= 1)
+        True
     """
     images = len(counts)
     if images < FEWEST_IMAGES:

@@ -101,7 +101,13 @@ class Scope:
 
 
 def mean_over_images(pooled: Row, values: Sequence[float]) -> Row:
-    """The pooled row's metric as a mean over those images where it is defined."""
+    """The pooled row's metric as a mean over those images where it is defined.
+
+    Example:
+        >>> pooled = Scope(2, 7, "", 0).row("F1", 0.7, level="object", empty_case="", of="0.5")
+        >>> mean_over_images(pooled, [0.5, 1.0, math.nan]).value
+        0.75
+    """
     defined = [value for value in values if not math.isnan(value)]
     return replace(
         pooled,

@@ -77,14 +77,14 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         set: ``section.key=value`` changes to any section of the recipe.
         same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
-        steps: Refine steps that predictions pass before they are scored, by name.
+        steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
     """
 
     name: str
     set: tuple[str, ...] = ()
     same_as: str = ""
     ensemble_of: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step | str, ...] = ()
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -155,6 +155,12 @@ def simulate_files(
     Raises:
         UsageError: No such kind or quality, or the folder holds pictures of another plan.
         InputError: The folder holds other things, another process writes there, or it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(simulate_files(Plan("nuclei", seed=0, size=96), folder, count=1).made)
+        1
     """
     out, kind = Path(out), _check_plan(plan)
     _check_folder(plan, out)

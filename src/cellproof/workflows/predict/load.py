@@ -45,7 +45,12 @@ class Model:
 
 
 def model_names() -> list[str]:
-    """Models that come with the package."""
+    """Models that come with the package.
+
+    Example:
+        >>> model_names()
+        ['nuclei']
+    """
     folder = files("cellproof") / "weights"
     if not folder.is_dir():
         return []
@@ -58,6 +63,10 @@ def find_model(name_or_file: str | Path) -> Path:
 
     Raises:
         UsageError: There is neither.
+
+    Example:
+        >>> find_model("nuclei").name
+        'nuclei.safetensors'
     """
     if str(name_or_file) in model_names():
         return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
@@ -83,6 +92,10 @@ def load_model(name_or_file: str | Path, choice: EngineChoice | None = None) -> 
 
     Raises:
         InputError: No such model, a file that is none of ours, or a machine that cannot do what was asked.
+
+    Example:
+        >>> load_model("nuclei", EngineChoice("torch", "f32", "cpu", threads=1)).header.name
+        'nuclei'
     """
     path = find_model(name_or_file)
     header, digest = read_header(path), model_hash(path)

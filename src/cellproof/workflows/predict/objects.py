@@ -88,6 +88,13 @@ def predict_objects(
 
     Raises:
         InputError: A diameter that does not fit the model or the image.
+
+    Example:
+        >>> from cellproof.workflows.predict import load_model
+        >>> model = load_model("nuclei")
+        >>> image = Predictor.of_model(model).prepare(np.zeros((1, 32, 40)))
+        >>> predict_objects(model, image, timings=Timings()).labels.max()
+        np.int32(0)
     """
     predictor, header = Predictor.of_model(model), model.header
 
@@ -168,6 +175,14 @@ def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> t
 
     With instance heads an object has one class, and the class map shows it in all its pixels. Without, each
     pixel takes its likeliest class, and the labels number the connected regions of every class but the first.
+
+    Example:
+        >>> from cellproof.types import Heads
+        >>> header = ModelHeader("m", "unet", Heads(2), ("ground", "cell"), 1, 1, 1)
+        >>> inside = np.array([[0.9, 0.1, 0.8]], np.float32)
+        >>> labels, classes = label_objects(Maps(np.stack([1 - inside, inside])), header)
+        >>> labels.tolist(), classes.tolist()
+        ([[1, 0, 2]], [[1, 0, 1]])
     """
     if not header.heads.has_instances:
         classes = maps.probabilities.argmax(axis=0).astype(np.uint8)

@@ -117,7 +117,7 @@ def training_fingerprint(
 
 
 def cell_fingerprint(
-    trainings: Sequence[str], *, test: Sequence[Record], protocols: Mapping[str, Any], steps: Sequence[str], note: str
+    trainings: Sequence[str], *, test: Sequence[Record], protocols: Mapping[str, Any], steps: Any, note: str
 ) -> str:
     """SHA-256 of all that the scores of an entry depend on.
 
@@ -128,7 +128,7 @@ def cell_fingerprint(
         steps: Refine steps of the entry.
         note: How large the study is; it stands in the tables.
     """
-    return fingerprint(trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=list(steps), note=note)
+    return fingerprint(trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note)
 
 
 def fingerprint(**parts: Any) -> str:

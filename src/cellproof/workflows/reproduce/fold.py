@@ -17,6 +17,7 @@ from ..train import Watcher
 from .cells import SCORE_FILE, Cell, cell_fingerprint, read_cell, training_fingerprint
 from .entries import Plan, Planned
 from .sets import Split, StudySet, divide_set, find_set
+from .steps import steps_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Fold:
             [self.training(name) for name in planned.trainings],
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
-            steps=planned.entry.steps,
+            steps=msgspec.to_builtins(steps_of(planned.entry.steps)),
             note=self.study.profile.note,
         )
 

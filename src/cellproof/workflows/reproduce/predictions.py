@@ -17,8 +17,10 @@ from ...data.samples import fix_mask
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
 from ...io import atomic_path, make_folder, read_image, read_labels
+from ...types import Step
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
+from .steps import refined
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,13 @@ class Predictions:
         trained: Networks, whose predictions are averaged.
         records: The images.
         description: What their masks mean.
+        steps: What is done with each prediction.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
+    steps: Sequence[Step] = ()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -91,7 +95,7 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        return said[0] if len(said) == 1 else together(said)
+        return refined(said[0] if len(said) == 1 else together(said), self.steps)
 
 
 def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:

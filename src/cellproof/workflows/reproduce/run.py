@@ -23,6 +23,7 @@ from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
 from .predictions import Predictions, Trained
 from .score import draw_figures, score_entry
 from .sets import write_fold
+from .steps import check_steps, steps_of
 from .tables import Line, columns, summarize
 
 TABLES, REPORT = "tables.csv", "report.html"
@@ -38,11 +39,13 @@ class Results:
     Attributes:
         lines: Every row over folds.
         columns: What tables show of each set and protocol.
+        cells: Scores of each set, entry and fold.
         missing: How many of the study's scores are not there yet.
     """
 
     lines: list[Line]
     columns: Mapping[tuple[str, str], Sequence[Column]]
+    cells: list[Cell]
     missing: int
 
 
@@ -114,8 +117,7 @@ def _check_names(config: StudyConfig) -> None:
     for protocol in config.options:
         select(dict.fromkeys(config.protocols), (protocol,), "protocol (options)")
     for entry in config.entries:
-        if entry.steps:
-            raise UsageError(f"entry {entry.name!r}: no step {entry.steps[0]!r}; there: none")
+        check_steps(steps_of(entry.steps), entry=entry.name)
 
 
 def _carry_out(fold: Fold, planned: Planned) -> None:
@@ -126,8 +128,9 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
         Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
         for name in planned.trainings
     ]
-    validation = Predictions(trained, split.validation, fold.found.description)
-    test = Predictions(trained, split.test, fold.found.description)
+    steps = steps_of(entry.steps)
+    validation = Predictions(trained, split.validation, fold.found.description, steps)
+    test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)
     fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
     if fold.is_first:
@@ -232,4 +235,4 @@ def _write(study: Study) -> Results:
         parameters=parameters,
     )
     write_text(request.out / REPORT, html)
-    return Results(lines, shown, missing)
+    return Results(lines, shown, cells, missing)

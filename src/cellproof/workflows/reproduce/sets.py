@@ -238,4 +238,7 @@ def _link(source: Path, target: Path) -> None:
         try:
             shutil.copyfile(source, target)
         except OSError as error:
-            raise InputError(f"{target}: cannot be written ({error.strerror}); free space") from error
+            raise InputError(
+                f"{target}: cannot be written ({error.strerror}); free space, or give another folder",
+                argument="out",
+            ) from error

@@ -98,6 +98,9 @@ def segment(
     """
     if tta not in (True, False, "auto"):
         raise UsageError(f"tta is {tta!r}; expected True, False or 'auto'", argument="tta")
+    if len(steps):
+        # Not left out in silence: a class map without its repair would pass for a repaired one.
+        raise UsageError("refine steps cannot be applied by segment yet; leave steps out", argument="steps")
     loaded = _loaded(model, EngineChoice(engine, precision, device, threads))
     if diameter_px is not None:
         Predictor.scale_for(diameter_px, loaded.header)

@@ -47,6 +47,16 @@ def segment_files(
     Raises:
         InputError: Before any input is looked at: there is none, no such model, a folder that cannot be written,
             that another process is writing, or that holds results of another model or other parameters.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.fromarray(np.zeros((32, 40), np.uint8)).save(f"{folder}/empty.png")
+        ...     summary = segment_files([f"{folder}/empty.png"], f"{folder}/results")
+        ...     [outcome.state for outcome in summary.outcomes], summary.outcomes[0].record.count
+        (['done'], 0)
     """
     options, watcher, out = options or SegmentOptions(), watcher or JobWatcher(), Path(out)
     model_path = find_model(model)

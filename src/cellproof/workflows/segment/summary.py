@@ -235,7 +235,9 @@ def make_report(
         title=f"{len(records)} image{'' if len(records) == 1 else 's'} segmented",
         images=inline_first([_image_row(out, record) for record in records], out),
         provenance=_provenance(records, run=run, header=header, parameters=parameters),
-        failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure) and not row.left_out],
+        failures=[
+            FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure) and not row.left_out
+        ],
         seconds=run.parts.total,
         megapixels=run.pixels / 1e6,
         areas=areas,

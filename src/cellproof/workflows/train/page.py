@@ -69,7 +69,12 @@ def metric_name(state: RunState, name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time as a person says it: ``90 s``, ``12 min``, ``2 h 05 min``."""
+    """Time as a person says it: ``90 s``, ``12 min``, ``2 h 05 min``.
+
+    Example:
+        >>> duration(90), duration(700), duration(7500)
+        ('90 s', '12 min', '2 h 05 min')
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

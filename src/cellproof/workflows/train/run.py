@@ -96,6 +96,10 @@ def choose_device(name: str) -> str:
 
     Raises:
         UsageError: The device asked for is not there.
+
+    Example:
+        >>> choose_device("cpu")
+        'cpu'
     """
     mps = getattr(torch.backends, "mps", None)  # builds without it lack the name as well
     there = {"cuda": torch.cuda.is_available(), "mps": mps is not None and mps.is_available(), "cpu": True}
