@@ -270,7 +270,7 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
         ({"settings": ("training.stpes=3",)}, "override 'training.stpes=3': .*unknown field `stpes`"),
         (
             {"settings": ("instance.method=watershed", "heads.distance=false")},
-            "possible with these heads: components, flows",
+            "with these heads: components, flows",
         ),
         ({"settings": ("model.options.wdith=8",)}, "wdith"),
         ({"init": "no such model"}, "no model 'no such model'"),

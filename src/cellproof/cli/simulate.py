@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..simulate import names
+
 if TYPE_CHECKING:
     from ..workflows.collect import Plan, Simulation
 
 _KNOWN_KINDS = ("nuclei", "histology")
 """Kinds that the shipped model was trained for."""
-
-
-class KindOption(StrEnum):
-    """Specimens."""
-
-    liver = "liver"
-    honeycomb = "honeycomb"
-    nuclei = "nuclei"
-    histology = "histology"
 
 
 class QualityOption(StrEnum):
@@ -35,7 +28,7 @@ class QualityOption(StrEnum):
 
 
 def simulate_command(
-    kind: Annotated[KindOption, typer.Argument(metavar="KIND", help="liver, honeycomb, nuclei or histology.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(names())}.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set; new, empty or ours.")
     ],
@@ -52,7 +45,7 @@ def simulate_command(
     """
     from ..workflows.collect import Plan, simulate_files
 
-    plan = Plan(kind=kind.value, seed=seed, size=size, quality=quality.value)
+    plan = Plan(kind=kind, seed=seed, size=size, quality=quality.value)
     with watching() as progress:
         simulation = simulate_files(plan, out, count=count, progress=progress)
     if as_json:
@@ -75,14 +68,16 @@ def watching() -> Iterator[Callable[[int, int], None]]:
 
 def show_simulation(plan: Plan, simulation: Simulation) -> None:
     """What was made, where it is, and what to type next."""
-    from ..workflows.collect import KINDS
+    from ..workflows.collect import kinds
+
+    kind = kinds()[plan.kind]
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""
     typer.echo(f"{made} picture{'' if made == 1 else 's'} of {plan.kind} made, {plan.size} × {plan.size} px{before}")
-    masks = ", ".join(f"{value} {name}" for value, name in enumerate(KINDS[plan.kind].classes))
+    masks = ", ".join(f"{value} {name}" for value, name in enumerate(kind.classes))
     typer.echo(f"pictures: {simulation.out / 'images'}")
-    if KINDS[plan.kind].has_cells:
+    if kind.has_cells:
         typer.echo(f"truth: {simulation.out / 'masks'} ({masks}) and {simulation.out / 'cells'} (ids)")
     else:
         typer.echo(f"truth: {simulation.out / 'masks'} (ids)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
+from .steps import format_step, parse_step
 from .study import Division, Entry, Profile, Published, Recipe, Simulated, StudyConfig, StudySetConfig
 from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 
@@ -22,8 +23,10 @@ __all__ = [
     "StudySetConfig",
     "TrainingConfig",
     "format_recipe",
+    "format_step",
     "override",
     "parse_recipe",
+    "parse_step",
     "read_recipe",
     "recipe_names",
     "recipe_text",

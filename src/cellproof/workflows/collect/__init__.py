@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from .collect import Collection, collect, divide, find_records, validation_groups
 from .samples import SampleStore, attribute, load_sample
-from .simulate import KINDS, Plan, Simulation, simulate_files
+from .simulate import Plan, Simulation, kinds, simulate_files
 
 __all__ = [
-    "KINDS",
     "Collection",
     "Plan",
     "SampleStore",
@@ -16,6 +15,7 @@ __all__ = [
     "collect",
     "divide",
     "find_records",
+    "kinds",
     "load_sample",
     "simulate_files",
     "validation_groups",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
 from ...io import model_hash, read_header, read_model
-from ...types import ModelHeader
+from ...refine import steps_of
+from ...types import ModelHeader, Step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +45,17 @@ class Model:
     hash: str
     engines: tuple[Engine, ...]
     path: Path
+
+    def with_steps(self, steps: Sequence[Step] | None) -> Model:
+        """The model with other repairs of its class maps than its file names.
+
+        Args:
+            steps: In their order; empty for none, None for those of the file.
+
+        Raises:
+            InputError: No such step or option, classes that do not allow it, or a model that tells objects apart.
+        """
+        return replace(self, header=msgspec.structs.replace(self.header, steps=steps_of(self.header, steps)))
 
 
 def model_names() -> list[str]:

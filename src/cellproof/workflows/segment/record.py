@@ -64,6 +64,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         engine: As asked for, "auto" included; so the next two.
         precision: Of the arithmetic.
         device: Where it runs.
+        steps: Repairs of the class map, as written on a command line.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = "auto"
     precision: str = "auto"
     device: str = "auto"
+    steps: tuple[str, ...] = ()
 
 
 class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -310,6 +310,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),
+            ("steps", "; ".join(parameters.steps) or "none"),
             ("scale", _scale(header, parameters)),
             ("smallest object", f"{parameters.min_area_px} px" if parameters.min_area_px else "as the model says"),
             ("temperature", f"{header.temperature:.3g}"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ... import __version__
+from ...difficulty import title
 from ...report.difficulty_pictures import difficulty_row, inline_figures
 from ...report.overlay import class_overlay, difficulty_picture, overlay
 from ...report.page import Example, TrainReport, train_report
@@ -26,6 +27,8 @@ METRIC_NAMES = {
     "dice": "Dice of the foreground",
     "mean_iou": "IoU, mean over classes",
     "mean_dice": "Dice, mean over classes",
+    "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
+    "rand_error": "adapted Rand error of enclosed regions, repaired",
     "accuracy": "fraction of pixels with the right class",
 }
 
@@ -170,7 +173,7 @@ def _example(example: ValidationExample, state: RunState) -> Example:
             image,
             prediction=_drawn(image, example.prediction, state),
             difficult=example.difficulty.difficult,
-            measures=example.difficulty.named()[1:],
+            measures=_measures(example),
             reference=_drawn(image, example.reference, state),
             max_px=PICTURE_PX,
         )
@@ -184,6 +187,13 @@ def _example(example: ValidationExample, state: RunState) -> Example:
         further=further,
         caption=_caption(example, state),
     )
+
+
+def _measures(example: ValidationExample) -> list[tuple[str, np.ndarray]]:
+    """Maps with their titles: difficulty, then what the network explains, each of these from its least to its most."""
+    difficulty = [(title(name), values) for name, values in example.difficulty.named()[1:]]
+    spans = [(name, values - values.min()) for name, values in example.explained.items()]
+    return difficulty + [(name, values / max(float(values.max()), 1e-12)) for name, values in spans]
 
 
 def _drawn(image: np.ndarray, labels: np.ndarray, state: RunState) -> np.ndarray:

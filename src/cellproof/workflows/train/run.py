@@ -242,6 +242,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
+        classes=collection.description.classes,
     )
     state.timings.choosing_s = time.monotonic() - started
     return tuned
@@ -285,7 +286,7 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
         watcher.say("stopped before the first checkpoint; there is no model yet")
         return
     path = state.request.out / MODEL_FILE
-    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state))
+    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state), state.recipe.steps)
     header = make_header(len(members), collection, state, tuned)
     write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
     watcher.say(f"stopped; {path} holds the best model so far")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,6 +56,7 @@ class ValidationExample:
         reference: (H, W) object ids, or class ids with the ignore value.
         prediction: (H, W) the same of the model.
         difficulty: Measures of it.
+        explained: What the network's ``explain`` gives to look at, name → (H, W); empty without one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ValidationExample:
     reference: np.ndarray
     prediction: np.ndarray
     difficulty: DifficultyMaps
+    explained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass

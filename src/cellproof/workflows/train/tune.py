@@ -13,8 +13,9 @@ from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
 from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
-from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step
 from ..predict import Predictor
+from .tune_steps import tune_steps
 from .validate import measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
@@ -27,12 +28,14 @@ class Tuned:
     Attributes:
         options: How objects are made.
         temperature: Of the softmax.
-        metrics: Of the chosen options on the validation samples, name → value.
+        metrics: Of the chosen options on the validation samples, name → value; of class maps before any repair.
+        steps: Repairs of the class map, with the options that were chosen.
     """
 
     options: InstanceOptions
     temperature: float
     metrics: Mapping[str, float]
+    steps: tuple[Step, ...] = ()
 
 
 def tune(
@@ -44,8 +47,9 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
+    classes: Sequence[str] = (),
 ) -> Tuned:
-    """Choose what validation can: how objects are made, and the temperature.
+    """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
     Each member sees only the samples that were held out from it.
 
@@ -57,6 +61,7 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
+        classes: Names of all classes, by which repairs find theirs.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -78,7 +83,8 @@ def tune(
         chosen = [i for i, group in enumerate(names) if group == name]
         part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
         metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
-    return Tuned(options, calibrate(samples, maps), metrics)
+    steps, errors = tune_steps(samples, maps, recipe.steps, classes)
+    return Tuned(options, calibrate(samples, maps), metrics | errors, steps)
 
 
 def tune_instances(
