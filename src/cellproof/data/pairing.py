@@ -12,7 +12,17 @@ from pathlib import Path
 
 from ..checks import InputError
 
-MASK_ENDINGS = ("_cp_masks", "_masks", "_mask", "_labels", "_label", "_seg", "_segmentation", "_gt", "_annotation")
+MASK_ENDINGS: tuple[str, ...] = (
+    "_cp_masks",
+    "_masks",
+    "_mask",
+    "_labels",
+    "_label",
+    "_seg",
+    "_segmentation",
+    "_gt",
+    "_annotation",
+)
 MASK_ENDINGS += ("_instances", "_classes", "_pred", "_prediction")
 """``x_masks.tif`` is a mask of ``x.tif``; Cellpose, StarDist, napari and challenges use these."""
 
@@ -23,7 +33,7 @@ RESULT_ENDINGS = ("_labels", "_classes", "_difficulty", "_overlay")
 """What `segment` writes beside each other for one image."""
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "imagesTr", "imagesTs")
-MASK_FOLDERS = ("masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations")
+MASK_FOLDERS: tuple[str, ...] = ("masks", "mask", "labels", "label", "gt", "ground_truth", "groundtruth", "annotations")
 MASK_FOLDERS += ("labelsTr", "labelsTs")
 
 SPLITS: Mapping[str, str] = {

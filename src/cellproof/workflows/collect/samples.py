@@ -4,22 +4,65 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from ...checks import InputError
-from ...data.description import Description
+from ...data.description import Description, color_classes
 from ...data.index import Record
 from ...data.normalization import normalize
 from ...data.samples import fix_mask, make_sample, rescale_sample
-from ...io import read_image, read_labels
+from ...io import read_image, read_mask
 from ...recipe import DataConfig
-from ...types import Sample
+from ...types import Image, Sample
 
 MOST_BYTES = 6 * 1024**3
 """Samples beyond this are read again when they are drawn again."""
 
 
-def load_sample(record: Record, description: Description, data: DataConfig) -> tuple[Sample, list[str]]:
+def read_described_mask(path: Path, description: Description) -> np.ndarray:
+    """A mask with the values that its data set's description speaks of, colors turned into ids.
+
+    Returns:
+        (H, W), or (P, H, W) where the file has planes, whole numbers.
+
+    Raises:
+        InputError: It cannot be read, or holds a color that is none of the classes'.
+    """
+    mask = read_mask(path)
+    # A mask of RGB that happens to hold gray alone, as one without objects, is read as gray.
+    gray = not mask.color and len(description.colors) > 1 and _all_gray_colors(mask.values, description)
+    if not mask.color and not gray:
+        return mask.values
+    try:
+        return color_classes(mask.values * (0x010101 if gray else 1), description)
+    except InputError as error:
+        raise error.within(path) from error
+
+
+def _all_gray_colors(values: np.ndarray, description: Description) -> bool:
+    """Whether values that are no class ids are gray levels among the classes' colors."""
+    found = np.unique(values).tolist()
+    if description.masks == "instances" or max(found) < len(description.classes) or description.ignore in found:
+        return False
+    known = {int(color[1:], 16) for color in description.colors}
+    return all(value < 256 and value * 0x010101 in known for value in found)
+
+
+def load_sample(
+    record: Record,
+    description: Description,
+    data: DataConfig,
+    look: Callable[[Record, Image, np.ndarray], None] = lambda record, image, mask: None,
+) -> tuple[Sample, list[str]]:
     """Read one record, normalize it and bring it to the working scale.
+
+    Args:
+        record: Of the data set.
+        description: Of the same.
+        data: How its images are read.
+        look: Called with image and mask as they are stored.
 
     Returns:
         The sample, and sentences on what was mended in its mask.
@@ -28,7 +71,7 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
         InputError: The image or mask cannot be used; the message names the file.
     """
     image = read_image(record.image)
-    mask = read_labels(record.mask)
+    mask = read_described_mask(record.mask, description)
     if len(image.pixels) != 1:
         raise InputError(
             f"{record.image}: a stack of {len(image.pixels)} planes; "
@@ -39,6 +82,7 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
             f"{record.mask}: mask of {mask.shape} for an image of {image.pixels.shape[-2:]}; "
             "both must show the same pixels"
         )
+    look(record, image, mask)
     try:
         fixed, notes = fix_mask(mask, description)
         sample = make_sample(normalize(image.pixels[0], data.normalization), fixed, description)

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import label as label_components
 
 from ...checks import InputError, check_same_shape
 from ...data.samples import fix_mask
-from ...io.images import read_labels
 from ...metrics import pixel
 from ...metrics.pixel import Confusion
 from ...metrics.protocols import ObjectImage, count_objects, foreground_confusion, pixel_rows, stardist_rows
 from ...metrics.rows import Row
+from ..collect import read_described_mask
 from .folders import NO_GROUP, Task, find_predictions, find_references, only_named, planes_of, read_groups, read_task
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def evaluate_folders(
     Raises:
         InputError: Nothing to compare, an unknown protocol or column, or class maps where objects are wanted.
     """
-    task = read_task(reference, protocol)
+    task = read_task(reference, protocol, predictions)
     references = find_references(reference)
     if predictions.is_file() and reference.is_dir():
         references = only_named(references, predictions)
@@ -87,13 +88,13 @@ class _Image:
 
 def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Task, group: str) -> Iterator[_Image]:
     """Counts of each plane of one reference file."""
-    masks = [_fixed(mask, name, task=task) for mask in planes_of(read_labels(reference))]
+    masks = [_fixed(mask, name, task=task) for mask in planes_of(read_described_mask(reference, task.description))]
     planes: Sequence[np.ndarray | None] = [None] * len(masks)
     problem = ""
     try:
         if prediction is None:
             raise InputError("no prediction of this name")
-        planes = planes_of(read_labels(prediction))
+        planes = [_as_read(plane, task) for plane in planes_of(read_described_mask(prediction, task.description))]
         if len(planes) != len(masks):
             raise InputError(f"{len(planes)} planes in {prediction.name}, {len(masks)} in the reference")
     except InputError as error:
@@ -101,6 +102,13 @@ def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Ta
     for place, (plane, mask) in enumerate(zip(planes, masks, strict=True)):
         plane_name = name if len(masks) == 1 else f"{name}[{place}]"
         yield _count_plane(plane_name, plane, mask, task=task, group=group, problem=problem)
+
+
+def _as_read(prediction: np.ndarray, task: Task) -> np.ndarray:
+    """A prediction as the task takes it; see `Task.reading`."""
+    if task.reading == "pieces":
+        return label_components(prediction > 0, structure=np.ones((3, 3)))[0].astype(np.int32)
+    return (prediction > 0).astype(np.uint8) if task.reading == "foreground" else prediction
 
 
 def _count_plane(
