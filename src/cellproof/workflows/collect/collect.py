@@ -35,6 +35,7 @@ class Collection:
         store: Their samples, by position in `records`.
         areas_px: Pixels of each sample.
         objects: Annotated objects in each sample; 0 where only classes are annotated.
+        channels: Names of the images' channels where these are several that are no color; empty otherwise.
     """
 
     records: list[Record]
@@ -42,6 +43,7 @@ class Collection:
     store: SampleStore
     areas_px: list[int]
     objects: list[int]
+    channels: tuple[str, ...] = ()
 
     def positions(self, names: Sequence[str]) -> list[int]:
         """Where the records of these names are.
@@ -134,7 +136,7 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         say(f"{note} ({times} masks)")
     for finding in summarize(inspector.findings()):
         say(f"look at the data: {finding}")
-    return Collection(records, description, store, areas, objects)
+    return Collection(records, description, store, areas, objects, inspector.channels)
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:

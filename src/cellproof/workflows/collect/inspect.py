@@ -50,12 +50,27 @@ class Inspector:
         self._seen: dict[str, Record] = {}
         self._images: dict[str, str] = {}
         self._found: list[Finding] = []
+        self._channels: set[tuple[str, ...]] = set()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels where all images have several that are no color; empty otherwise.
+
+        Where images name them differently, the names are those of their places.
+        """
+        counts = {len(names) for names in self._channels}
+        if len(counts) != 1 or counts <= {0, 1}:
+            return ()
+        if len(self._channels) == 1:
+            return next(iter(self._channels))
+        return tuple(f"channel {place}" for place in range(counts.pop()))
 
     def look(self, record: Record, image: Image, mask: np.ndarray) -> None:
         """Look at one image, (1, C, H, W), and its mask as stored, (H, W)."""
         if record.name in self._seen:
             return
         self._seen[record.name] = record
+        self._channels.add(() if image.color else image.channel_names)
         pixels = image.pixels[0]
         self._images[record.name] = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
         for kind, text in examine(pixels, mask, self.description):

@@ -153,7 +153,8 @@ def _kind(sides: Sides, protocol: str | None, name: str) -> Kind:
     """
     if not any(one.values for one in sides.references):
         return "instances" if len(sides.hints) == 1 and "instances" in sides.hints else "semantic"
-    if len(sides.hints) == 1:
+    # Foreground in many pieces is no id, whatever the file is called.
+    if len(sides.hints) == 1 and not is_scattered(sides.references):
         return next(iter(sides.hints))
     kind = decide_kind(sides.references, sides.predictions, agreement=sides.agreement)
     if kind is None and protocol == "pixel":
