@@ -19,33 +19,34 @@ def inspect_command(
     The same is done at the start of every training. Exit code 1 when a file cannot be used.
     """
     from ..io import format_json
-    from ..workflows.collect import inspect_data, summarize
+    from ..workflows.collect import inspect_data
 
-    said: list[str] = []
-    records, description, findings = inspect_data(data, said.append)
-    splits = [record.split or "all" for record in records]
+    found = inspect_data(data)
+    splits = [record.split or "all" for record in found.records]
     if as_json:
-        found = [{"kind": one.kind, "images": one.names, "finding": one.text, "advice": one.advice} for one in findings]
+        findings = [
+            {"kind": one.kind, "images": one.names, "finding": one.text, "advice": one.advice} for one in found.findings
+        ]
         typer.echo(
             format_json(
                 {
                     "data": data,
-                    "masks": description.masks,
-                    "classes": description.classes,
+                    "masks": found.description.masks,
+                    "classes": found.description.classes,
                     "images": {split: splits.count(split) for split in dict.fromkeys(splits)},
-                    "notes": said,
-                    "findings": found,
+                    "notes": found.notes,
+                    "findings": findings,
                 }
             )
         )
     else:
-        for sentence in said:
+        for sentence in found.notes:
             typer.echo(sentence)
         counted = ", ".join(f"{splits.count(split)} in {split}" for split in dict.fromkeys(splits))
-        typer.echo(f"{plural(len(records), 'image')} ({counted}); masks: {description.masks}")
-        for sentence in summarize(findings):
+        typer.echo(f"{plural(len(found.records), 'image')} ({counted}); masks: {found.description.masks}")
+        for sentence in found.sentences:
             typer.echo(f"look at the data: {sentence}")
-        if not findings:
+        if not found.findings:
             typer.echo("nothing looks wrong")
-    if any(one.kind == "unusable" for one in findings):
+    if any(one.kind == "unusable" for one in found.findings):
         raise typer.Exit(1)

@@ -134,6 +134,33 @@ def describe_facts(
     return description, [f"{found}{len(classes)} classes (semantic){ignored}{overrule}"]
 
 
+def as_described(values: np.ndarray, description: Description, *, color: bool) -> np.ndarray:
+    """A mask with the values that the description speaks of, colors turned into ids.
+
+    Args:
+        values: Whole numbers, any shape.
+        description: Of the data set.
+        color: Whether they are colors, 0xRRGGBB.
+
+    Raises:
+        InputError: A color is none of the classes'.
+    """
+    # A mask of RGB that happens to hold gray alone, as one without objects, is read as gray.
+    gray = not color and _are_gray_colors(values, description)
+    if not color and not gray:
+        return values
+    return color_classes(values.astype(np.int32) * (0x010101 if gray else 1), description)
+
+
+def _are_gray_colors(values: np.ndarray, description: Description) -> bool:
+    """Whether values that are no class ids are gray levels among the classes' colors."""
+    found = np.unique(values).tolist()
+    if description.masks == "instances" or max(found) < len(description.classes) or description.ignore in found:
+        return False
+    known = {int(color[1:], 16) for color in description.colors}
+    return all(value < 256 and value * 0x010101 in known for value in found)
+
+
 def color_classes(values: np.ndarray, description: Description) -> np.ndarray:
     """Class ids, or object ids from 1, of a color-coded mask.
 

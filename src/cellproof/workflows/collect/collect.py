@@ -12,14 +12,14 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description, describe_facts, read_description
 from ...data.folds import Fold, draw_folds, hold_out
-from ...data.index import Record, index, scan
+from ...data.index import Record, attribute, index, scan
 from ...data.mask_kind import MaskFacts, mask_facts
 from ...data.normalization import fit_channels
 from ...io import read_mask
 from ...recipe import Recipe
 from ...types import Sample
 from .inspect import Inspector, summarize
-from .samples import SampleStore, attribute, load_sample
+from .samples import SampleStore, load_sample
 
 LEARNED = ("", "train", "val")
 """Splits that a training uses."""

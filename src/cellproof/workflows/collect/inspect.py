@@ -103,16 +103,30 @@ def summarize(findings: Sequence[Finding]) -> list[str]:
     return sentences
 
 
-def inspect_data(folder: Path, say: object = None) -> tuple[list[Record], Description, list[Finding]]:
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect_data` found out.
+
+    Attributes:
+        records: Images that a training would use.
+        description: What their masks mean.
+        notes: What was guessed and left out.
+        findings: What a person should look at; files that cannot be used come first.
+    """
+
+    records: list[Record]
+    description: Description
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The findings in a sentence for each kind."""
+        return summarize(self.findings)
+
+
+def inspect_data(folder: Path) -> Inspection:
     """Read a folder of training data and look for what is wrong with it.
-
-    Args:
-        folder: The training data.
-        say: Called with what was guessed and left out.
-
-    Returns:
-        Records that a training would use, what their masks mean, and what was found; files that cannot be read are
-        among it.
 
     Raises:
         InputError: There is nothing to learn from, or its kind cannot be told.
@@ -121,11 +135,12 @@ def inspect_data(folder: Path, say: object = None) -> tuple[list[Record], Descri
     from .collect import find_records
     from .samples import load_sample
 
-    records, description = find_records(folder, say if callable(say) else lambda sentence: None)
-    inspector, unreadable = Inspector(description), []
+    notes: list[str] = []
+    records, description = find_records(folder, notes.append)
+    inspector, unusable = Inspector(description), []
     for record in records:
         try:
             load_sample(record, description, DataConfig(), inspector.look)
         except InputError as error:
-            unreadable.append(Finding("unusable", (record.name,), str(error)))
-    return records, description, [*unreadable, *inspector.findings()]
+            unusable.append(Finding("unusable", (record.name,), str(error)))
+    return Inspection(records, description, tuple(notes), (*unusable, *inspector.findings()))

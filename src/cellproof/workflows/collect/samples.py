@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ...checks import InputError
-from ...data.description import Description, color_classes
+from ...data.description import Description, as_described
 from ...data.index import Record
 from ...data.normalization import normalize
 from ...data.samples import fix_mask, make_sample, rescale_sample
@@ -19,35 +19,6 @@ from ...types import Image, Sample
 
 MOST_BYTES = 6 * 1024**3
 """Samples beyond this are read again when they are drawn again."""
-
-
-def read_described_mask(path: Path, description: Description) -> np.ndarray:
-    """A mask with the values that its data set's description speaks of, colors turned into ids.
-
-    Returns:
-        (H, W), or (P, H, W) where the file has planes, whole numbers.
-
-    Raises:
-        InputError: It cannot be read, or holds a color that is none of the classes'.
-    """
-    mask = read_mask(path)
-    # A mask of RGB that happens to hold gray alone, as one without objects, is read as gray.
-    gray = not mask.color and len(description.colors) > 1 and _all_gray_colors(mask.values, description)
-    if not mask.color and not gray:
-        return mask.values
-    try:
-        return color_classes(mask.values * (0x010101 if gray else 1), description)
-    except InputError as error:
-        raise error.within(path) from error
-
-
-def _all_gray_colors(values: np.ndarray, description: Description) -> bool:
-    """Whether values that are no class ids are gray levels among the classes' colors."""
-    found = np.unique(values).tolist()
-    if description.masks == "instances" or max(found) < len(description.classes) or description.ignore in found:
-        return False
-    known = {int(color[1:], 16) for color in description.colors}
-    return all(value < 256 and value * 0x010101 in known for value in found)
 
 
 def load_sample(
@@ -71,7 +42,7 @@ def load_sample(
         InputError: The image or mask cannot be used; the message names the file.
     """
     image = read_image(record.image)
-    mask = read_described_mask(record.mask, description)
+    mask = _read_mask(record.mask, description)
     if len(image.pixels) != 1:
         raise InputError(
             f"{record.image}: a stack of {len(image.pixels)} planes; "
@@ -91,6 +62,15 @@ def load_sample(
     if data.scale != 1.0:
         sample = rescale_sample(sample, data.scale)
     return sample, notes
+
+
+def _read_mask(path: Path, description: Description) -> np.ndarray:
+    """A mask with the values that the description speaks of."""
+    mask = read_mask(path)
+    try:
+        return as_described(mask.values, description, color=mask.color)
+    except InputError as error:
+        raise error.within(path) from error
 
 
 class SampleStore:
@@ -117,19 +97,6 @@ class SampleStore:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= _bytes(oldest)
         return sample
-
-
-def attribute(record: Record, name: str) -> str:
-    """Value of a record's attribute.
-
-    Raises:
-        InputError: It has none of that name.
-    """
-    try:
-        return dict(record.attributes)[name]
-    except KeyError:
-        known = ", ".join(dict(record.attributes)) or "none"
-        raise InputError(f"{record.name}: no attribute {name!r}; there: {known}") from None
 
 
 def _bytes(sample: Sample) -> int:

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from ...checks import InputError
 from ...data.description import FILE_NAME, Description, describe_facts, read_description
 from ...data.index import index
-from ...data.mask_kind import (
-    MOST_CLASSES,
-    UNDECIDED,
-    Kind,
-    MaskFacts,
-    decide_kind,
-    is_foreground,
-    is_scattered,
-    mask_facts,
-)
 from ...data.pairing import (
     MASK_FOLDERS,
     RESULT_ENDINGS,
@@ -33,51 +19,13 @@ from ...data.pairing import (
     stem,
     without_mask_ending,
 )
-from ...io.images import IMAGE_SUFFIXES, read_labels, read_mask
+from ...io.images import IMAGE_SUFFIXES
 from ...metrics.protocols import PROTOCOLS
+from .kinds import Reading, Sides, kind_of, look_at, reading_of
 
 _log = logging.getLogger(__name__)
 
-_MASKS_TO_GUESS_FROM = 20
-
 NO_GROUP = "(none)"
-
-
-Reading = Literal["as stored", "pieces", "foreground"]
-
-_NAMED: dict[str, Kind] = {"_labels": "instances", "_instances": "instances", "_classes": "semantic"}
-"""What masks hold that are all named so."""
-
-_HINTS: dict[str, frozenset[Kind]] = {
-    "object ids": frozenset({"instances"}),
-    "class ids": frozenset({"semantic"}),
-}
-"""What our own files say of themselves."""
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """Facts of one side's masks, and the kinds that its names and contents say."""
-
-    facts: tuple[MaskFacts, ...]
-    hints: frozenset[Kind]
-
-
-@dataclass(frozen=True)
-class Sides:
-    """What tells the kind of masks, from both sides.
-
-    Attributes:
-        references: Facts of references.
-        predictions: Facts of predictions.
-        hints: Kinds that names and contents say.
-        agreement: Fraction of pixels annotated on both sides that have the same value; None if unknown.
-    """
-
-    references: tuple[MaskFacts, ...]
-    predictions: tuple[MaskFacts, ...]
-    hints: frozenset[Kind]
-    agreement: float | None
 
 
 @dataclass(frozen=True)
@@ -134,121 +82,33 @@ def read_task(reference: Path, protocol: str | None, predictions: Path | None = 
             raise InputError(
                 f"{folder / FILE_NAME} says that the masks are class maps, and stardist compares objects; use pixel"
             )
-        sides = look_at(reference, predictions)
+        sides = look_at(find_references(reference), _labels_or_classes(predictions))
         return _task(protocol or _usual_protocol(description), description, folder, sides)
-    sides = look_at(reference, predictions)
+    sides = look_at(find_references(reference), _labels_or_classes(predictions))
     if protocol == "stardist":
         return _task(protocol, Description(reference.name, "instances"), None, sides)
-    description, notes = describe_facts(str(reference), sides.references, _kind(sides, protocol, str(reference)))
+    description, notes = describe_facts(str(reference), sides.references, kind_of(sides, protocol, str(reference)))
     for note in notes:
         _log.warning(note)
     return _task(protocol or _usual_protocol(description), description, None, sides)
 
 
-def _kind(sides: Sides, protocol: str | None, name: str) -> Kind:
-    """What the masks are: by their names and what our files say of themselves, else by all values together.
-
-    Raises:
-        InputError: They may be read both ways.
-    """
-    if not any(one.values for one in sides.references):
-        return "instances" if len(sides.hints) == 1 and "instances" in sides.hints else "semantic"
-    # Foreground in many pieces is no id, whatever the file is called.
-    if len(sides.hints) == 1 and not is_scattered(sides.references):
-        return next(iter(sides.hints))
-    kind = decide_kind(sides.references, sides.predictions, agreement=sides.agreement)
-    if kind is None and protocol == "pixel":
-        return "semantic"
-    if kind is None:
-        raise InputError(
-            f"{name}: {UNDECIDED}; choose protocol='stardist' for objects or protocol='pixel' for classes",
-            argument="protocol",
-        )
-    return kind
-
-
 def _task(protocol: str, description: Description, root: Path | None, sides: Sides) -> Task:
     """The task, with what predictions of another kind than the references are taken for."""
-    annotated = [one for one in sides.predictions if one.values]
-    reading: Reading = "as stored"
-    if not annotated:
-        pass
-    elif description.masks == "instances":
-        if is_foreground(annotated) and is_scattered(annotated):
-            reading = "pieces"
-            _log.warning("the predictions hold foreground only: each connected piece is taken for an object")
-    elif len(description.classes) == 2 and not is_foreground(annotated) and _are_ids(annotated):
-        reading = "foreground"
-        _log.warning(
-            "the references hold %s and %s, the predictions object ids: every object is taken for %s",
-            *description.classes,
-            description.classes[1],
-        )
-    return Task(protocol, description, root, reading)
-
-
-def _are_ids(facts: Sequence[MaskFacts]) -> bool:
-    several = any(len(one.values) > 1 for one in facts)
-    many = len(frozenset[int]().union(*(one.values for one in facts))) > MOST_CLASSES
-    return many or (several and not is_scattered(facts))
+    return Task(protocol, description, root, reading_of(sides, description))
 
 
 def _usual_protocol(description: Description) -> str:
     return "stardist" if description.masks == "instances" else "pixel"
 
 
-def look_at(reference: Path, predictions: Path | None) -> Sides:
-    """What references and predictions tell of their kind, from masks spread over the set."""
-    masks = find_references(reference)
-    references = _facts(list(masks.values()))
+def _labels_or_classes(predictions: Path | None) -> list[Path]:
+    """Predictions to look at: object ids where there are any, for classes can be told from them alone."""
     if predictions is None or not predictions.exists():
-        return Sides(references.facts, (), references.hints, None)
-    files = [predictions] if predictions.is_file() else _labels_or_classes(predictions)
-    predicted = _facts(files)
-    pairs = pair(masks.values(), files).pairs if predictions.is_dir() else {}
-    hints = predicted.hints | references.hints
-    return Sides(references.facts, predicted.facts, hints, _agreement(list(pairs.values())))
-
-
-def _labels_or_classes(folder: Path) -> list[Path]:
-    """Predictions of a folder: object ids where it holds any, for classes can be told from them alone."""
-    files = prediction_files(folder, "_labels")
-    return files or prediction_files(folder, "_classes")
-
-
-def _facts(paths: Sequence[Path]) -> _Facts:
-    """Facts of some of the masks that can be read, and the kinds that their names and contents say."""
-    step = max(1, -(-len(paths) // _MASKS_TO_GUESS_FROM))
-    facts: list[MaskFacts] = []
-    hints: set[Kind] = set()
-    for path in paths[::step]:
-        try:
-            mask = read_mask(path)
-        except InputError:
-            # It gets a row of its own when it is to be counted.
-            continue
-        facts += [mask_facts(plane, color=mask.color) for plane in planes_of(mask.values)]
-        hints |= _HINTS.get(mask.content, frozenset())
-    stems = [stem(path) for path in paths]
-    for ending, kind in _NAMED.items():
-        if stems and all(name.endswith(ending) for name in stems):
-            hints.add(kind)
-    return _Facts(tuple(facts), frozenset(hints))
-
-
-def _agreement(pairs: Sequence[tuple[Path, Path]]) -> float | None:
-    """Fraction of the pixels annotated in both that have the same value in both; None where there are none."""
-    equal = both = 0
-    for reference, prediction in pairs[:_MASKS_TO_GUESS_FROM]:
-        try:
-            first, second = read_labels(reference), read_labels(prediction)
-        except InputError:
-            continue
-        if first.shape == second.shape:
-            annotated = (first > 0) & (second > 0)
-            both += int(annotated.sum())
-            equal += int((annotated & (first == second)).sum())
-    return equal / both if both else None
+        return []
+    if predictions.is_file():
+        return [predictions]
+    return prediction_files(predictions, "_labels") or prediction_files(predictions, "_classes")
 
 
 def find_references(reference: Path) -> dict[str, Path]:
@@ -359,8 +219,3 @@ def read_groups(task: Task, by: str) -> dict[str, str]:
     if by not in columns:
         raise InputError(f"cannot group by {by!r}; the attributes' columns are {', '.join(columns) or '(none)'}")
     return {record.name: record.attributes.get(by) or NO_GROUP for record in records}
-
-
-def planes_of(labels: np.ndarray) -> list[np.ndarray]:
-    """(H, W) planes of an image (H, W) or a stack (P, H, W)."""
-    return [labels] if labels.ndim == 2 else list(labels)

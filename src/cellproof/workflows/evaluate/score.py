@@ -12,13 +12,15 @@ import numpy as np
 from scipy.ndimage import label as label_components
 
 from ...checks import InputError, check_same_shape
+from ...data.description import as_described
 from ...data.samples import fix_mask
+from ...io import read_mask
 from ...metrics import pixel
 from ...metrics.pixel import Confusion
 from ...metrics.protocols import ObjectImage, count_objects, foreground_confusion, pixel_rows, stardist_rows
 from ...metrics.rows import Row
-from ..collect import read_described_mask
-from .folders import NO_GROUP, Task, find_predictions, find_references, only_named, planes_of, read_groups, read_task
+from .folders import NO_GROUP, Task, find_predictions, find_references, only_named, read_groups, read_task
+from .kinds import planes_of
 
 _log = logging.getLogger(__name__)
 
@@ -88,13 +90,13 @@ class _Image:
 
 def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Task, group: str) -> Iterator[_Image]:
     """Counts of each plane of one reference file."""
-    masks = [_fixed(mask, name, task=task) for mask in planes_of(read_described_mask(reference, task.description))]
+    masks = [_fixed(mask, name, task=task) for mask in planes_of(_read(reference, task))]
     planes: Sequence[np.ndarray | None] = [None] * len(masks)
     problem = ""
     try:
         if prediction is None:
             raise InputError("no prediction of this name")
-        planes = [_as_read(plane, task) for plane in planes_of(read_described_mask(prediction, task.description))]
+        planes = [_as_read(plane, task) for plane in planes_of(_read(prediction, task))]
         if len(planes) != len(masks):
             raise InputError(f"{len(planes)} planes in {prediction.name}, {len(masks)} in the reference")
     except InputError as error:
@@ -104,10 +106,17 @@ def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Ta
         yield _count_plane(plane_name, plane, mask, task=task, group=group, problem=problem)
 
 
+def _read(path: Path, task: Task) -> np.ndarray:
+    """A mask with the values that the description speaks of."""
+    mask = read_mask(path)
+    return as_described(mask.values, task.description, color=mask.color)
+
+
 def _as_read(prediction: np.ndarray, task: Task) -> np.ndarray:
     """A prediction as the task takes it; see `Task.reading`."""
     if task.reading == "pieces":
-        return label_components(prediction > 0, structure=np.ones((3, 3)))[0].astype(np.int32)
+        pieces: np.ndarray = label_components(prediction > 0, structure=np.ones((3, 3)))[0]
+        return pieces
     return (prediction > 0).astype(np.uint8) if task.reading == "foreground" else prediction
 
 
