@@ -1,8 +1,8 @@
 """Difficult pixels and repairs of membranes: ``cellproof reproduce matsuzuki2020`` as a page.
 
-Every number comes from ``reproduce``; what it trained is kept in ``--work`` and not trained again. Networks may be
-carried out on different numbers of folds, by running the command several times. The page adds how long the repairs
-themselves take.
+Every number comes from ``reproduce``; what it trained and scored is kept in ``--work`` and not done again. Entries may
+be carried out on different numbers of folds, by running the command several times: the page shows all scores that are
+there. It adds how long the repairs themselves take.
 
 About 40 minutes on 2 idle cores for ``--profile laptop --folds 1``, two hours for its three folds.
 """
@@ -10,13 +10,10 @@ About 40 minutes on 2 idle cores for ``--profile laptop --folds 1``, two hours f
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from page import load_note, table, write_page
 from scipy.ndimage import gaussian_filter
@@ -25,8 +22,10 @@ from cellproof.recipe.toml import read_recipe
 from cellproof.refine.reassign import reassign
 from cellproof.refine.reconnect import close_gaps, find_gaps
 from cellproof.simulate.honeycomb import simulate_honeycomb
-from cellproof.workflows.reproduce.run import ReproduceRequest, reproduce
-from cellproof.workflows.reproduce.tables import Scored, tables
+from cellproof.workflows.reproduce.cells import Cell
+from cellproof.workflows.reproduce.fold import ReproduceRequest
+from cellproof.workflows.reproduce.run import reproduce
+from cellproof.workflows.reproduce.tables import tables
 from cellproof.workflows.train.state import Watcher
 
 RECIPE = "matsuzuki2020"
@@ -35,33 +34,29 @@ RECIPE = "matsuzuki2020"
 def main() -> None:
     """Carry out what is missing, write the page of everything in the folder."""
     arguments = _arguments()
-    for network in arguments.network or [None]:
-        reproduce(
-            ReproduceRequest(
-                recipe=RECIPE,
-                data=arguments.data,
-                out=arguments.work,
-                profile=arguments.profile,
-                folds=arguments.folds,
-                sets=tuple(arguments.set or ()),
-                networks=() if network is None else (network,),
-                seed=arguments.seed,
-            ),
-            Watcher(say=lambda sentence: print(sentence, flush=True)),
-        )
-        _keep(arguments.work)
-    scored = _kept(arguments.work)
-    paper = read_recipe(RECIPE).paper
-    assert paper is not None
+    results = reproduce(
+        ReproduceRequest(
+            recipe=RECIPE,
+            data=arguments.data,
+            out=arguments.work,
+            profile=arguments.profile,
+            folds=arguments.folds,
+            sets=tuple(arguments.set or ()),
+            entries=tuple(arguments.entry or ()),
+            seed=arguments.seed,
+        ),
+        Watcher(say=lambda sentence: print(sentence, flush=True)),
+    )
+    study = read_recipe(RECIPE).study
+    assert study is not None
     body = [
-        f"{paper.reference}. Networks: {paper.profiles[arguments.profile].note}. Every row is of that size. Recall, "
-        "precision and the membrane scores are pooled over the pictures of a fold, then mean ± standard deviation over "
-        "folds. Gaps: stretches of reference membrane that the network lacks; false: of all closings, those where the "
-        "reference has no membrane. What the terms mean stands in docs/reproduce.md.",
+        f"{study.reference}. Networks: {study.profiles[arguments.profile].note}. Scores are pooled over the images of "
+        "a fold, then mean ± standard deviation over folds. What the terms mean stands in docs/reproduce.md.",
     ]
-    for shown in tables(scored, paper.profiles[arguments.profile].note):
-        body += ["", f"## {shown.title}", "", shown.note.split("; ")[-1], "", table(shown.columns, shown.rows)]
-    body += ["", "## Thresholds of reconnect", "", _thresholds(scored), "", "## Time of the repairs", "", *_times()]
+    for shown in tables(results.cells, results.lines, results.columns):
+        body += ["", f"## {shown.title}", "", shown.note, "", table(shown.columns, shown.rows)]
+    body += ["", "## What was chosen on validation images", "", _choices(results.cells)]
+    body += ["", "## Time of the repairs", "", *_times()]
     write_page(RECIPE, "Difficult pixels and membranes", "\n".join(body), seed=arguments.seed)
 
 
@@ -71,38 +66,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--profile", default="laptop", help="of the recipe (default: laptop)")
     parser.add_argument("--folds", type=int, help="of each set (default: the profile's)")
     parser.add_argument("--set", nargs="+", help="only these sets")
-    parser.add_argument("--network", nargs="+", help="only these networks")
-    parser.add_argument("--seed", type=int, default=0, help="of every draw")
+    parser.add_argument("--entry", "--network", nargs="+", help="only these rows of the tables")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument(
         "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"
     )
     return parser.parse_args()
 
 
-def _keep(work: Path) -> None:
-    """Add what the last command scored to what earlier ones did."""
-    known = {(one.study, one.network, one.fold): one for one in _kept(work)}
-    for one in _read(work / "scores.json"):
-        known[one.study, one.network, one.fold] = one
-    (work / "all.json").write_bytes(msgspec.json.encode(list(known.values())))
-
-
-def _kept(work: Path) -> list[Scored]:
-    return _read(work / "all.json")
-
-
-def _read(path: Path) -> list[Scored]:
-    """Scores from a file; none without it. JSON has no not-a-number: it stands there as null."""
-    values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    for one in values:
-        for metrics in (*one["repairs"].values(), one["difficulty"]):
-            metrics.update({name: math.nan for name, value in metrics.items() if value is None})
-    return msgspec.convert(values, list[Scored])
-
-
-def _thresholds(scored: Sequence[Scored]) -> str:
-    rows = [[one.study, one.network, one.fold, one.learned, one.scored, one.threshold] for one in scored]
-    return table(["set", "network", "fold", "learned from", "scored on", "threshold"], rows)
+def _choices(cells: Sequence[Cell]) -> str:
+    rows = [
+        [cell.set, cell.entry, cell.fold, cell.learned, cell.validated, cell.scored, choice]
+        for cell in cells
+        for choice in dict.fromkeys(score.choice for score in cell.scores if score.choice)
+    ]
+    return table(["set", "entry", "fold", "learned from", "chosen with", "scored on", "choice"], rows)
 
 
 def _times() -> list[str]:

@@ -14,6 +14,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from scipy.stats import rankdata, spearmanr
 
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
-from cellproof.difficulty.calibration import expected_calibration_error
+from cellproof.difficulty.calibration import CalibrationErrors, calibration_errors
+from cellproof.difficulty.quality import DOUBTFUL_CONFIDENCE
 from cellproof.io import read_image, read_labels
 from cellproof.metrics import objects
 from cellproof.metrics.rows import Row
@@ -32,6 +34,14 @@ from cellproof.workflows.predict.load import Model, load_model
 from cellproof.workflows.segment.plane import segment_plane
 
 AP, MEAN = "AP (StarDist)", "mean 0.5…0.95"
+CALIBRATION = {
+    "everywhere": "expected calibration error, all pixels (mostly easy background)",
+    "foreground": "expected calibration error, predicted foreground",
+    "unsure": "expected calibration error, confidence below 0.99",
+    "unsure_fraction": "fraction of pixels with confidence below 0.99",
+}
+"""Attribute of `CalibrationErrors`, and what its line is called."""
+
 SAMPLED = 50_000
 """Pixels of an image that enter the calibration, drawn by seed."""
 
@@ -154,8 +164,13 @@ def _find(rows: Sequence[Row], metric: str, of: str, *, averaging: str = "pooled
 def _pooled_cell(row: Row) -> str:
     if not row.class_or_threshold:
         return f"{row.value:.0f}"
-    low_high = f" ({row.interval[0]:.3f}–{row.interval[1]:.3f})" if row.interval else ""
+    low_high = f" ({row.interval[0]:.3f}–{row.interval[1]:.3f})" if _has_interval(row) else ""
     return f"{row.value:.3f}{low_high}"
+
+
+def _has_interval(row: Row) -> bool:
+    """Whether there were images enough for one."""
+    return row.interval is not None and not math.isnan(row.interval[0])
 
 
 def _by_image_cell(row: Row) -> str:
@@ -169,6 +184,7 @@ class Trust:
     Attributes:
         confidence: (n,) of sampled pixels.
         correct: (n,) whether the likeliest class is right.
+        foreground: (n,) whether that class is foreground.
         wrong_label: (n,) whether foreground or background of the labels is wrong.
         difficulty: (n,) of the same pixels.
         object_confidence: (m,) of the objects found.
@@ -179,6 +195,7 @@ class Trust:
 
     confidence: np.ndarray
     correct: np.ndarray
+    foreground: np.ndarray
     wrong_label: np.ndarray
     difficulty: np.ndarray
     object_confidence: np.ndarray
@@ -197,7 +214,10 @@ def _calibration(arguments: argparse.Namespace) -> list[str]:
             trust = _trust(model, record, description, rng=np.random.default_rng(arguments.seed))
             columns.setdefault(record.attributes.get(part.by) or part.data.name, []).append(trust)
     lines = [
-        ["expected calibration error of the class probabilities", *map(_calibration_error, columns.values())],
+        *(
+            [title, *(getattr(_calibration_errors(trusts), name) for trusts in columns.values())]
+            for name, title in CALIBRATION.items()
+        ),
         ["Spearman, object confidence with its IoU", *map(_object_correlation, columns.values())],
         ["area under ROC, difficulty finds wrong foreground", *map(_error_finding, columns.values())],
         ["Spearman, expected Dice with Dice over images", *map(_dice_correlation, columns.values())],
@@ -210,7 +230,26 @@ def _calibration(arguments: argparse.Namespace) -> list[str]:
         "where its likeliest class is; an object's IoU is that with the reference object it overlaps best, or 0.",
         "",
         table(["", *columns], lines),
+        "",
+        "How many objects of each confidence are right, that is, overlap a reference object with an IoU of 0.5 or "
+        "more. Were confidence a probability of being right, the fraction would lie in the bounds of its line.",
+        "",
+        _object_reliability([trust for trusts in columns.values() for trust in trusts]),
     ]
+
+
+def _object_reliability(trusts: Sequence[Trust]) -> str:
+    """Table of objects by confidence, all sets together."""
+    confidence = np.concatenate([trust.object_confidence for trust in trusts])
+    is_right = np.concatenate([trust.object_iou for trust in trusts]) >= 0.5
+    bounds = [0.0, 0.7, DOUBTFUL_CONFIDENCE, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0]
+    lines: list[list[object]] = []
+    for low, high in pairwise(bounds):
+        own = (confidence >= low) & ((confidence < high) | (high == 1))
+        share = float(is_right[own].mean()) if own.any() else math.nan
+        wrong_below = int((~is_right & (confidence < high)).sum())
+        lines.append([f"{low:.2f}–{high:.2f}", int(own.sum()), share, f"{wrong_below} of {int((~is_right).sum())}"])
+    return table(["confidence", "objects", "fraction right", "wrong ones up to here"], lines)
 
 
 def _trust(model: Model, record: Record, description: Description, *, rng: np.random.Generator) -> Trust:
@@ -228,6 +267,7 @@ def _trust(model: Model, record: Record, description: Description, *, rng: np.ra
     return Trust(
         confidence=np.clip(result.probabilities.max(axis=0).ravel()[seen], 0, 1),
         correct=foreground == there.ravel()[seen],
+        foreground=foreground,
         wrong_label=found.ravel()[seen] != there.ravel()[seen],
         difficulty=result.difficulty.ravel()[seen],
         object_confidence=np.asarray(result.objects["confidence"])[pairs.prediction_ids - 1],
@@ -237,9 +277,9 @@ def _trust(model: Model, record: Record, description: Description, *, rng: np.ra
     )
 
 
-def _calibration_error(trusts: Sequence[Trust]) -> float:
-    confidence = np.concatenate([trust.confidence for trust in trusts])
-    return expected_calibration_error(confidence, np.concatenate([trust.correct for trust in trusts]))
+def _calibration_errors(trusts: Sequence[Trust]) -> CalibrationErrors:
+    parts = ([t.confidence for t in trusts], [t.correct for t in trusts], [t.foreground for t in trusts])
+    return calibration_errors(*map(np.concatenate, parts))
 
 
 def _object_correlation(trusts: Sequence[Trust]) -> float:

@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
@@ -25,7 +26,8 @@ def write_page(name: str, title: str, body: str, *, seed: int | None = None) -> 
         seed: Of every draw; None where nothing is drawn.
     """
     said = f"`{command()}`" + (f", seed {seed}" if seed is not None else "")
-    lines = [f"# {title}", "", f"{said}. {datetime.date.today().isoformat()}.", machine(), "", body.strip(), ""]
+    made = f"{datetime.date.today().isoformat()}, commit {commit()}."
+    lines = [f"# {title}", "", f"{said}. {made}", machine(), "", body.strip(), ""]
     text = "\n".join(lines)
     print(text)
     (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
@@ -34,6 +36,15 @@ def write_page(name: str, title: str, body: str, *, seed: int | None = None) -> 
 def command() -> str:
     """The command line of this process, as a person would type it in the repository."""
     return "python benchmarks/" + shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def commit() -> str:
+    """The commit of the code that made the numbers; "unknown" outside of a repository."""
+    git = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def machine() -> str:

@@ -191,8 +191,11 @@ def listed(source: Source) -> set[str]:
 
 
 def faces_of(files: list[Source]) -> dict[str, set[str]]:
+    """What the ``__init__.py`` of each workflow lists; those of folders in it are its own affair."""
     return {
-        source.workflow: listed(source) for source in files if source.workflow and source.path.endswith("__init__.py")
+        source.workflow: listed(source)
+        for source in files
+        if source.workflow and source.path == f"workflows/{source.workflow}/__init__.py"
     }
 
 

@@ -291,11 +291,16 @@ class Quality:
 
     Attributes:
         count: Number of objects (of foreground regions in semantic results).
-        mean_confidence: Mean over pixels of the largest class probability, in [0, 1].
+        mean_confidence: Mean over the pixels of objects of the largest class probability, in [0, 1]; NaN without
+            objects. The background, which is sure nearly everywhere, is left out.
         expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN where
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
+
+    Example:
+        >>> Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects")
+        Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict='accept', why='few doubtful objects')
     """
 
     count: int

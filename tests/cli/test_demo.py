@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import resources
 
 import numpy as np
 import pytest
 
+from cellproof.checks import UsageError
 from cellproof.cli import main
-from cellproof.cli.demo import write_pictures
+from cellproof.cli.demo import write_images
 from cellproof.cli.doctor import examine
 from cellproof.io import read_csv, read_image, read_labels
 from cellproof.workflows.predict.load import model_names
@@ -16,34 +19,46 @@ from cellproof.workflows.predict.load import model_names
 needs_model = pytest.mark.skipif("nuclei" not in model_names(), reason="the default model is not in this checkout")
 
 
-def test_the_pictures_come_with_the_installation_and_are_always_the_same(tmp_path):
-    (real, simulated), truth = write_pictures(tmp_path)
-    assert read_image(real).pixels.shape == (1, 3, 512, 512)
-    assert read_image(simulated).pixels.shape == (1, 1, 512, 512)
-    labels = read_labels(truth)
-    assert labels.max() == len(np.unique(labels)) - 1 > 50
-    again = write_pictures(tmp_path / "again")[0]
-    assert [path.read_bytes() for path in again] == [real.read_bytes(), simulated.read_bytes()]
+def test_the_images_come_with_the_installation_below_a_megabyte(tmp_path):
+    images, masks = write_images(tmp_path)
+    assert [read_image(path).pixels.shape for path in images] == [(1, 1, 520, 696), (1, 3, 256, 320), (1, 3, 512, 512)]
+    for name, count in (("fluorescence", 101), ("histology", 89)):
+        labels = read_labels(masks[name])
+        assert labels.shape == read_image(tmp_path / "inputs" / f"{name}.png").pixels.shape[2:]
+        assert len(np.unique(labels)) == count + 1
+    shipped = resources.files("cellproof") / "examples"
+    assert sum(len(file.read_bytes()) for file in shipped.iterdir()) < 1e6
+    assert "CC0" in (shipped / "README.md").read_text()
+
+
+def test_the_demo_refuses_a_folder_that_is_not_its_own_and_leaves_it_alone(tmp_path):
+    write_images(tmp_path / "demo")
+    write_images(tmp_path / "demo")
+    mine = tmp_path / "results"
+    mine.mkdir()
+    (mine / "report.html").write_text("mine")
+    with pytest.raises(UsageError, match=r"results: holds files that are not the demo's; give another --out"):
+        write_images(mine)
+    assert [path.name for path in mine.iterdir()] == ["report.html"]
 
 
 @needs_model
-def test_the_demo_segments_both_pictures_and_scores_the_one_with_truth(tmp_path, capsys):
+def test_the_demo_succeeds_first_and_then_meets_a_stain_it_does_not_know(tmp_path, capsys):
     out = tmp_path / "demo"
     assert main(["demo", "--out", str(out)]) == 0
     said = capsys.readouterr().out
     counts = dict(zip(*(read_csv(out / "images.csv")[name] for name in ("image", "count")), strict=True))
-    assert set(counts) == {"immunohistochemistry", "simulated_nuclei"}
-    for name, count in counts.items():
-        assert int(count) == read_labels(out / f"{name}_labels.tif").max()
-        assert f"{count} nuclei" in said
+    assert set(counts) == {"fluorescence", "histology", "immunohistochemistry"}
     scores = json.loads((out / "run.json").read_text())["scores"]
-    assert int(scores["simulated nuclei, found"]) == int(counts["simulated_nuclei"])
-    for title in ("AP at IoU 0.5", "F1 at IoU 0.5", "Dice of the foreground"):
-        assert 0 < float(scores[title]) <= 1
-        assert f"{title}: {scores[title]}" in said
-        assert scores[title] in (out / "report.html").read_text(encoding="utf-8")
+    for name, there, least in (("fluorescence", 101, 0.9), ("histology", 89, 0.7)):
+        assert scores[name].startswith(f"{counts[name]} nuclei found, {there} drawn")
+        assert float(re.search(r"AP ([0-9.]+)", scores[name])[1]) >= least
+        assert said.index(scores[name]) < said.index("What it does not know")
+        assert scores[name] in (out / "report.html").read_text(encoding="utf-8")
+    verdicts = dict(zip(*(read_csv(out / "images.csv")[name] for name in ("image", "verdict")), strict=True))
+    assert verdicts["immunohistochemistry"] != "accept"
+    assert f"verdict {verdicts['immunohistochemistry']}: " in said
     assert f"report: {out / 'report.html'}" in said
-    assert "Mpixel/s" in said
 
 
 @needs_model

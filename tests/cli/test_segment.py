@@ -58,14 +58,18 @@ def run(capsys, *words):
     return code, *capsys.readouterr()
 
 
-def test_people_read_counts_speed_and_the_report_and_see_the_engine(picture, model, tmp_path, capsys):
+def test_people_read_counts_speed_and_the_report_and_see_the_engine_where_they_ask(picture, model, tmp_path, capsys):
     code, out, err = run(capsys, "segment", picture, "--out", tmp_path / "out", "--model", model, *ENGINE)
     assert code == 0
     count = int(read_labels(tmp_path / "out" / "cells_labels.tif").max())
     assert out.startswith(f"1 segmented; {count} objects\n")
     assert "Mpixel/s" in out
     assert f"report: {tmp_path / 'out' / 'report.html'}" in out
-    assert err.splitlines()[0] == "model random; torch f32 on the processor: as asked"
+    assert err.splitlines()[0] == "model random"
+    assert "on the processor" not in err
+    code, _, err = run(capsys, "--verbose", "segment", picture, "--out", tmp_path / "anew", "--model", model, *ENGINE)
+    assert code == 0
+    assert any(line.endswith("torch f32 on the processor: as asked") for line in err.splitlines())
     assert f"[1/1] {picture}: {count} objects" in err
 
 

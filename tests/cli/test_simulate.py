@@ -8,13 +8,16 @@ from scipy import ndimage
 
 from cellproof.checks import UsageError
 from cellproof.cli import main
-from cellproof.cli.simulate import KindOption, QualityOption
+from cellproof.cli.simulate import QualityOption
 from cellproof.io import read_image, read_labels
 from cellproof.io.png import write_png
 from cellproof.recipe.study import Recipe
+from cellproof.simulate import names
 from cellproof.workflows.collect.collect import find_records
 from cellproof.workflows.collect.samples import load_sample
-from cellproof.workflows.collect.simulate import KINDS, Plan, simulate_files
+from cellproof.workflows.collect.simulate import Plan, kinds, simulate_files
+
+KINDS = kinds()
 
 
 def simulate(kind, out, *more):
@@ -26,7 +29,7 @@ def contents(folder):
 
 
 def test_the_options_name_every_kind_and_quality():
-    assert [kind.value for kind in KindOption] == list(KINDS)
+    assert list(KINDS) == names()
     assert {quality.value for quality in QualityOption} == {q for kind in KINDS.values() for q in kind.qualities}
 
 
@@ -107,6 +110,13 @@ def test_a_single_picture_is_no_data_set_to_train_on(tmp_path, capsys):
     assert said[-1] == f"next: cellproof segment {tmp_path / 'images'} --out RESULTS"
 
 
+def test_a_single_image_of_a_kind_that_no_model_knows_leads_to_more_and_a_training(tmp_path, capsys):
+    assert simulate("honeycomb", tmp_path, "--count", 1) == 0
+    said = capsys.readouterr().out.splitlines()
+    more = f"cellproof simulate honeycomb --out {tmp_path} --count 20"
+    assert said[-1] == f"next: {more}, then cellproof train {tmp_path} --out RUN"
+
+
 def test_a_folder_that_holds_other_things_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("done")
     assert simulate("liver", tmp_path) == 1
@@ -130,7 +140,7 @@ def test_pictures_of_other_parameters_are_not_mixed(tmp_path, capsys, kind, more
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("kidney",), "'kidney' is not one of"),
+        (("kidney",), "no simulation 'kidney'; expected one of"),
         (("liver", "--quality", "bad"), "'bad' is not one of"),
         (("liver", "--count", "0"), "--count"),
         (("histology", "--quality", "low"), "histology is simulated in the quality good only"),
@@ -144,7 +154,7 @@ def test_wrong_use_is_one_line_and_two(tmp_path, capsys, words, complaint):
 
 
 def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
-    with pytest.raises(UsageError, match="no simulation 'kidney'; wanted one of liver, honeycomb, nuclei, histology"):
+    with pytest.raises(UsageError, match="no simulation 'kidney'; expected one of histology, honeycomb, liver, nuclei"):
         simulate_files(Plan("kidney"), tmp_path, count=1)
 
 

@@ -14,6 +14,7 @@ from cellproof.cli.recipes import recipes_command
 from cellproof.cli.train import scores
 from cellproof.recipe.toml import parse_recipe, read_recipe, recipe_text
 from cellproof.training.loop import Progress
+from cellproof.types import Heads, ModelHeader
 
 SMALL = (
     "training.steps=6",
@@ -56,11 +57,12 @@ def test_training_prints_plan_progress_scores_and_the_next_command(data, tmp_pat
     assert lines[0].startswith("data has no dataset.toml; its masks hold 0, 1: taken for background and foreground")
     assert lines[1].startswith("plan: a class for every pixel (background 50%, foreground 50%)")
     assert any(line.startswith("plan: changed by hand: training.steps=6") for line in lines)
-    assert any(line.startswith("held-out images: accuracy ") for line in lines)
+    assert any(line.startswith("held-out images: fraction of pixels with the right class ") for line in lines)
+    assert any(line.startswith("warning: undertrained: 6 steps, of which 2 were validated") for line in lines)
     assert lines[-3:] == [
         f"model: {out / 'model.safetensors'}",
         f"report: {out / 'report.html'}",
-        f"next: cellproof segment IMAGES --out RESULTS --model {out / 'model.safetensors'}",
+        "next: cellproof train DATA --out RUN with more --time, for the reasons above",
     ]
     steps = [line for line in shown.splitlines() if line.startswith("training")]
     assert len(steps) == 6
@@ -144,8 +146,13 @@ def test_without_a_terminal_a_training_of_any_length_prints_twenty_lines_each(ca
 
 
 def test_scores_of_groups_are_not_mixed_with_those_of_all():
-    assert scores({"map": 0.5, "a/map": 0.25, "dice": 0.75}) == "map 0.500, dice 0.750"
-    assert scores({"a/map": 0.25}) == "no score"
+    def header(**metrics):
+        return ModelHeader("m", "unet", Heads(2), ("ground", "cell"), 1, 1, 1, metrics=metrics)
+
+    mixed = header(ap50=0.5, iou_1=0.75, **{"a/ap50": 0.25})
+    assert scores(mixed) == "AP at IoU 0.5 0.500, IoU of cell 0.750"
+    assert scores(mixed, group="a") == "AP at IoU 0.5 0.250"
+    assert scores(header(**{"a/ap50": 0.25})) == "no score"
 
 
 def test_recipes_are_listed_with_what_they_are_and_where_their_data_come_from(capsys):

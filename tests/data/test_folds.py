@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError
-from cellproof.data.folds import Fold, draw_folds, folds_from_json, folds_to_json, hold_out
+from cellproof.data.folds import Fold, draw_folds, folds_from_json, folds_to_json, group_by_blocks, hold_out
 from cellproof.data.index import Record
 
 
@@ -113,3 +113,32 @@ def test_what_cannot_be_divided_is_refused():
         draw_folds([record("a"), record("a")], folds=2, seed=0)
     with pytest.raises(InputError, match="a has no attribute 'age' to stratify by; its attributes: stain"):
         hold_out([record("a"), record("b")], share=0.5, seed=0, stratify_by="age")
+
+
+def neighbors_on_both_sides(fold):
+    """Slices that are checked with and have a neighbor among those learned from."""
+    train = {int(name[1:]) for name in fold.train}
+    return sum(int(name[1:]) + step in train for name in fold.val for step in (-1, 1))
+
+
+def test_blocks_of_a_stack_are_runs_of_neighbors_in_the_order_of_numbers():
+    blocks = group_by_blocks([record(f"z{number}") for number in (10, 3, 1, 2, 11, 9, 4)], blocks=3)
+    assert [item.name for item in blocks] == ["z1", "z2", "z3", "z4", "z9", "z10", "z11"]
+    assert [item.group[-1] for item in blocks] == list("1122233")
+
+
+def test_folds_of_blocks_part_few_neighbors():
+    slices = [record(f"z{number}") for number in range(30)]
+    blocks = draw_folds(group_by_blocks(slices, blocks=6), folds=3, seed=0)
+    assert [len(fold.val) for fold in blocks] == [10, 10, 10]
+    assert sum(map(neighbors_on_both_sides, blocks)) <= 2 * 5
+    assert sum(map(neighbors_on_both_sides, draw_folds(slices, folds=3, seed=0))) > 20
+
+
+def test_blocks_that_cannot_be_made_are_refused():
+    with pytest.raises(InputError, match="4 blocks of 3 slices; expected 2 to 3"):
+        group_by_blocks([record(name) for name in "abc"], blocks=4)
+    with pytest.raises(InputError, match="1 blocks of 3 slices"):
+        group_by_blocks([record(name) for name in "abc"], blocks=1)
+    with pytest.raises(InputError, match="b has a group already"):
+        group_by_blocks([record("a"), record("b", "mouse 1")], blocks=2)

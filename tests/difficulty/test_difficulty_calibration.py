@@ -14,6 +14,8 @@ from cellproof.checks import InputError
 from cellproof.difficulty.calibration import (
     HIGHEST_TEMPERATURE,
     LOWEST_TEMPERATURE,
+    CalibrationErrors,
+    calibration_errors,
     expected_calibration_error,
     fit_temperature,
     reliability,
@@ -90,6 +92,30 @@ def test_the_error_of_a_drawn_sample():
     # Bins of width 0.5: {0.4, 0.5} with accuracy 0.5, {0.9, 0.7} with accuracy 1.
     found = expected_calibration_error(np.array([0.4, 0.5, 0.9, 0.7]), np.array([1, 0, 1, 1], bool), bins=2)
     assert found == pytest.approx((abs(0.45 - 0.5) + abs(0.8 - 1)) / 2)
+
+
+def test_bins_weigh_by_their_pixels():
+    # One pixel with a gap of 0.6 and three with a gap of 0.1: a mean over bins would be 0.35.
+    confidence, correct = np.array([0.4, 0.9, 0.9, 0.9]), np.array([1, 1, 1, 1], bool)
+    assert expected_calibration_error(confidence, correct, bins=2) == pytest.approx((0.6 + 3 * 0.1) / 4)
+
+
+def test_easy_background_hides_no_error_of_foreground_and_unsure_pixels():
+    # 96 sure pixels of background, right; of four predicted foreground ones, of 0.9, two are right.
+    confidence = np.array([1.0] * 96 + [0.9] * 4)
+    correct = np.array([True] * 98 + [False] * 2)
+    found = calibration_errors(confidence, correct, np.arange(100) >= 96)
+    # The bin above 14/15 holds the sure pixels alone.
+    assert found.everywhere == pytest.approx(0.04 * 0.4)
+    assert (found.foreground, found.unsure) == (pytest.approx(0.4), pytest.approx(0.4))
+    assert found.unsure_fraction == 0.04
+    without = calibration_errors(confidence[:96], correct[:96], np.zeros(96, bool))
+    assert (without.everywhere, without.unsure_fraction) == (0, 0)
+    assert math.isnan(without.foreground)
+    assert math.isnan(without.unsure)
+    nothing = calibration_errors(np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
+    assert all(math.isnan(value) for value in (nothing.everywhere, nothing.foreground, nothing.unsure_fraction))
+    assert isinstance(nothing, CalibrationErrors)
 
 
 def test_calibrated_probabilities_have_almost_no_error_and_sharpened_ones_have_some():

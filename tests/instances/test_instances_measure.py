@@ -6,15 +6,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
+from scipy.ndimage import gaussian_filter
 from skimage.draw import ellipse
 from skimage.io import imread
 from skimage.measure import regionprops_table
 
 from cellproof.checks import InputError
+from cellproof.instances.components import label_components
 from cellproof.instances.measure import measure
 
 WHOLE = ["label", "area", "bbox-0", "bbox-1", "bbox-2", "bbox-3"]
-SHAPE = ["axis_major_length", "axis_minor_length", "eccentricity", "equivalent_diameter_area", "perimeter", "extent"]
+SHAPE = [
+    "axis_major_length",
+    "axis_minor_length",
+    "eccentricity",
+    "equivalent_diameter_area",
+    "perimeter",
+    "extent",
+    "solidity",
+]
 PLACE = ["centroid-0", "centroid-1"]
 PROPERTIES = ("label", "area", "bbox", "centroid", "orientation", *SHAPE)
 INTENSITY = ("intensity_mean", "intensity_min", "intensity_max", "intensity_std")
@@ -129,3 +139,23 @@ def test_arrays_that_do_not_fit_are_refused(extras, message):
 def test_labels_with_fractions_are_refused():
     with pytest.raises(InputError, match="labels has dtype float64"):
         measure(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0])
+def test_solidity_is_that_of_scikit_image(sigma):
+    noise = gaussian_filter(np.random.default_rng(4).normal(size=(120, 130)), sigma)
+    labels = label_components((noise > 0).astype(np.uint8))
+    expected = regionprops_table(labels, properties=("solidity",))["solidity"]
+    np.testing.assert_allclose(measure(labels)["solidity"], expected, rtol=1e-12)
+
+
+def test_neighbors_are_as_far_as_their_centers_and_a_single_object_has_none():
+    labels = np.zeros((12, 30), int)
+    labels[2:5, 2:5], labels[2:5, 12:15], labels[8:9, 28:29] = 1, 2, 3
+    found = measure(labels, pixel_size_um=0.5)
+    np.testing.assert_allclose(found["nearest_neighbor"], [10, 10, np.hypot(5, 15)])
+    np.testing.assert_allclose(found["nearest_neighbor_um"], found["nearest_neighbor"] / 2)
+    np.testing.assert_allclose(found["x_um"], [1.5, 6.5, 14.0])
+    np.testing.assert_allclose(found["y_um"], [1.5, 1.5, 4.0])
+    np.testing.assert_allclose(found["equivalent_diameter_area_um"], found["equivalent_diameter_area"] / 2)
+    assert np.isnan(measure(labels == 1)["nearest_neighbor"]).all()

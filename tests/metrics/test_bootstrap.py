@@ -41,9 +41,9 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> Non
 
 def test_draws_without_an_answer_are_left_out() -> None:
     # Half of the images are empty: a draw of only those has no score.
-    assert interval(np.array([[2, 4], [0, 0]])) == (0.5, 0.5)
+    assert interval(np.array([[2, 4], [0, 0]] * 3)) == (0.5, 0.5)
 
 
-@pytest.mark.parametrize("counts", [np.zeros((0, 2)), np.ones((1, 2)), np.zeros((5, 2))])
-def test_without_two_images_or_any_score_there_is_no_interval(counts: np.ndarray) -> None:
+@pytest.mark.parametrize("counts", [np.zeros((0, 2)), np.ones((1, 2)), np.ones((4, 2)), np.zeros((5, 2))])
+def test_without_five_images_or_any_score_there_is_no_interval(counts: np.ndarray) -> None:
     assert all(math.isnan(end) for end in interval(counts))

@@ -290,3 +290,10 @@ def test_unusable_label_images_are_refused(prediction, reference, message: str) 
 def test_a_threshold_that_is_no_iou_is_refused(threshold: float) -> None:
     with pytest.raises(InputError, match="wanted an IoU"):
         match(overlap(draw("a"), draw("a")), threshold)
+
+
+def test_an_id_that_no_signed_number_holds_is_refused_and_one_below_counts() -> None:
+    largest, too_large = np.array([[0, 2**63 - 1]], np.uint64), np.array([[0, 2**63]], np.uint64)
+    assert overlap(largest, largest).prediction_ids.tolist() == [2**63 - 1]
+    with pytest.raises(InputError, match=r"id 9223372036854775808, expected ids below 2\^63; number its objects"):
+        overlap(largest, too_large)

@@ -58,7 +58,7 @@ RECIPES = filled(
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),
-    paper=st.none(),
+    study=st.none(),
 )
 
 

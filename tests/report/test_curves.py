@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from cellproof.report.curves import training_curves
+from cellproof.report.curves import thinned, training_curves
 
 HISTORY = {
     "step": [100, 200, 300, 400],
@@ -59,3 +59,27 @@ def test_names_are_shown_as_they_are():
     svg = training_curves({"step": [1, 2], "loss": [1, 2], "<b>&$x": [0.1, 0.2]})
     assert "&lt;b&gt;&amp;$x" in svg
     assert "<b>" not in svg
+
+
+def test_a_training_that_was_not_validated_yet_shows_the_losses_of_its_steps():
+    svg = training_curves({}, step_losses=[(1, 4.0), (2, 2.0), (3, 1.0)])
+    assert svg.count("<svg") == 1
+    assert "loss of steps" in re.findall(r">([^<>]+)</text>", svg)
+
+
+def test_means_over_neighboring_steps_keep_the_mean_of_all():
+    losses = [(step, math.sin(step)) for step in range(1000)]
+    points = thinned(losses)
+    assert len(points) <= 400
+    # 1000 steps in threes leave a last one alone.
+    weights = np.full(len(points), 3.0)
+    weights[-1] = 1
+    np.testing.assert_allclose(np.average(points, axis=0, weights=weights), np.mean(losses, axis=0))
+    assert thinned([]).shape == (0, 2)
+
+
+def test_each_panel_is_a_figure_of_its_own_so_that_a_narrow_page_stacks_them():
+    widths = [float(width) for width in re.findall(r'<svg[^>]* width="([0-9.]+)pt"', training_curves(HISTORY))]
+    assert len(widths) == 2
+    # On a page of 360 px, letters of 10 pt keep 10 px or more.
+    assert all(10 * 4 / 3 * min(1, 360 / (width * 4 / 3)) >= 10 for width in widths)

@@ -124,7 +124,7 @@ def test_figures_of_a_page_keep_caption_scale_and_colors():
     row = _row()
     for figure, picture in zip(inline_figures(row), row, strict=True):
         assert (figure.caption, figure.top) == (picture.caption, picture.top)
-        with Image.open(io.BytesIO(base64.b64decode(figure.picture.data_uri.split(",")[1]))) as stored:
+        with Image.open(io.BytesIO(base64.b64decode(figure.picture.source.split(",")[1]))) as stored:
             assert np.abs(np.asarray(stored).astype(float) - picture.rgb).mean() < 6
 
 

@@ -11,10 +11,10 @@ from PIL import Image
 from cellproof.checks import InputError
 from cellproof.report._display import displayed
 from cellproof.report._inferno import INFERNO
+from cellproof.report._scale_bar import bar_length_um
 from cellproof.report.overlay import class_overlay, difficulty_picture, overlay, thumbnail, write_overlay
+from cellproof.report.palette import LIGHT, STRONG, WARNING, class_colors
 from cellproof.types import IGNORE
-
-WARNING = (255, 60, 10)
 
 
 def _two_touching():
@@ -26,14 +26,29 @@ def _two_touching():
     return image, labels
 
 
-def test_outlines_lie_inside_objects_and_leave_their_interior_and_the_background_alone():
+def test_outlines_lie_inside_objects_in_a_dark_halo_and_leave_the_rest_alone():
     image, labels = _two_touching()
+    image += 50
     drawn, plain = overlay(image, labels), displayed(image)
-    changed = (drawn != plain).any(axis=2)
     ring = np.zeros((20, 30), bool)
     ring[4:14, 4:24] = True
     ring[5:13, 5:13] = ring[5:13, 15:23] = False
-    np.testing.assert_array_equal(changed, ring)
+    halo = np.zeros((20, 30), bool)
+    halo[3:15, 4:24] = halo[4:14, 3:25] = True
+    halo[6:12, 6:12] = halo[6:12, 16:22] = False
+    halo &= ~ring
+    assert {tuple(color) for color in drawn[ring].tolist()} <= {tuple(color) for color in LIGHT.tolist()}
+    np.testing.assert_array_equal(drawn[halo], (plain[halo] * 0.4).astype(np.uint8))
+    np.testing.assert_array_equal(drawn[~ring & ~halo], plain[~ring & ~halo])
+
+
+def test_small_objects_have_no_halo_that_would_hide_them():
+    labels = np.zeros((20, 30), np.int32)
+    labels[4:10, 4:10] = 1
+    image = np.full((1, 20, 30), 50, np.uint8)
+    image[0, 4:10, 4:10] = 200
+    changed = (overlay(image, labels) != displayed(image)).any(axis=2)
+    assert changed.sum() == 36 - 16
 
 
 def test_touching_objects_differ_in_color_even_where_their_numbers_are_six_apart():
@@ -54,11 +69,37 @@ def test_doubtful_objects_have_a_wider_outline_in_a_color_of_their_own():
     np.testing.assert_array_equal(warned, expected)
 
 
-def test_outlines_are_two_pixels_wide_in_large_pictures():
-    labels = np.zeros((40, 1300), np.int32)
-    labels[10:30, 100:120] = 1
-    changed = (overlay(np.zeros((1, 40, 1300), np.uint8), labels) > 0).any(axis=2)
-    assert changed.sum() == 20 * 20 - 16 * 16
+@pytest.mark.parametrize(("columns", "side", "width_px"), [(300, 60, 1), (700, 60, 2), (1400, 60, 4), (1400, 18, 2)])
+def test_outlines_grow_with_the_picture_but_no_wider_than_a_tenth_of_the_objects(columns, side, width_px):
+    labels = np.zeros((100, columns), np.int32)
+    labels[10 : 10 + side, 100 : 100 + side] = 1
+    drawn = overlay(np.zeros((1, 100, columns), np.uint8), labels).any(axis=2)
+    assert drawn.sum() == side**2 - (side - 2 * width_px) ** 2
+
+
+def test_a_scale_bar_is_as_long_as_it_says():
+    drawn = overlay(np.zeros((1, 200, 400), np.uint8), np.zeros((200, 400), int), pixel_size_um=0.5)
+    # A quarter of 200 µm is 50 µm, which are 100 pixels.
+    assert bar_length_um(400, 0.5) == 50
+    white = (drawn == 255).all(axis=2)
+    assert max(len(run) for row in white for run in "".join("#" if on else " " for on in row).split()) == 100
+    shrunk = overlay(np.zeros((1, 400, 800), np.uint8), np.zeros((400, 800), int), pixel_size_um=0.25, max_px=400)
+    np.testing.assert_array_equal(shrunk, drawn)
+
+
+def test_no_color_of_outlines_is_pale_or_like_the_mark_of_doubt():
+    for palette in (LIGHT, STRONG):
+        saturation = 1 - palette.min(axis=1) / palette.max(axis=1)
+        assert (saturation > 0.6).all()
+        assert (np.abs(palette.astype(int) - WARNING).sum(axis=1) > 80).all()
+        assert len(np.unique(palette, axis=0)) == 6
+
+
+def test_legends_and_overlays_give_a_class_the_same_color():
+    classes = np.zeros((20, 40), np.uint8)
+    classes[4:14, 4:14], classes[4:14, 20:30] = 1, 2
+    drawn = class_overlay(np.zeros((1, 20, 40), np.uint8), classes)
+    assert [f"#{drawn[4, column].tobytes().hex()}" for column in (4, 20)] == list(class_colors(3)[1:])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32, np.float64])

@@ -83,6 +83,29 @@ def test_nuclei_are_green_and_membranes_less_so(livers, quality):
     assert green[liver.class_map == 2].mean() > 1.5 * green[liver.class_map == 1].mean()
 
 
+def best_shift(channel, truth, reach=3):
+    """Shift of the truth, in rows and columns, at which it is most alike to the picture."""
+    inner = channel[reach:-reach, reach:-reach].astype(float).ravel()
+    height, width = truth.shape
+    shifts = {
+        (rows, columns): np.corrcoef(
+            inner, truth[reach + rows : height - reach + rows, reach + columns : width - reach + columns].ravel()
+        )[0, 1]
+        for rows in range(-reach, reach + 1)
+        for columns in range(-reach, reach + 1)
+    }
+    return max(shifts, key=shifts.get)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_picture_lies_on_its_truth(livers, quality):
+    liver = livers[quality]
+    assert best_shift(liver.image[..., 0], (liver.class_map == 1) & ~liver.dim) == (0, 0)
+    assert best_shift(liver.image[..., 1], liver.class_map == 2) == (0, 0)
+    moved = np.roll(liver.image, 2, axis=0)
+    assert best_shift(moved[..., 0], (liver.class_map == 1) & ~liver.dim) == (-2, 0)
+
+
 def test_whole_cells_are_of_the_stated_size_and_have_one_or_two_nuclei():
     areas, nuclei = [], []
     for seed in range(2):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellproof.simulate._optics import Microscope, blur, illumination, record, smooth_field
+from cellproof.simulate._optics import Microscope, blur, develop, illumination, offset_counts, record, smooth_field
 
 
 @pytest.mark.parametrize("scale_px", [0.8, 3.0, 11.0])
@@ -40,8 +40,37 @@ def test_counts_scatter_as_photons_and_read_noise_say():
         psf_sigma_px=1, blurred_share=0, haze=0, unevenness=0, background=0, photons=100, read_noise=5
     )
     counts = record(np.random.default_rng(0), np.ones((300, 300), np.float32), microscope).astype(float)
-    assert counts.mean() == pytest.approx(100 + 1200, rel=0.01)
+    # Read noise of 5 photons is 60 counts; the offset is four times that.
+    assert offset_counts(microscope) == 240
+    assert counts.mean() == pytest.approx(240 + 1200, rel=0.01)
     assert counts.std() == pytest.approx(12 * np.sqrt(100 + 25), rel=0.02)
+
+
+@pytest.mark.parametrize(("photons", "read_noise", "offset"), [(16, 4, 1200), (250, 1, 100)])
+def test_in_the_dark_noise_is_not_cut(photons, read_noise, offset):
+    microscope = Microscope(
+        psf_sigma_px=1, blurred_share=0, haze=0, unevenness=0, background=0, photons=photons, read_noise=read_noise
+    )
+    counts = record(np.random.default_rng(0), np.zeros((300, 300), np.float32), microscope).astype(float)
+    noise = read_noise * 1200 / photons
+    assert counts.mean() == pytest.approx(offset, abs=4 * noise / 300)
+    assert counts.std() == pytest.approx(noise, rel=0.01)
+    assert (counts == 0).mean() < 1e-4
+    # Exported, 40 counts below the offset are black and the noise below them is cut.
+    levels = develop(counts.astype(np.uint16), microscope, full_scale=1.7)
+    assert (levels == 0).mean() == pytest.approx((counts < offset - 40 + 4).mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("row", range(20, 28))
+def test_a_point_of_light_has_its_haze_wherever_it_lies(row):
+    light = np.zeros((61, 66), np.float32)
+    light[row, 2 * row - 10] = 1
+    haze = blur(light, sigma_px=1, haze=0.5, haze_px=12) - blur(light, sigma_px=1, haze=0, haze_px=12)
+    assert haze.sum() == pytest.approx(0.5, rel=0.05)
+    places = np.indices(light.shape)
+    center = [(axis * haze).sum() / haze.sum() for axis in places]
+    # A block of 4 px: its middle lies up to 1.5 px from the point, and haze is cut at the picture's edge.
+    assert np.hypot(center[0] - row, center[1] - (2 * row - 10)) < 2.5
 
 
 def test_too_much_light_saturates_at_twelve_bits():

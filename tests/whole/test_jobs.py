@@ -366,7 +366,7 @@ def test_progress_rises_to_the_end_of_each_input(segment, two):
     log = Log()
     segment(*two, log=log, overwrite=True)
     assert log.shares == 2 * [0.0, 1.0]
-    assert any(sentence.startswith("model threshold; torch f32") for sentence in log.sentences)
+    assert "model threshold" in log.sentences
 
 
 def test_scores_stand_in_the_report(model_file, two, tmp_path):

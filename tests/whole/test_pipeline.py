@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from cellproof.workflows.reproduce.membranes import predict_record
 
 from cellproof.checks import InputError
 from cellproof.data.description import Description
@@ -18,7 +19,6 @@ from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHe
 from cellproof.workflows.predict.load import Model, find_model
 from cellproof.workflows.predict.objects import Timings, too_large_by
 from cellproof.workflows.predict.predictor import Predictor
-from cellproof.workflows.reproduce.membranes import predict_record
 from cellproof.workflows.segment.plane import segment_plane
 
 

@@ -1,94 +1,268 @@
+"""Studies from recipe to tables: what is done once, what is done anew, and what adds up."""
+
 from __future__ import annotations
 
 import csv
 import json
-import math
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
+from cellproof import refine
 from cellproof.checks import InputError
-from cellproof.data.description import read_description
-from cellproof.data.index import Record
-from cellproof.recipe.study import PaperProfile, PaperSet, RepairConfig
-from cellproof.recipe.toml import read_recipe
-from cellproof.types import IGNORE
-from cellproof.workflows.reproduce.membranes import (
-    NOTHING_CLOSED,
-    Choice,
-    Predicted,
-    Roles,
-    choose,
-    score_difficulty,
-    score_repairs,
-    together,
-)
-from cellproof.workflows.reproduce.sets import StudySet, class_number, divide_set, find_set
-from cellproof.workflows.reproduce.tables import Scored, summarize, tables
+from cellproof.recipe.toml import parse_recipe, read_recipe
+from cellproof.workflows.evaluate import protocols
+from cellproof.workflows.reproduce import run as run_module
 
-PAPER = """
-[paper]
+STUDY = """
+[study]
 reference = "Nobody (2020)"
-protocol = "membranes"
-[[paper.sets]]
-name = "disks"
+protocols = ["membranes", "difficulty"]
+division = { folds = 3, validation = 0.25 }
+baseline = "one"
+published = [{ set = "disks", entry = "one", metric = "recall", of = "disk", value = 0.41 }]
+[study.options.membranes]
 connected = "disk"
-rest = "ground"
-[[paper.sets]]
+[[study.sets]]
+name = "disks"
+options = { rest = "ground", tolerance_px = 2.0 }
+[[study.sets]]
 name = "absent"
-[paper.profiles.full]
+[[study.entries]]
+name = "one"
+[[study.entries]]
+name = "two"
+set = ["model.options.norm=batch_renorm"]
+[[study.entries]]
+name = "both"
+ensemble_of = ["one", "two"]
+[[study.entries]]
+name = "one again"
+same_as = "one"
+[study.profiles.full]
 note = "tiny"
-folds = 3
-runs = 2
-settings = ["training.steps=2"]
-[paper.profiles.full.networks]
-one = { architecture = "unet", options = { width = 4, depth = 2 } }
-two = { architecture = "unet", options = { width = 4, depth = 2, norm = "batch_renorm" } }
+only_folds = 2
+set = ["training.steps=2"]
+[study.profiles.quick]
+note = "tinier"
+only_folds = 1
+set = ["training.steps=1", "training.validate_every=1"]
+entries = { one = [] }
+[study.profiles.few]
+note = "four images"
+only_folds = 1
+images = 4
+set = ["training.steps=1", "training.validate_every=1"]
+entries = { one = [] }
 """
 
 
+@dataclass(frozen=True)
+class Study:
+    """A study of disks that takes seconds."""
+
+    recipe: Path
+    data: Path
+    out: Path
+
+    def command(self, *further: object) -> tuple[object, ...]:
+        return ("reproduce", self.recipe, "--data", self.data, "--out", self.out, "--device", "cpu", *further)
+
+    def rows(self) -> list[dict[str, str]]:
+        with (self.out / "tables.csv").open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def models(self) -> dict[str, int]:
+        """Every trained model, and when it was written."""
+        files = sorted(self.out.rglob("model.safetensors"))
+        return {path.relative_to(self.out).as_posix(): path.stat().st_mtime_ns for path in files}
+
+    def score(self, entry: str, fold: int = 1) -> dict[str, object]:
+        return json.loads((self.out / "runs" / "disks" / f"fold{fold}" / entry / "score.json").read_text())
+
+
 @pytest.fixture
-def recipe(annotated, no_curves):
-    annotated.recipe.write_text(annotated.recipe.read_text().replace("in_channels = 1", "in_channels = 3") + PAPER)
-    return annotated.recipe
+def study(annotated, no_curves, tmp_path) -> Study:
+    text = annotated.recipe.read_text().replace("in_channels = 1", "in_channels = 3")
+    annotated.recipe.write_text(text + STUDY)
+    return Study(annotated.recipe, annotated.folder.parent, tmp_path / "out")
 
 
-def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_its_scores(
-    annotated, recipe, cellproof, tmp_path
-):
-    command = ("reproduce", recipe, "--data", annotated.folder.parent, "--out", tmp_path / "out", "--device", "cpu")
-    first = cellproof(*command)
-    assert first.code == 0
+def value(score: dict[str, object], metric: str, of: str, *, variant: str) -> float:
+    rows = next(one["rows"] for one in score["scores"] if one["variant"] == variant and one["protocol"] == "membranes")
+    return next(
+        r["value"] for r in rows if (r["metric"], r["class_or_threshold"], r["averaging"]) == (metric, of, "pooled")
+    )
+
+
+def test_a_study_trains_every_network_once_and_its_tables_are_means_of_its_scores(study, cellproof):
+    first = cellproof(*study.command())
+    assert first.code == 0, first.err
     assert "absent" in first.out
-    scored = json.loads((tmp_path / "out" / "scores.json").read_text())
-    assert [(one["network"], one["fold"]) for one in scored] == [
-        (network, fold) for fold in (1, 2) for network in ("one", "two", "all together")
+    models = study.models()
+    assert [name.split("/")[2:4] for name in models] == [
+        ["fold1", "one"],
+        ["fold1", "two"],
+        ["fold2", "one"],
+        ["fold2", "two"],
     ]
-    assert all((one["learned"], one["scored"]) == (3, 2) for one in scored)
-    with (tmp_path / "out" / "tables.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert {row["size"] for row in rows} == {"tiny"}
-    values = [one["repairs"]["reassign"]["recall disk"] for one in scored if one["network"] == "two"]
-    row = next(r for r in rows if (r["network"], r["repair"], r["metric"]) == ("two", "reassign", "recall disk"))
+    values = [value(study.score("two", fold), "recall", "disk", variant="reassign") for fold in (1, 2)]
+    wanted = {
+        "entry": "two",
+        "variant": "reassign",
+        "metric": "recall",
+        "class_or_threshold": "disk",
+        "averaging": "pooled",
+    }
+    row = next(row for row in study.rows() if wanted.items() <= row.items())
     assert float(row["mean"]) == pytest.approx(np.mean(values))
     assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1))
-    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    # Of each network: image, reference, three class maps, difficult pixels, four measures; a fifth of both together.
-    assert page.count("<figure>") == 2 * 10 + 11
-    assert all(0 <= one["difficulty"]["ensemble"] <= 1 for one in scored if one["network"] == "all together")
-    models = sorted((tmp_path / "out" / "runs").rglob("model.safetensors"))
-    assert len(models) == 4
-    before = [path.stat().st_mtime_ns for path in models]
-    # As after a kill in the middle of the last training: it goes on, and gives the same.
-    state = models[-1].parent / "run.json"
+    assert {row["size"] for row in study.rows()} == {"tiny"}
+    # Trained once, so the same numbers; averaged, so others, and networks disagree.
+    assert study.score("one again")["scores"] == study.score("one")["scores"]
+    assert study.score("both")["scores"] != study.score("one")["scores"]
+    measures = {
+        row["class_or_threshold"] for row in study.rows() if row["entry"] == "both" and row["metric"] == "AUROC"
+    }
+    assert "ensemble" in measures
+    page = (study.out / "report.html").read_text(encoding="utf-8")
+    assert "(paper 0.41)" in page
+    assert "compared image by image" in page
+    assert not (study.out / "runs" / "disks" / "fold1" / "predictions").exists()
+    tables = (study.out / "tables.csv").read_text()
+    again = cellproof(*study.command("--json"))
+    assert (again.code, study.models(), json.loads(again.out)["missing"]) == (0, models, 4)
+    assert (study.out / "tables.csv").read_text() == tables
+
+
+def test_a_killed_study_resumes_where_it_was(study, cellproof):
+    cellproof(*study.command("--only-entry", "one", "--folds", 2))
+    tables, models = (study.out / "tables.csv").read_text(), study.models()
+    # As after a kill in the middle of the second training, before its fold was scored.
+    state = next((study.out / "runs" / "disks" / "fold2" / "one").rglob("run.json"))
     state.write_text(state.read_text().replace('"finished"', '"running"'))
-    again = cellproof(*command, "--json")
-    assert again.code == 0
-    assert [path.stat().st_mtime_ns for path in models][:-1] == before[:-1]
+    (study.out / "runs" / "disks" / "fold2" / "one" / "score.json").unlink()
+    (study.out / "tables.csv").unlink()
+    assert cellproof(*study.command("--only-entry", "one", "--folds", 2)).code == 0
     assert '"finished"' in state.read_text()
-    assert {line["network"] for line in json.loads(again.out)["lines"]} == {"one", "two", "all together"}
-    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == scored
+    first = next(iter(models))
+    assert study.models()[first] == models[first]
+    assert (study.out / "tables.csv").read_text() == tables
+
+
+def test_a_model_of_one_profile_is_never_scored_as_one_of_another(study, cellproof):
+    cellproof(*study.command("--quick"))
+    quick, tables = study.models(), (study.out / "tables.csv").read_text()
+    assert {row["size"] for row in study.rows()} == {"tinier"}
+    assert cellproof(*study.command("--profile", "full", "--only-entry", "one", "--folds", 1)).code == 0
+    assert {row["size"] for row in study.rows()} == {"tiny"}
+    assert len(study.models()) == 2
+    assert quick.items() <= study.models().items()
+    assert study.score("one")["learned"] == 3
+    # Back again: the model is still there, and so are its numbers.
+    both = study.models()
+    assert cellproof(*study.command("--quick")).code == 0
+    assert study.models() == both
+    assert (study.out / "tables.csv").read_text() == tables
+
+
+@pytest.mark.parametrize(
+    "change", [("--seed", 1), ("--profile", "few")], ids=["another seed", "another number of images"]
+)
+def test_no_network_is_scored_on_what_it_learned_from(study, cellproof, change):
+    cellproof(*study.command("--profile", "quick"))
+    before = study.score("one")
+    assert cellproof(*study.command(*(("--profile", "quick") if "--seed" in change else ()), *change)).code == 0
+    after = study.score("one")
+    assert before["fingerprint"] != after["fingerprint"]
+    assert len(study.models()) == 2
+    data = study.out / "runs" / "disks" / "fold1" / "data"
+    learned = {path.stem for split in ("train", "val") for path in (data / split / "images").iterdir()}
+    scored = {name for one in after["scores"] for name in one["images"]}
+    assert not learned & scored
+
+
+def test_an_image_that_changes_is_learned_from_anew(study, cellproof):
+    cellproof(*study.command("--quick"))
+    image = next(path for path in (study.out / "runs" / "disks" / "fold1" / "data" / "train" / "images").iterdir())
+    source = next((study.data / "data").rglob(image.name), None) or next(study.data.rglob(f"disks/images/{image.name}"))
+    pixels = tifffile.imread(source)
+    # A new file, as editors write one: the study's own link keeps the old pixels.
+    source.unlink()
+    tifffile.imwrite(source, 255 - pixels)
+    before = study.score("one")["fingerprint"]
+    assert cellproof(*study.command("--quick")).code == 0
+    assert study.score("one")["fingerprint"] != before
+    assert len(study.models()) == 2
+
+
+def test_commands_for_single_entries_and_folds_add_up(study, cellproof):
+    assert cellproof(*study.command("--only-entry", "one")).code == 0
+    second = cellproof(*study.command("--only-entry", "two"))
+    assert second.code == 0
+    cells = {(row["entry"], row["folds"]) for row in study.rows() if row["metric"] == "accuracy"}
+    assert cells == {("one", "2"), ("two", "2")}
+    page = (study.out / "report.html").read_text(encoding="utf-8")
+    assert "disks, one: " in page
+    assert "disks, two: " in page
+    cellproof(*study.command("--only-entry", "one", "--folds", 3))
+    cells = {(row["entry"], row["folds"]) for row in study.rows() if row["metric"] == "accuracy"}
+    assert cells == {("one", "3"), ("two", "2")}
+
+
+RECORDING = '''
+"""Says what it was given."""
+
+import json
+from pathlib import Path
+
+from cellproof.metrics.rows import Scope
+
+SAID = Path(__file__).with_suffix(".json")
+KNOWN = {"chosen": [], "scored": []}
+
+
+def choose(validation, options):
+    KNOWN["chosen"] = [predicted.name for predicted in validation]
+    return "chosen so"
+
+
+def describe(choice):
+    return choice
+
+
+def count(variant, reference, options):
+    KNOWN["scored"].append(variant.source.name)
+    SAID.write_text(json.dumps(KNOWN))
+    return 1
+
+
+def rows(counts, names, options, *, group="", seed=0):
+    return [Scope(len(counts), None, group, seed).row("images", sum(counts), level="object", empty_case="a count")]
+'''
+
+
+def test_what_is_chosen_is_chosen_on_validation_images_alone(study, cellproof, tmp_path, monkeypatch):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "recording.py").write_text(RECORDING)
+    monkeypatch.setattr(protocols, "__path__", [*protocols.__path__, str(tmp_path / "more")])
+    text = study.recipe.read_text().replace('["membranes", "difficulty"]', '["recording"]')
+    study.recipe.write_text(
+        text.replace('[study.options.membranes]\nconnected = "disk"\n', "").replace(
+            'options = { rest = "ground", tolerance_px = 2.0 }\n', ""
+        )
+    )
+    assert cellproof(*study.command("--quick")).code == 0
+    known = json.loads((tmp_path / "more" / "recording.json").read_text())
+    data = study.out / "runs" / "disks" / "fold1" / "data"
+    parts = {split: {path.stem for path in (data / split / "images").iterdir()} for split in ("train", "val")}
+    assert set(known["chosen"]) == parts["val"]
+    assert not set(known["scored"]) & (parts["train"] | parts["val"])
+    assert len(known["scored"]) == 2
+    assert study.score("one")["scores"][0]["choice"] == "chosen so"
 
 
 @pytest.mark.parametrize(
@@ -96,142 +270,141 @@ def test_a_reproduction_trains_every_network_once_and_its_tables_are_means_of_it
     [
         (("--profile", "huge"), "no profile 'huge'"),
         (("--only-set", "liver"), "no set 'liver'; there: disks, absent"),
-        (("--only-network", "three"), "no network 'three'; there: one, two"),
+        (("--only-entry", "three"), "no entry 'three'; there: one, two, both, one again"),
         (("--quick", "--profile", "full"), "contradict each other"),
     ],
 )
-def test_what_a_recipe_does_not_offer_is_wrong_use(recipe, cellproof, tmp_path, words, wanted):
-    outcome = cellproof("reproduce", recipe, "--data", tmp_path, "--out", tmp_path / "out", *words)
+def test_what_a_study_does_not_offer_is_wrong_use(study, cellproof, words, wanted):
+    outcome = cellproof(*study.command(*words))
     assert outcome.code == 2
     assert wanted in outcome.err[-1]
 
 
-def test_a_recipe_without_a_paper_is_refused(cellproof, tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ('["membranes", "difficulty"]', '["membrane"]', "no protocol 'membrane'; there are difficulty, membranes"),
+        ('["membranes", "difficulty"]', "[]", "protocols is empty"),
+        ('rest = "ground"', 'rests = "ground"', "set 'disks': no option 'rests' in membranes, difficulty; known:"),
+        ('connected = "disk"', "longest = 3", "'membranes': Object contains unknown field `longest`"),
+        ("tolerance_px = 2.0", "tolerance_px = -1.0", "options of protocol 'membranes': Expected `float` >= 0.0"),
+        ("[study.options.membranes]", "[study.options.glas]", "no protocol (options) 'glas'; there: membranes"),
+        ('baseline = "one"', 'baseline = "zero"', "no entry (baseline) 'zero'; there: one, two"),
+        ('same_as = "one"', 'same_as = "zero"', "no entry 'zero'; there: one, two"),
+        ('same_as = "one"', 'same_as = "one"\nsteps = ["polish"]', "entry 'one again': no step 'polish'; there:"),
+        ('set = "disks", entry', 'set = "dots", entry', "no set (published) 'dots'; there: disks, absent"),
+        ("model.options.norm=batch_renorm", "heads.rays=true", "entry 'two': no head 'rays'; there: boundary"),
+        ("model.options.norm=batch_renorm", "model.architecture=vnet", "entry 'two': no architecture 'vnet'; there:"),
+        ("model.options.norm=batch_renorm", "model.stpes=3", "unknown field `stpes`"),
+    ],
+)  # fmt: skip
+def test_a_study_that_names_what_is_not_there_is_wrong_use_with_what_is(study, cellproof, old, new, wanted):
+    text = study.recipe.read_text()
+    assert old in text
+    study.recipe.write_text(text.replace(old, new))
+    outcome = cellproof(*study.command())
+    assert outcome.code == 2, outcome.err
+    assert wanted in outcome.err[-1]
+    assert not study.out.exists()
+
+
+def test_a_class_that_a_set_lacks_is_named(study, cellproof):
+    study.recipe.write_text(study.recipe.read_text().replace('connected = "disk"', 'connected = "ring"'))
+    outcome = cellproof(*study.command("--quick"))
+    assert outcome.code == 1
+    assert "no class 'ring'; the classes are ground, disk" in outcome.err[-1]
+
+
+def test_a_recipe_without_a_study_is_refused(cellproof, tmp_path):
     outcome = cellproof("reproduce", "nuclei", "--data", tmp_path, "--out", tmp_path / "out")
     assert outcome.code == 2
-    assert "has no section [paper]" in outcome.err[-1]
+    assert "has no section [study]" in outcome.err[-1]
 
 
-def test_the_shipped_recipe_names_the_papers_networks_in_every_size():
+def test_a_recipe_as_it_was_written_before_is_refused_with_how_to_write_it():
+    with pytest.raises(InputError, match=r"old.toml: \[paper\] is written as \[study\] now: .* `cellproof recipes"):
+        parse_recipe('name = "old"\n[paper]\nreference = ""\nprotocol = "membranes"\n', source="old.toml")
+
+
+def test_results_of_an_earlier_version_are_left_alone_and_said_to_be(study, cellproof):
+    (study.out).mkdir()
+    (study.out / run_module.OLD_SCORES).write_text("[]")
+    outcome = cellproof(*study.command("--quick"))
+    assert outcome.code == 0
+    assert "results of an earlier version" in outcome.out
+    assert (study.out / run_module.OLD_SCORES).read_text() == "[]"
+
+
+def test_the_shipped_study_names_the_papers_networks_in_every_size():
     recipe = read_recipe("matsuzuki2020")
-    assert set(recipe.paper.profiles) == {"full", "laptop", "quick"}
-    for profile in recipe.paper.profiles.values():
-        assert list(profile.networks) == ["U-Net", "FCN-8s", "FC-DenseNet-103"]
+    assert set(recipe.study.profiles) == {"full", "laptop", "quick"}
+    entries = ["U-Net", "FCN-8s", "FC-DenseNet-103", "all together"]
+    assert [entry.name for entry in recipe.study.entries] == entries
+    for name in ("laptop", "quick"):
+        assert list(recipe.study.profiles[name].entries) == entries
     assert recipe.training.batch == 2
 
 
-def test_a_class_that_a_set_lacks_is_named(annotated):
-    with pytest.raises(InputError, match="no class 'membrane' in 'disks'; its classes are ground, disk"):
-        class_number(read_description(annotated.folder), "membrane")
+NEW_STEP = '''
+"""All pixels become one class."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
 
 
-def test_a_set_that_is_not_there_is_simulated_and_called_so(tmp_path):
-    said = []
-    config = PaperSet(name="liver", simulate="liver")
-    profile = PaperProfile(note="", networks={}, images=4)
-    study = find_set(config, profile, data=tmp_path, out=tmp_path / "out", seed=3, say=said.append)
-    assert study.title == "liver (simulated)"
-    assert [record.name for record in study.records] == [f"liver-{k:04d}" for k in range(1, 5)]
-    assert "4 simulated pictures (liver) stand in" in said[0]
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    to: str = "disk"
 
 
-def test_two_sets_that_are_simulated_alike_hold_different_pictures(tmp_path):
-    profile = PaperProfile(note="", networks={}, images=4)
-    pictures = []
-    for name in ("a", "b"):
-        config = PaperSet(name=name, simulate="liver")
-        study = find_set(config, profile, data=tmp_path, out=tmp_path / "out", seed=3, say=lambda sentence: None)
-        pictures.append(study.records[0].image.read_bytes())
-    assert pictures[0] != pictures[1]
+def apply(prediction, options):
+    number = prediction.classes.index(options.to)
+    return replace(prediction, class_map=np.full_like(prediction.class_map, number))
+'''
 
 
-def study_of(groups):
-    records = [Record(f"r{i}", "", None, None, group) for i, group in enumerate(groups)]
-    return StudySet(PaperSet(name="x", validation=0.25), None, records, False)
+def test_an_entry_is_trained_once_and_refined_otherwise_by_a_step_in_a_file_of_its_own(
+    study, cellproof, tmp_path, monkeypatch
+):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "flood.py").write_text(NEW_STEP)
+    monkeypatch.setattr(refine, "__path__", [*refine.__path__, str(tmp_path / "more")])
+    text = study.recipe.read_text().replace("entries = { one = [] }", 'entries = { one = [], "one again" = [] }')
+    study.recipe.write_text(text.replace('same_as = "one"', 'same_as = "one"\nsteps = ["flood"]'))
+    assert cellproof(*study.command("--quick")).code == 0
+    assert len(study.models()) == 1
+    assert value(study.score("one again"), "recall", "disk", variant="none") == 1
+    assert value(study.score("one again"), "recall", "ground", variant="none") == 0
+    assert study.score("one")["scores"] != study.score("one again")["scores"]
+    # Other options are another cell, of the same training.
+    ground = 'same_as = "one"\nsteps = [{ name = "flood", options = { to = "ground" } }]'
+    study.recipe.write_text(text.replace('same_as = "one"', ground))
+    assert cellproof(*study.command("--quick")).code == 0
+    assert len(study.models()) == 1
+    assert value(study.score("one again"), "recall", "disk", variant="none") == 0
+    study.recipe.write_text(text.replace('same_as = "one"', ground.replace("to =", "two =")))
+    outcome = cellproof(*study.command("--quick"))
+    assert outcome.code == 2
+    assert "step 'flood': Object contains unknown field `two`; known options: to" in outcome.err[-1]
 
 
-def test_no_fold_learns_from_a_group_that_it_is_scored_on():
-    study = study_of([letter for letter in "abcd" for _ in range(5)])
-    for division in divide_set(study, PaperProfile(note="", networks={}, folds=4, runs=4), seed=0):
-        parts = [{r.name for r in part} for part in (division.train, division.validation, division.test)]
-        assert sum(map(len, parts)) == 20
-        assert len(set.union(*parts)) == 20
-        assert not {r.group for r in division.test} & {r.group for r in (*division.train, *division.validation)}
-
-
-def test_two_groups_leave_one_to_learn_from_which_validation_then_shares():
-    for division in divide_set(study_of("aaaabbbb"), PaperProfile(note="", networks={}, folds=5), seed=0):
-        assert (len(division.train), len(division.validation), len(division.test)) == (3, 1, 4)
-
-
-ROLES = Roles(connected=1, rest=0, compact=None, classes=("cell", "membrane"), tolerance_px=2.0)
-
-
-def wall(*, gap_probability: float, reference_gap: bool = False) -> Predicted:
-    """A wall between two cells with a gap of 8 px, where its probability is given."""
-    probability = np.full((40, 60), 0.02, np.float32)
-    probability[18:21] = 0.95
-    probability[18:21, 26:34] = gap_probability
-    reference = np.zeros((40, 60), np.uint8)
-    reference[18:21] = 1
-    if reference_gap:
-        reference[18:21, 26:34] = 0
-    probabilities = np.stack([1 - probability, probability])
-    return Predicted("wall", probability[None], reference, probabilities, probabilities, np.zeros_like(probability))
-
-
-def test_validation_chooses_a_threshold_that_closes_what_is_there():
-    choice = choose([wall(gap_probability=0.4)], ROLES, RepairConfig())
-    assert 0 < choice.threshold < 0.9
-    assert choice.smallest_px == pytest.approx(0.15 * (18 * 60 + 19 * 60) / 2)
-    scores = score_repairs([wall(gap_probability=0.4)], ROLES, RepairConfig(), choice=choice)
-    assert tuple(scores[repair]["fraction of open walls closed"] for repair in ("none", "reconnect")) == (0, 1)
-    assert scores["none"]["adapted Rand error"] > scores["reconnect"]["adapted Rand error"]
-    assert abs(scores["reconnect"]["width change %"]) < 5
-    assert scores["none"]["width change %"] == 0
-
-
-def test_validation_closes_nothing_where_the_reference_has_gaps_too():
-    choice = choose([wall(gap_probability=0.4, reference_gap=True)], ROLES, RepairConfig())
-    assert choice.threshold == NOTHING_CLOSED
-
-
-def test_difficulty_that_marks_the_wrong_pixels_ranks_them_first():
-    picture = wall(gap_probability=0.4)
-    scores = score_difficulty([picture])
-    assert scores["confidence"] == scores["margin"] == 1
-    assert scores["difficult (f < mean)"] > 0.9
-
-
-def test_pixels_without_annotation_enter_no_score():
-    whole = wall(gap_probability=0.4)
-    reference = whole.reference.copy()
-    reference[18:21, 24:36] = IGNORE
-    hidden = replace(whole, reference=reference)
-    scores = score_repairs([hidden], ROLES, RepairConfig(), choice=Choice(threshold=0.1, smallest_px=0))
-    assert scores["none"]["recall membrane"] == scores["none"]["precision membrane"] == 1
-    assert math.isnan(score_difficulty([hidden])["confidence"])
-
-
-def test_networks_together_say_the_mean_and_disagree_where_they_differ():
-    sure, open_ = wall(gap_probability=0.98), wall(gap_probability=0.02)
-    both = together([sure, open_])
-    np.testing.assert_allclose(both.probabilities[1, 19, 26:34], 0.5)
-    np.testing.assert_allclose(both.views, both.probabilities)
-    differ = np.zeros((40, 60), bool)
-    differ[18:21, 26:34] = True
-    assert both.ensemble[differ].min() > 0.8
-    assert both.ensemble[~differ].max() < 1e-6
-    assert "ensemble" in score_difficulty([both])
-
-
-def test_lines_are_means_over_folds_of_what_is_defined():
-    def one(fold, value):
-        return Scored("s", "n", fold, 3, 2, 0.1, {"none": {"m": value, "k": 2.0}}, {"entropy": 0.5})
-
-    lines = {line.metric: line for line in summarize([one(1, 0.2), one(2, 0.4), one(3, math.nan)])}
-    assert (lines["m"].mean, lines["m"].folds) == (pytest.approx(0.3), 2)
-    assert lines["m"].sd == pytest.approx(math.sqrt(0.02))
-    assert lines["k"].text == "2.000 ± 0.000"
-    assert summarize([one(1, math.nan)])[0].text == "–"
-    assert tables([one(1, 0.2)], "note")[1].rows == (("n", "0.500"),)
+def test_official_splits_are_scored_together_and_each_alone(study, cellproof):
+    disks = study.data / "official"
+    source = next(path.parent for path in study.data.rglob("dataset.toml") if (path.parent / "images").is_dir())
+    names = sorted(path.stem for path in (source / "images").iterdir())
+    for place, name in enumerate(names):
+        split = ("testA", "testB", "train", "train", "train")[place % 5]
+        for kind in ("images", "masks"):
+            (disks / split / kind).mkdir(parents=True, exist_ok=True)
+            (disks / split / kind / f"{name}.tif").write_bytes((source / kind / f"{name}.tif").read_bytes())
+    (disks / "dataset.toml").write_bytes((source / "dataset.toml").read_bytes())
+    text = study.recipe.read_text().replace(
+        'name = "absent"', 'name = "official"\ndivision = { test = ["testA", "testB"] }\noptions = { rest = "ground" }'
+    )
+    study.recipe.write_text(text)
+    assert cellproof(*study.command("--quick", "--only-set", "official")).code == 0
+    rows = [row for row in study.rows() if row["metric"] == "accuracy" and row["variant"] == "none"]
+    assert [row["group"] for row in rows] == ["", "testA", "testB"]
+    assert "official: membranes, testA" in (study.out / "report.html").read_text(encoding="utf-8")
+    assert (study.out / "runs" / "official" / "official" / "one" / "score.json").is_file()

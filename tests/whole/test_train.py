@@ -68,7 +68,7 @@ def instances(tmp_path):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Train with the tiny recipe; returns the model file. Sentences are collected in ``start.said``, pages are empty."""
+    """Train with the tiny recipe; returns the model file. Sentences are in ``start.said``, pages are empty."""
     (tmp_path / "tiny.toml").write_text(RECIPE)
     (tmp_path / "classes.toml").write_text(SEMANTIC_RECIPE)
 
@@ -259,7 +259,7 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
         start(instances)
     with pytest.raises(UsageError, match="leave recipe, overrides, folds, init and time out"):
         start(instances, resume=True, settings=("training.steps=9",))
-    with pytest.raises(UsageError, match="holds no training to resume"):
+    with pytest.raises(UsageError, match="holds no training run to resume"):
         start(instances, "nothing", resume=True)
     assert weights(tmp_path / "run" / "model.safetensors") == before
 
@@ -270,7 +270,7 @@ def test_a_folder_with_a_run_is_refused_and_an_empty_one_cannot_be_resumed(insta
         ({"settings": ("training.stpes=3",)}, "override 'training.stpes=3': .*unknown field `stpes`"),
         (
             {"settings": ("instance.method=watershed", "heads.distance=false")},
-            "possible with these heads: components, flows",
+            "with these heads: components, flows",
         ),
         ({"settings": ("model.options.wdith=8",)}, "wdith"),
         ({"init": "no such model"}, "no model 'no such model'"),
@@ -311,7 +311,7 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(instances, start):
 def test_a_color_picture_for_a_network_of_one_channel_is_named(instances, start):
     colors = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8)
     Image.fromarray(colors).save(instances / "images" / "field1.png")
-    with pytest.raises(InputError, match=r"field1\.png: 3 channels, .* reads 1; use --set data.in_channels=3"):
+    with pytest.raises(InputError, match=r"field1\.png: 3 channels, .* reads 1; set data.in_channels=3"):
         start(instances)
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "recipes": "List the recipes for training, or show one.",
     "import": "Turn a data set in a foreign format (Sartorius, COCO, DSB 2018) into a folder to train on.",
     "simulate": "Draw pictures with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
-    "demo": "Segment a real and a simulated picture that come with CellProof.",
+    "demo": "Segment and score two real images that come with CellProof, and meet a foreign stain.",
     "doctor": "Check this installation and say what it can do.",
 }
 """Name and summary of every command; ``NAME_command`` in ``cli/NAME.py`` does it."""

@@ -1,93 +1,122 @@
-"""`cellproof demo`: the main job on pictures that come with the installation."""
+"""`cellproof demo`: the main job on images that come with the installation."""
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..checks import UsageError
+
 if TYPE_CHECKING:
     from ..workflows.segment import JobSummary
 
-_SEED = 2024
-_REAL, _SIMULATED = "immunohistochemistry", "simulated_nuclei"
+_KNOWN = {
+    "fluorescence": "fluorescence, nuclei of cultured cells",
+    "histology": "hematoxylin and eosin, tissue section",
+}
+"""Images with reference masks; of the kinds that the model knows, though not the images themselves."""
+
+_FOREIGN = "immunohistochemistry"
+
+_MARK = "demo.txt"
+_MARK_TEXT = "This folder was made by `cellproof demo`, which writes it anew each time.\n"
 
 
 def demo_command(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for pictures and results.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for images and results.")] = Path(
         "cellproof_demo"
     ),
     model: Annotated[str, typer.Option(metavar="NAME|FILE", help="Model to use.")] = "nuclei",
 ) -> None:
-    """Segment a real stained section and a simulated field of nuclei whose truth is known.
+    """Segment two real images, compare them with reference masks, and meet a stain that the model does not know.
 
-    The section is scikit-image's immunohistochemistry picture: human colon, nuclei in blue, FHL2 in brown.
+    The two are from BBBC038 (CC0) and took no part in training. The third, scikit-image's immunohistochemistry image,
+    is human colon with nuclei in blue and FHL2 in brown: see how the result says that it should not be used.
     """
     from ..workflows.segment import segment_files
     from ._progress import watching_job
     from .segment import finish, show_summary
 
-    pictures, truth = write_pictures(out)
+    images, masks = write_images(out)
     with watching_job() as watcher:
         summary = segment_files(
-            pictures, out, model=model, overwrite=True, watcher=watcher, score=lambda: measure_scores(out, truth)
+            images, out, model=model, overwrite=True, watcher=watcher, score=lambda: measure_scores(out, masks)
         )
-    show_counts(summary)
+    show_known(summary)
+    show_foreign(summary)
     show_summary(summary)
     finish(summary)
 
 
-def write_pictures(out: Path) -> tuple[list[Path], Path]:
-    """Write both pictures under ``out/inputs`` and the simulated one's truth under ``out/truth``.
+def write_images(out: Path) -> tuple[list[Path], dict[str, Path]]:
+    """Write the three images under ``out/inputs`` and the masks of two under ``out/reference``.
 
     Returns:
-        The pictures, and the truth.
+        The images, and the masks by their images' names.
 
     Raises:
+        UsageError: The folder holds something that is not the demo's.
         InputError: The folder cannot be written.
     """
-    import numpy as np
     from skimage.data import immunohistochemistry
 
-    from ..io import atomic_path, make_folder, write_labels
+    from ..io import atomic_path, make_folder, write_bytes, write_text
     from ..report.overlay import write_overlay
-    from ..simulate.nuclei import simulate_nuclei
 
-    inputs, truths = make_folder(out / "inputs"), make_folder(out / "truth")
-    field = simulate_nuclei(rng=np.random.default_rng(_SEED))
-    real, simulated, truth = inputs / f"{_REAL}.png", inputs / f"{_SIMULATED}.tif", truths / f"{_SIMULATED}.tif"
-    with atomic_path(real) as temporary:
+    if out.exists() and not (out / _MARK).exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out}: holds files that are not the demo's; give another --out, as in --out my_demo")
+    make_folder(out)
+    write_text(out / _MARK, _MARK_TEXT)
+    inputs, references = make_folder(out / "inputs"), make_folder(out / "reference")
+    shipped = resources.files("cellproof") / "examples"
+    for name in _KNOWN:
+        write_bytes(inputs / f"{name}.png", (shipped / f"{name}.png").read_bytes())
+        write_bytes(references / f"{name}.png", (shipped / f"{name}_mask.png").read_bytes())
+    with atomic_path(inputs / f"{_FOREIGN}.png") as temporary:
         write_overlay(temporary, immunohistochemistry())
-    write_labels(simulated, field.image)
-    write_labels(truth, field.labels)
-    return [real, simulated], truth
+    images = [inputs / f"{name}.png" for name in (*_KNOWN, _FOREIGN)]
+    return images, {name: references / f"{name}.png" for name in _KNOWN}
 
 
-def measure_scores(out: Path, truth: Path) -> tuple[tuple[str, str], ...]:
-    """Names and values of what the report says of the simulated field; none where it has no result."""
+def measure_scores(out: Path, masks: dict[str, Path]) -> tuple[tuple[str, str], ...]:
+    """Names and values of what the report says of each image; nothing of one without result."""
     from ..io import read_labels
-    from ..workflows.evaluate import evaluate_folders
+    from ..workflows.evaluate import score_folders
     from ..workflows.segment import LABELS
 
-    prediction = out / f"{_SIMULATED}{LABELS}"
-    if not prediction.exists():
-        return ()
-    rows = evaluate_folders(prediction, truth, protocol="stardist")
-    wanted = {("AP (StarDist)", "0.5"): "AP at IoU 0.5", ("F1", "0.5"): "F1 at IoU 0.5"}
-    wanted[("Dice", "foreground")] = "Dice of the foreground"
-    counts = (
-        ("simulated nuclei, true number", str(int(read_labels(truth).max()))),
-        ("simulated nuclei, found", str(int(read_labels(prediction).max()))),
-    )
-    scores = {(row.metric, row.class_or_threshold): row.value for row in rows if row.averaging == "pooled"}
-    return (*counts, *((title, f"{scores[key]:.3f}") for key, title in wanted.items()))
+    scores = []
+    for name, mask in masks.items():
+        prediction = out / f"{name}{LABELS}"
+        if not prediction.exists():
+            continue
+        found, there = (int(read_labels(path).max(initial=0)) for path in (prediction, mask))
+        rows = score_folders(prediction, mask, protocol="stardist").rows
+        values = {(row.metric, row.class_or_threshold): row.value for row in rows if row.averaging == "pooled"}
+        ap, f1, dice = (values[key] for key in (("AP (StarDist)", "0.5"), ("F1", "0.5"), ("Dice", "foreground")))
+        words = f"{found} nuclei found, {there} drawn by a person; at IoU 0.5: AP {ap:.2f}, F1 {f1:.2f}"
+        scores.append((name, f"{words}; Dice of the foreground {dice:.2f}"))
+    scores.append((_FOREIGN, "no reference; a stain that the model was not trained on: see its verdict"))
+    return tuple(scores)
 
 
-def show_counts(summary: JobSummary) -> None:
-    """What was found in each picture, and how well the simulated one was, on stdout."""
-    for outcome in summary.of("done"):
-        if outcome.record is not None:
-            typer.echo(f"{outcome.path.name}: {outcome.record.count} nuclei; {outcome.record.why}")
-    for title, value in summary.run.scores:
-        typer.echo(f"{title}: {value}")
+def show_known(summary: JobSummary) -> None:
+    """How well the images of known kinds were segmented, on stdout."""
+    scores = dict(summary.run.scores)
+    typer.echo("\nWhat the model knows, on images that it was not trained on:")
+    for name, kind in _KNOWN.items():
+        if name in scores:
+            typer.echo(f"  {name} ({kind})\n    {scores[name]}")
+
+
+def show_foreign(summary: JobSummary) -> None:
+    """What became of the stain that the model does not know, on stdout."""
+    for outcome in summary.outcomes:
+        record = outcome.record
+        if outcome.path.stem == _FOREIGN and record is not None:
+            typer.echo("\nWhat it does not know, and how it says so:")
+            typer.echo(f"  {_FOREIGN} (nuclei blue, a protein brown; no such stain was trained on)")
+            typer.echo(f"    verdict {record.verdict}: {record.why}")
+            typer.echo("    for images like these, draw a few masks and train: cellproof train FOLDER --out RUN\n")

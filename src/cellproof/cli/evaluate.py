@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
 _WIDTH_WITHOUT_TERMINAL = 100
 _MOST_PROBLEMS_SHOWN = 10
+_WORST_SHOWN = 10
 # The tables have to fit a terminal of 80 columns.
 _ONLY_IN_JSON = {
     ("F1", "mean over images"),
@@ -26,13 +25,6 @@ _ONLY_IN_JSON = {
     ("mean matched IoU", "pooled"),
 }
 _GROUP_THRESHOLDS = ("0.5", "0.75", "0.9", "mean 0.5…0.95")
-
-
-class Protocol(StrEnum):
-    """How predictions are compared with references."""
-
-    stardist = "stardist"
-    pixel = "pixel"
 
 
 def evaluate_command(
@@ -53,48 +45,107 @@ def evaluate_command(
         ),
     ],
     protocol: Annotated[
-        Protocol | None,
+        str | None,
         typer.Option(
+            metavar="NAME",
             help="stardist: objects matched by IoU, AP, F1 and PQ at 0.5…0.95. pixel: IoU, Dice, precision and recall "
-            "of each class. Default: stardist for objects, pixel for class maps.",
+            "of each class. membranes: cells that membranes enclose, and their walls. "
+            "Default: stardist for objects, pixel for class maps.",
         ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="Option of the protocol, e.g. connected=wall; repeatable."),
     ] = None,
     by: Annotated[
         str, typer.Option(metavar="COLUMN", help="Also score each group of images with the same value in this column.")
     ] = "",
+    only_predicted: Annotated[
+        bool, typer.Option("--only-predicted", help="Leave references without a prediction out.")
+    ] = False,
     json_path: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write every row, with its policies, to this file.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals.")] = 0,
+    csv_path: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write one row per image to this file.")
+    ] = None,
+    html_path: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page that shows what was found, missed and made up."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the bootstrap intervals.")] = 0,
 ) -> None:
     """Score predictions against references; a reference without prediction counts as all missed, and exit code is 1."""
     from ..io.tables import write_json
-    from ..workflows.evaluate import evaluate_folders
+    from ..workflows.evaluate import score_folders, worst_images, write_evaluation
 
-    rows = evaluate_folders(
-        predictions, reference, protocol=None if protocol is None else protocol.value, by=by, seed=seed
+    scores = score_folders(
+        predictions,
+        reference,
+        protocol=protocol,
+        by=by,
+        seed=seed,
+        options=_options(option or ()),
+        only_predicted=only_predicted,
     )
-    _show_scores([row for row in rows if not row.problem])
+    typer.echo(scores.headline)
+    _show_scores([row for row in scores.rows if not row.problem], only_predicted=only_predicted)
+    if len(scores.images) > 1:
+        _show_worst(*worst_images(scores, _WORST_SHOWN))
     if json_path is not None:
-        write_json(json_path, {"predictions": predictions, "reference": reference, "rows": rows})
-    problems = [row.problem for row in rows if row.problem]
+        write_json(
+            json_path,
+            {"predictions": predictions, "reference": reference, "headline": scores.headline, "rows": scores.rows},
+        )
+    write_evaluation(scores, predictions, reference, csv=csv_path, html=html_path)
+    problems = [row.problem for row in scores.rows if row.problem]
     _show_problems(problems)
     if problems:
         raise typer.Exit(1)
 
 
-def _show_scores(rows: Sequence[Row]) -> None:
+def _options(assignments: Sequence[str]) -> dict[str, object]:
+    """Options as ``KEY=VALUE``, values written as in TOML or as a bare word.
+
+    Raises:
+        UsageError: One has no ``=``.
+    """
+    import msgspec
+
+    from ..checks import UsageError
+
+    options: dict[str, object] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise UsageError(f"--option {assignment}: expected KEY=VALUE, e.g. tolerance_px=2")
+        try:
+            options[key.strip()] = msgspec.toml.decode(f"value = {text.strip()}")["value"]
+        except msgspec.MsgspecError:
+            options[key.strip()] = text.strip()
+    return options
+
+
+def _show_worst(title: str, worst: Sequence[tuple[str, float]]) -> None:
+    """The images of the worst scores, one line."""
+    if worst:
+        typer.echo(f"lowest {title}: " + " · ".join(f"{name} {value:.3f}" for name, value in worst))
+
+
+def _show_scores(rows: Sequence[Row], *, only_predicted: bool) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = max(console.width, _WIDTH_WITHOUT_TERMINAL)
     overall = [row for row in rows if not row.group]
-    for level, members in groupby(overall, key=lambda row: row.level):
-        level_rows = list(members)
+    for level in dict.fromkeys(row.level for row in overall):
+        level_rows = [row for row in overall if row.level == level]
         shown = [row for row in level_rows if _column(row) not in _ONLY_IN_JSON]
-        title = f"all images, {level} level: {_extent(level_rows[0])}"
-        console.print(_score_table([row for row in shown if row.class_or_threshold], title=title))
+        which = "images with a prediction" if only_predicted else "all images"
+        title = f"{which}, {level} level: {_extent(level_rows[0])}"
+        in_table = [row for row in shown if row.class_or_threshold]
+        console.print(_score_table(in_table, title=title) if in_table else title)
         plain = [f"{row.metric} {_number(row)}" for row in shown if not row.class_or_threshold]
         if plain:
             console.print(" · ".join(plain), "\n")
@@ -187,7 +238,7 @@ def _interval(row: Row) -> str:
 
 def _explanations(rows: Sequence[Row]) -> Iterator[str]:
     """What the averagings mean, what was done in empty cases, and what is not on the screen."""
-    yield "pooled: counts of all images are summed, then the formula; interval: bootstrap over images"
+    yield "pooled: counts of all images are summed, then the formula; interval: bootstrap over images, from five on"
     yield "mean over images: the formula on each image, then the mean (± standard deviation); –: undefined"
     for policy in dict.fromkeys(row.empty_case for row in rows):
         metrics = dict.fromkeys(row.metric for row in rows if row.empty_case == policy)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..checks import UsageError
+from ..checks import InputError, UsageError
 from ._options import JsonOption
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def models_command(
     from ..workflows.predict import find_model, model_names
 
     if model:
-        path = find_model(model)
+        try:
+            path = find_model(model)
+        except InputError as error:
+            raise type(error)(str(error)) from error  # without the advice to use --model, which is of other commands
         header = read_header(path)
         if as_json:
             typer.echo(format_json(header))

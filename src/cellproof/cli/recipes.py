@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..checks import InputError
+
 
 def recipes_command(
     recipe: Annotated[
@@ -17,7 +19,10 @@ def recipes_command(
     from ..recipe import parse_recipe, recipe_names, recipe_text
 
     if recipe:
-        text = recipe_text(recipe)
+        try:
+            text = recipe_text(recipe)
+        except InputError as error:
+            raise type(error)(str(error)) from error  # without the advice to use --recipe, which is of other commands
         parse_recipe(text, source=recipe)
         typer.echo(text, nl=False)
         return

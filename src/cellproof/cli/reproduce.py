@@ -1,19 +1,18 @@
-"""`cellproof reproduce`: a paper's recipe on sets of images, trained, repaired and scored as in the paper."""
+"""`cellproof reproduce`: a paper's study on sets of images, trained and scored as in the paper."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..checks import UsageError
-from ._options import DeviceOption
+from ._options import DeviceOption, JsonOption, SeedOption
 from ._progress import watching_training
 
 if TYPE_CHECKING:
-    from ..workflows.reproduce import Line, ReproduceRequest
+    from ..workflows.reproduce import ReproduceRequest, Results
 
 _QUICK = "quick"
 
@@ -32,16 +31,18 @@ def reproduce_command(
     ] = "",
     folds: Annotated[int | None, typer.Option(min=1, help="Folds to carry out of each set. Default: all.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--only-set", metavar="SET", help="May be repeated.")] = None,
-    networks: Annotated[
-        list[str] | None, typer.Option("--only-network", metavar="NETWORK", help="May be repeated.")
+    entries: Annotated[
+        list[str] | None,
+        typer.Option("--only-entry", "--only-network", metavar="ENTRY", help="Row of the tables; may be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Carry out a paper's recipe: train every network on every fold of every set, score, compare.
+    """Carry out a paper's study: train and score every entry on every fold of every set, and compare.
 
-    The same command again goes on where it stopped. OUT gets tables.csv, report.html and the trained models.
+    The same command again resumes where it stopped; commands for single sets, entries or folds add up. OUT gets
+    tables.csv, report.html, and under runs/ the scores and trained models.
     """
     from ..workflows.reproduce import ReproduceRequest, reproduce
 
@@ -54,29 +55,32 @@ def reproduce_command(
         profile=_QUICK if quick else profile or "full",
         folds=folds,
         sets=tuple(sets or ()),
-        networks=tuple(networks or ()),
+        entries=tuple(entries or ()),
         seed=seed,
         device=device,
     )
     with watching_training(quiet=as_json) as watcher:
-        lines = reproduce(request, watcher)
+        results = reproduce(request, watcher)
     if as_json:
-        show_json(lines, request)
+        show_json(results, request)
     else:
-        show_lines(lines, request)
+        show_results(results, request)
 
 
-def show_lines(lines: Sequence[Line], request: ReproduceRequest) -> None:
-    """What matters most, as a table, and where everything is."""
+def show_results(results: Results, request: ReproduceRequest) -> None:
+    """What matters most, as tables, and where everything is."""
     from ..workflows.reproduce import screen
 
-    typer.echo(screen(lines))
+    typer.echo(screen(results.lines, results.columns))
+    if results.missing:
+        typer.echo(f"{results.missing} scores of the study are not there yet")
     typer.echo(f"tables: {request.out / 'tables.csv'}")
     typer.echo(f"report: {request.out / 'report.html'}")
 
 
-def show_json(lines: Sequence[Line], request: ReproduceRequest) -> None:
+def show_json(results: Results, request: ReproduceRequest) -> None:
     """Every line as one JSON document."""
     from ..io import format_json
 
-    typer.echo(format_json({"out": request.out, "report": request.out / "report.html", "lines": list(lines)}))
+    report = request.out / "report.html"
+    typer.echo(format_json({"out": request.out, "report": report, "missing": results.missing, "lines": results.lines}))

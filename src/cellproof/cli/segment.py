@@ -60,6 +60,15 @@ def segment_command(
     max_memory: Annotated[
         str, typer.Option(metavar="4GB", help="For the whole process; large images are then cut into smaller tiles.")
     ] = "",
+    step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:key=value,...]",
+            help="Repair class maps, as in reconnect:threshold=0.3; repeatable; none for no repair. "
+            "Default: what the model names.",
+            show_default=False,
+        ),
+    ] = None,
     threads: ThreadsOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do all inputs anew instead of skipping what is complete.")
@@ -70,6 +79,7 @@ def segment_command(
 
     The same command again does only what is missing or has changed. Exit code 1 when an input failed.
     """
+    from ..recipe import parse_step
     from ..training.allocator import keep_freed_memory
     from ..workflows.predict import EngineChoice
     from ..workflows.segment import SegmentOptions, memory_bytes, segment_files
@@ -84,6 +94,7 @@ def segment_command(
         diameter_px=diameter_px,
         min_area_px=min_area,
         max_memory_bytes=memory_bytes(max_memory),
+        steps=tuple(parse_step(text) for text in step if text != "none") if step else None,
     )
     with watching_job() as watcher:
         summary = segment_files(inputs, out, model=model, options=options, overwrite=overwrite, watcher=watcher)

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..simulate import names
+
 if TYPE_CHECKING:
     from ..workflows.collect import Plan, Simulation
 
-
-class KindOption(StrEnum):
-    """Specimens."""
-
-    liver = "liver"
-    honeycomb = "honeycomb"
-    nuclei = "nuclei"
-    histology = "histology"
+_KNOWN_KINDS = ("nuclei", "histology")
+"""Kinds that the shipped model was trained for."""
 
 
 class QualityOption(StrEnum):
@@ -32,7 +28,7 @@ class QualityOption(StrEnum):
 
 
 def simulate_command(
-    kind: Annotated[KindOption, typer.Argument(metavar="KIND", help="liver, honeycomb, nuclei or histology.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(names())}.")],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set; new, empty or ours.")
     ],
@@ -49,7 +45,7 @@ def simulate_command(
     """
     from ..workflows.collect import Plan, simulate_files
 
-    plan = Plan(kind=kind.value, seed=seed, size=size, quality=quality.value)
+    plan = Plan(kind=kind, seed=seed, size=size, quality=quality.value)
     with watching() as progress:
         simulation = simulate_files(plan, out, count=count, progress=progress)
     if as_json:
@@ -72,18 +68,20 @@ def watching() -> Iterator[Callable[[int, int], None]]:
 
 def show_simulation(plan: Plan, simulation: Simulation) -> None:
     """What was made, where it is, and what to type next."""
-    from ..workflows.collect import KINDS
+    from ..workflows.collect import kinds
+
+    kind = kinds()[plan.kind]
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""
     typer.echo(f"{made} picture{'' if made == 1 else 's'} of {plan.kind} made, {plan.size} × {plan.size} px{before}")
-    masks = ", ".join(f"{value} {name}" for value, name in enumerate(KINDS[plan.kind].classes))
+    masks = ", ".join(f"{value} {name}" for value, name in enumerate(kind.classes))
     typer.echo(f"pictures: {simulation.out / 'images'}")
-    if KINDS[plan.kind].has_cells:
+    if kind.has_cells:
         typer.echo(f"truth: {simulation.out / 'masks'} ({masks}) and {simulation.out / 'cells'} (ids)")
     else:
         typer.echo(f"truth: {simulation.out / 'masks'} (ids)")
-    typer.echo(f"next: {next_command(simulation)}")
+    typer.echo(f"next: {next_command(plan, simulation)}")
 
 
 def show_json(plan: Plan, simulation: Simulation) -> None:
@@ -97,14 +95,20 @@ def show_json(plan: Plan, simulation: Simulation) -> None:
                 "plan": plan,
                 "made": simulation.made,
                 "kept": simulation.kept,
-                "next": next_command(simulation),
+                "next": next_command(plan, simulation),
             }
         )
     )
 
 
-def next_command(simulation: Simulation) -> str:
-    """A training where there are pictures enough for one, else their segmentation."""
-    if len(simulation.made) + len(simulation.kept) < 2:
+def next_command(plan: Plan, simulation: Simulation) -> str:
+    """A training run where there are images enough for one, or a segmentation where the shipped model knows their kind.
+
+    A single image of another kind would be shown to a model of nuclei, so more of them are suggested instead.
+    """
+    out = shlex.quote(str(simulation.out))
+    if len(simulation.made) + len(simulation.kept) >= 2:
+        return f"cellproof train {out} --out RUN"
+    if plan.kind in _KNOWN_KINDS:
         return f"cellproof segment {shlex.quote(str(simulation.out / 'images'))} --out RESULTS"
-    return f"cellproof train {shlex.quote(str(simulation.out))} --out RUN"
+    return f"cellproof simulate {plan.kind} --out {out} --count 20, then cellproof train {out} --out RUN"

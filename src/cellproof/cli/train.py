@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._options import DeviceOption, SeedOption, parse_time
 from ._progress import watching_training
+from .models import metric_words
+
+if TYPE_CHECKING:
+    from ..types import ModelHeader
 
 
 def train_command(
@@ -70,18 +74,23 @@ def train_command(
 
 def show_result(model: Path) -> None:
     """Scores, where the model and the page are, and what to type next."""
-    from ..io import read_header
+    from ..io import read_header, read_json
 
     header = read_header(model)
-    typer.echo(f"held-out images: {scores(header.metrics)}")
+    typer.echo(f"held-out images: {scores(header)}")
     for group in dict.fromkeys(name.rpartition("/")[0] for name in header.metrics if "/" in name):
-        of_group = {name.rpartition("/")[2]: v for name, v in header.metrics.items() if name.startswith(f"{group}/")}
-        typer.echo(f"  {group}: {scores(of_group)}")
+        typer.echo(f"  {group}: {scores(header, group=group)}")
     typer.echo(f"model: {model}")
     typer.echo(f"report: {model.parent / 'report.html'}")
-    typer.echo(f"next: cellproof segment IMAGES --out RESULTS --model {model}")
+    if read_json(model.parent / "run.json").get("verdict"):
+        typer.echo("next: cellproof train DATA --out RUN with more --time, for the reasons above")
+    else:
+        typer.echo(f"next: cellproof segment IMAGES --out RESULTS --model {shlex.quote(str(model))}")
 
 
-def scores(metrics: Mapping[str, float]) -> str:
-    """Metrics of all images in a line."""
-    return ", ".join(f"{name} {value:.3f}" for name, value in metrics.items() if "/" not in name) or "no score"
+def scores(header: ModelHeader, *, group: str = "") -> str:
+    """Metrics of all images, or of a group of them, in a line."""
+    prefix = f"{group}/" if group else ""
+    own = {name.removeprefix(prefix): value for name, value in header.metrics.items() if name.startswith(prefix)}
+    shown = [f"{metric_words(name, header)} {value:.3f}" for name, value in own.items() if "/" not in name]
+    return ", ".join(shown) or "no score"

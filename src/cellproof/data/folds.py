@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -79,6 +80,44 @@ def hold_out(records: Sequence[Record], *, share: float, seed: int, stratify_by:
         )
     _, kept = _deal(groups, [1 - share, share])
     return _fold(records, kept)
+
+
+def group_by_blocks(records: Sequence[Record], *, blocks: int) -> list[Record]:
+    """Make groups of neighboring slices of one stack, so that hardly a slice is scored whose neighbor was learned from.
+
+    Slices follow each other as their names do, numbers in them by value: ``z9`` before ``z10``. Slices on either side
+    of a block's border are still neighbors: the fewer and thicker the blocks, the fewer such pairs.
+
+    Args:
+        records: The slices, none of them in a group with others; their order does not matter.
+        blocks: Number of groups, at least 2, at most one for each slice.
+
+    Returns:
+        The records in the order of their names, in groups of equal size give or take one.
+
+    Raises:
+        InputError: Fewer slices than blocks, or records that have groups already.
+
+    Example:
+        >>> from pathlib import Path
+        >>> slices = [Record(f"z{k}", "", Path(), Path(), f"z{k}", {}) for k in (1, 2, 9, 10)]
+        >>> [record.group for record in group_by_blocks(slices, blocks=2)]
+        ['block 1', 'block 1', 'block 2', 'block 2']
+    """
+    if not 2 <= blocks <= len(records):
+        raise InputError(f"{blocks} blocks of {len(records)} slices; expected 2 to {len(records)} blocks")
+    grouped = [record.name for record in records if record.group != record.name]
+    if grouped:
+        raise InputError(f"{grouped[0]} has a group already; expected slices of one stack: give groups or blocks")
+    ordered = sorted(records, key=lambda record: _by_value(record.name))
+    borders = np.linspace(0, len(ordered), blocks + 1).round().astype(int)
+    number = np.searchsorted(borders, np.arange(len(ordered)), side="right")
+    return [replace(record, group=f"block {block}") for record, block in zip(ordered, number.tolist(), strict=True)]
+
+
+def _by_value(name: str) -> list[tuple[int, str]]:
+    """A key by which ``z9`` comes before ``z10``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def folds_to_json(folds: Sequence[Fold]) -> str:

@@ -18,6 +18,9 @@ LOWEST_TEMPERATURE = 0.05
 HIGHEST_TEMPERATURE = 20.0
 """Bounds of the search; logits that are always right want 0, such that say nothing want infinity."""
 
+SURE = 0.99
+"""Confidence from which on a pixel is sure; most background is, and says little about the others."""
+
 BISECTIONS = 40
 """Halvings of the interval of log T: from 6 to 5e-12."""
 
@@ -35,6 +38,23 @@ class Reliability:
     confidence: np.ndarray
     accuracy: np.ndarray
     count: np.ndarray
+
+
+@dataclass(frozen=True)
+class CalibrationErrors:
+    """Expected calibration errors of pixels of three kinds; NaN where there is no pixel of a kind.
+
+    Attributes:
+        everywhere: Of all pixels. Where most are easy background this is small whatever the others do.
+        foreground: Of the pixels predicted to be foreground.
+        unsure: Of those with a confidence below `SURE`.
+        unsure_fraction: How many these are of all, in [0, 1]; NaN without pixels.
+    """
+
+    everywhere: float
+    foreground: float
+    unsure: float
+    unsure_fraction: float
 
 
 def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
@@ -128,3 +148,37 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, *, b
     filled = curve.count > 0
     gap = np.abs(curve.confidence - curve.accuracy)[filled]
     return float(gap @ curve.count[filled] / curve.count.sum())
+
+
+def calibration_errors(
+    confidence: np.ndarray, correct: np.ndarray, foreground: np.ndarray, *, bins: int = 15
+) -> CalibrationErrors:
+    """Expected calibration error of all pixels, and of those kinds of them that easy background does not hide.
+
+    Args:
+        confidence: Probabilities of the predicted classes, in [0, 1], any shape.
+        correct: Whether the predicted class is right, bool, same shape.
+        foreground: Whether the predicted class is not background, bool, same shape.
+        bins: Number of bins of equal width.
+
+    Raises:
+        InputError: as `reliability`.
+
+    Example:
+        >>> confidence = np.array([1.0, 1.0, 1.0, 0.8])
+        >>> correct, foreground = np.array([True, True, True, False]), np.array([False, False, False, True])
+        >>> calibration_errors(confidence, correct, foreground)
+        CalibrationErrors(everywhere=0.2, foreground=0.8, unsure=0.8, unsure_fraction=0.25)
+    """
+    check_same_shape(confidence=confidence, correct=correct, foreground=foreground)
+    unsure = confidence < SURE
+
+    def error(kind: np.ndarray) -> float:
+        return expected_calibration_error(confidence[kind], correct[kind], bins=bins)
+
+    return CalibrationErrors(
+        everywhere=error(np.ones(confidence.shape, bool)),
+        foreground=error(foreground.astype(bool)),
+        unsure=error(unsure),
+        unsure_fraction=float(unsure.mean()) if unsure.size else math.nan,
+    )

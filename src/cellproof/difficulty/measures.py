@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..checks import check_same_shape
+from . import measure, names
 from .confidence import confidence as confidence_map
 from .confidence import difficult_pixels, difficulty_from_confidence, entropy, margin, mean_confidence
 
@@ -23,6 +25,7 @@ class DifficultyMaps:
         ensemble: Disagreement between networks; None where there was one.
         difficult: (H, W) bool, the paper's map: f below its mean over the picture.
         alpha: That mean.
+        further: Those of files in ``difficulty`` that have a ``measure``, by name.
     """
 
     confidence: np.ndarray
@@ -32,12 +35,14 @@ class DifficultyMaps:
     ensemble: np.ndarray | None
     difficult: np.ndarray
     alpha: float
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def named(self) -> tuple[tuple[str, np.ndarray], ...]:
         """Name and map of every measure there is, in the order of the attributes; without the map of yes and no."""
         maps = [("confidence", self.confidence), ("entropy", self.entropy), ("margin", self.margin)]
-        further = [("tta", self.tta), ("ensemble", self.ensemble)]
-        return (*maps, *((name, values) for name, values in further if values is not None))
+        disagreement = [("tta", self.tta), ("ensemble", self.ensemble)]
+        there = ((name, values) for name, values in disagreement if values is not None)
+        return (*maps, *there, *self.further.items())
 
 
 def difficulty_maps(
@@ -73,4 +78,5 @@ def difficulty_maps(
         ensemble=ensemble,
         difficult=difficult_pixels(sure, within=within),
         alpha=mean_confidence(sure, within=within),
+        further={name: measure(name, probabilities) for name in names()},
     )

@@ -22,7 +22,7 @@ REJECT_DICE = 0.6
 """Expected Dice below which the result should not be used."""
 
 DOUBTFUL_CONFIDENCE = 0.75
-"""An object whose mean confidence is below this is doubtful."""
+"""An object whose mean confidence is below this is doubtful; most wrong objects lie above it."""
 
 MOST_DOUBTFUL = 0.2
 """Share of doubtful objects above which a person should look."""
@@ -35,7 +35,9 @@ def expected_dice(foreground_probability: np.ndarray, mask: np.ndarray) -> float
     """Foreground Dice that the probabilities promise: 2 Σ_mask p / (Σ mask + Σ p).
 
     It replaces the unknown truth in 2|P ∩ R| / (|P| + |R|) by its expectation, numerator and
-    denominator apart; with calibrated probabilities this is the Dice of large images.
+    denominator apart. It is the Dice of large images if pixels are right or wrong independently, each with its
+    probability. Calibration holds on the average over images only, and errors come as whole objects and edges, so a
+    single bad image can be promised far too much.
 
     Args:
         foreground_probability: (H, W) in [0, 1].
@@ -58,7 +60,7 @@ def expected_dice(foreground_probability: np.ndarray, mask: np.ndarray) -> float
 
 
 def object_confidence(labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Mean confidence of each object's pixels.
+    """Mean confidence of each object's pixels; it ranks objects, and is not the probability that one is right.
 
     Args:
         labels: (H, W) object ids, 0 background.
@@ -108,7 +110,7 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, d
         verdict = "reject"
     return Quality(
         count=objects.size,
-        mean_confidence=float(sure.mean(dtype=np.float64)),
+        mean_confidence=float(sure[labels > 0].mean(dtype=np.float64)) if objects.size else math.nan,
         expected_dice=promised,
         verdict=verdict,
         why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful objects",

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+FEWEST_IMAGES = 5
+"""From fewer images no interval is made: what they happen to have in common would pass for certainty."""
+
 
 def bootstrap_interval(
     counts: np.ndarray,
@@ -25,14 +28,20 @@ def bootstrap_interval(
 
     Returns:
         The 2.5th and 97.5th percentile. Draws whose score is NaN are left out; both are NaN for fewer than
-        two images, or when every draw is NaN.
+        `FEWEST_IMAGES` images, or when every draw is NaN.
 
     References:
         Efron (1979). Bootstrap methods: another look at the jackknife. Annals of Statistics 7(1), 1-26.
         doi:10.1214/aos/1176344552
+
+    Example:
+        >>> counts = np.array([[1, 1], [0, 1], [1, 1], [1, 1], [1, 1]])  # right and all, of five images
+        >>> low, high = bootstrap_interval(counts, lambda sums: sums[0] / sums[1], rng=np.random.default_rng(0))
+        >>> bool(0 <= low <= 0.8 <= high <= 1)
+        True
     """
     images = len(counts)
-    if images < 2:
+    if images < FEWEST_IMAGES:
         return math.nan, math.nan
     times_drawn = rng.multinomial(images, np.full(images, 1 / images), size=draws)
     scores = np.array([formula(pooled) for pooled in times_drawn @ counts])

@@ -72,6 +72,14 @@ def count_gaps(
 
     Raises:
         InputError: For different shapes, a mask that is not boolean, or a negative tolerance.
+
+    Example:
+        >>> reference = np.zeros((9, 30), bool)
+        >>> reference[4] = True
+        >>> network = reference.copy()
+        >>> network[4, 12:18] = False
+        >>> count_gaps(network, reference, reference, tolerance_px=2.0)
+        Gaps(gaps=1, closed=1, falsely_closed=0, displaced=0)
     """
     check_masks(network=network, refined=refined, reference=reference, ignored=ignored)
     if not tolerance_px >= 0:
@@ -87,12 +95,22 @@ def count_gaps(
 
 
 def share_closed(counts: Gaps) -> float:
-    """Closed gaps of all gaps, in [0, 1]; NaN when there is no gap."""
+    """Closed gaps of all gaps, in [0, 1]; NaN when there is no gap.
+
+    Example:
+        >>> share_closed(Gaps(gaps=4, closed=3, falsely_closed=1))
+        0.75
+    """
     return counts.closed / counts.gaps if counts.gaps else math.nan
 
 
 def share_false(counts: Gaps) -> float:
-    """False closings of all closings, in [0, 1]; NaN when nothing was closed."""
+    """False closings of all closings, in [0, 1]; NaN when nothing was closed.
+
+    Example:
+        >>> share_false(Gaps(gaps=4, closed=3, falsely_closed=1))
+        0.25
+    """
     closings = counts.closed + counts.falsely_closed
     return counts.falsely_closed / closings if closings else math.nan
 

@@ -59,7 +59,11 @@ def overlap(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarra
         The overlap; with empty id lists where an image has no object.
 
     Raises:
-        InputError: For different shapes, fractions or negative ids.
+        InputError: For different shapes, fractions, negative ids or ids from 2^63.
+
+    Example:
+        >>> overlap(np.array([[0, 1, 0]]), np.array([[0, 1, 2]])).reference_ids.tolist()
+        [1, 2]
     """
     check_same_shape(prediction=prediction, reference=reference)
     check_labels(prediction=prediction, reference=reference)
@@ -110,6 +114,10 @@ def match(overlap: Overlap, threshold: float) -> Matching:
 
     Raises:
         InputError: For a threshold outside (0, 1].
+
+    Example:
+        >>> match(overlap(np.array([[1, 2]]), np.array([[1, 0]])), 0.5).iou.tolist()
+        [1.0]
     """
     if not 0 < threshold <= 1:
         raise InputError(f"threshold is {threshold}, wanted an IoU in (0, 1]")
@@ -139,7 +147,13 @@ class ObjectCounts:
 
 
 def count_matches(overlap: Overlap, threshold: float) -> ObjectCounts:
-    """Match objects at an IoU threshold and count the pairs and what is left over."""
+    """Match objects at an IoU threshold and count the pairs and what is left over.
+
+    Example:
+        >>> labels = np.repeat([[0, 1, 0, 2]], 3, axis=0)
+        >>> count_matches(overlap(np.where(labels == 1, 1, 0), labels), 0.5)
+        ObjectCounts(tp=1, fp=0, fn=1, iou_sum=1.0)
+    """
     iou = match(overlap, threshold).iou
     tp = len(iou)
     return ObjectCounts(tp, len(overlap.prediction_ids) - tp, len(overlap.reference_ids) - tp, float(iou.sum()))
@@ -154,22 +168,41 @@ def average_precision(counts: ObjectCounts) -> float:
     References:
         Caicedo et al. (2019). Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl.
         Nature Methods 16, 1247-1253. doi:10.1038/s41592-019-0612-7
+
+    Example:
+        >>> average_precision(ObjectCounts(3, 1, 2, 2.4))
+        0.5
     """
     return _ratio(counts.tp, counts.tp + counts.fp + counts.fn)
 
 
 def f1(counts: ObjectCounts) -> float:
-    """2 TP / (2 TP + FP + FN), in [0, 1]; NaN when there is no object at all."""
+    """2 TP / (2 TP + FP + FN), in [0, 1]; NaN when there is no object at all.
+
+    Example:
+        >>> f1(ObjectCounts(3, 1, 2, 2.4))
+        0.6666666666666666
+    """
     return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
 
 
 def precision(counts: ObjectCounts) -> float:
-    """TP / (TP + FP), in [0, 1]; NaN when nothing was predicted."""
+    """TP / (TP + FP), in [0, 1]; NaN when nothing was predicted.
+
+    Example:
+        >>> precision(ObjectCounts(3, 1, 2, 2.4))
+        0.75
+    """
     return _ratio(counts.tp, counts.tp + counts.fp)
 
 
 def recall(counts: ObjectCounts) -> float:
-    """TP / (TP + FN), in [0, 1]; NaN when the reference has no object."""
+    """TP / (TP + FN), in [0, 1]; NaN when the reference has no object.
+
+    Example:
+        >>> recall(ObjectCounts(3, 1, 2, 2.4))
+        0.6
+    """
     return _ratio(counts.tp, counts.tp + counts.fn)
 
 
@@ -178,12 +211,21 @@ def panoptic_quality(counts: ObjectCounts) -> float:
 
     References:
         Kirillov et al. (2019). Panoptic segmentation. CVPR, eq. 1. doi:10.1109/CVPR.2019.00963
+
+    Example:
+        >>> panoptic_quality(ObjectCounts(3, 1, 2, 2.4))
+        0.5333333333333333
     """
     return _ratio(counts.iou_sum, counts.tp + counts.fp / 2 + counts.fn / 2)
 
 
 def mean_matched_iou(counts: ObjectCounts) -> float:
-    """Mean IoU of the matched pairs, in (0, 1]; NaN when nothing matched."""
+    """Mean IoU of the matched pairs, in (0, 1]; NaN when nothing matched.
+
+    Example:
+        >>> mean_matched_iou(ObjectCounts(3, 1, 2, 2.4))
+        0.7999999999999999
+    """
     return _ratio(counts.iou_sum, counts.tp)
 
 
@@ -219,6 +261,10 @@ def count_mistakes(overlap: Overlap) -> Mistakes:
 
     A link says that two objects mean the same thing, not that their outlines agree: a pair can be linked and yet
     fail an IoU threshold, so these counts explain false positives and negatives but do not add up to them.
+
+    Example:
+        >>> count_mistakes(overlap(np.array([[1, 1]]), np.array([[1, 2]])))
+        Mistakes(merges=1, splits=0, misses=0, false=0)
     """
     rows, columns = overlap.pairs.T
     smaller_px = np.minimum(overlap.reference_areas_px[rows], overlap.prediction_areas_px[columns])
@@ -246,6 +292,8 @@ def _without_ignored(
 
 def _number(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ids and areas of the objects, and for each pixel 1 + the place of its id; 0 for background."""
+    if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo(np.int64).max:
+        raise InputError(f"a label image has id {labels.max()}, expected ids below 2^63; number its objects from 1")
     values = labels.ravel().astype(np.int64)
     if values.size and values.max() > 4 * values.size + 65535:
         # Ids far beyond the number of pixels would make a table of counts too long.

@@ -52,6 +52,12 @@ def count_partition(overlap: Overlap) -> Partition:
 
     Args:
         overlap: Of the two; all counts are 0 where the reference has no cell.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> counts.pairs_in_prediction, counts.pairs_in_reference, counts.merge_bits
+        (6, 2, 4.0)
     """
     rows, columns = overlap.pairs.T
     shared_px = overlap.shared_px
@@ -72,6 +78,12 @@ def rand_precision(counts: Partition) -> float:
     """Pairs together in both of those together in the prediction, in [0, 1]; low where cells were merged.
 
     NaN where the prediction has no pair. scikit-image returns this number as its recall, and recall as precision.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> round(rand_precision(counts), 3)
+        0.333
     """
     return counts.pairs_in_both / counts.pairs_in_prediction if counts.pairs_in_prediction else math.nan
 
@@ -80,6 +92,12 @@ def rand_recall(counts: Partition) -> float:
     """Pairs together in both of those together in the reference, in [0, 1]; low where cells were split.
 
     NaN where the reference has no pair.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> round(rand_recall(counts), 3)
+        1.0
     """
     return counts.pairs_in_both / counts.pairs_in_reference if counts.pairs_in_reference else math.nan
 
@@ -90,6 +108,12 @@ def adapted_rand_error(counts: Partition) -> float:
     References:
         Arganda-Carreras et al. (2015). Crowdsourcing the creation of image segmentation algorithms for connectomics.
         Frontiers in Neuroanatomy 9, 142. doi:10.3389/fnana.2015.00142
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> round(adapted_rand_error(counts), 3)
+        0.5
     """
     pairs = counts.pairs_in_prediction + counts.pairs_in_reference
     return 1 - 2 * counts.pairs_in_both / pairs if pairs else math.nan
@@ -103,6 +127,12 @@ def variation_split(counts: Partition) -> float:
     References:
         Meilă (2007). Comparing clusterings - an information based distance. Journal of Multivariate Analysis 98(5),
         873-895. doi:10.1016/j.jmva.2006.11.013
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> round(variation_split(counts), 3)
+        0.0
     """
     return counts.split_bits / counts.pixels if counts.pixels else math.nan
 
@@ -112,6 +142,12 @@ def variation_merge(counts: Partition) -> float:
 
     References:
         As of `variation_split`.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> counts = count_partition(overlap(np.array([[1, 1, 1, 1]]), np.array([[1, 1, 2, 2]])))
+        >>> round(variation_merge(counts), 3)
+        1.0
     """
     return counts.merge_bits / counts.pixels if counts.pixels else math.nan
 

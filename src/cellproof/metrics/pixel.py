@@ -62,6 +62,10 @@ def confusion(prediction: np.ndarray, reference: np.ndarray, *, classes: int, ig
 
     Raises:
         InputError: For different shapes, fractions, or a value that is no class.
+
+    Example:
+        >>> confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2).counts.tolist()
+        [[1, 1], [0, 2]]
     """
     check_same_shape(prediction=prediction, reference=reference)
     check_labels(prediction=prediction, reference=reference)
@@ -87,6 +91,10 @@ def missed(reference: np.ndarray, *, classes: int, ignore: int | None = IGNORE) 
 
     Raises:
         InputError: For fractions, or a value that is no class.
+
+    Example:
+        >>> missed(np.array([[0, 0, 1, 1]]), classes=2).unpredicted.tolist()
+        [2, 2]
     """
     check_labels(reference=reference)
     values = reference[_annotated(reference, ignore)].astype(np.int64)
@@ -100,6 +108,11 @@ def iou(counts: Confusion) -> np.ndarray:
     References:
         Jaccard (1912). The distribution of the flora in the alpine zone. New Phytologist 11(2), 37-50.
         doi:10.1111/j.1469-8137.1912.tb05611.x
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> iou(counts).round(3).tolist()
+        [0.5, 0.667]
     """
     union = counts.predicted + counts.referenced - counts.true_positives
     return _ratio(counts.true_positives, union)
@@ -111,22 +124,45 @@ def dice(counts: Confusion) -> np.ndarray:
     References:
         Dice (1945). Measures of the amount of ecologic association between species.
         Ecology 26(3), 297-302. doi:10.2307/1932409
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> dice(counts).round(3).tolist()
+        [0.667, 0.8]
     """
     return _ratio(2 * counts.true_positives, counts.predicted + counts.referenced)
 
 
 def precision(counts: Confusion) -> np.ndarray:
-    """TP / (TP + FP), (K,) in [0, 1]; NaN for a class that was never predicted."""
+    """TP / (TP + FP), (K,) in [0, 1]; NaN for a class that was never predicted.
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> precision(counts).round(3).tolist()
+        [1.0, 0.667]
+    """
     return _ratio(counts.true_positives, counts.predicted)
 
 
 def recall(counts: Confusion) -> np.ndarray:
-    """TP / (TP + FN), (K,) in [0, 1]; NaN for a class that the reference never has."""
+    """TP / (TP + FN), (K,) in [0, 1]; NaN for a class that the reference never has.
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> recall(counts).round(3).tolist()
+        [0.5, 1.0]
+    """
     return _ratio(counts.true_positives, counts.referenced)
 
 
 def f1(counts: Confusion) -> np.ndarray:
-    """F1 of each class, (K,): on pixels the same number as `dice`, under the name that classification uses."""
+    """F1 of each class, (K,): on pixels the same number as `dice`, under the name that classification uses.
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> f1(counts).round(3).tolist()
+        [0.667, 0.8]
+    """
     return dice(counts)
 
 
@@ -134,6 +170,11 @@ def accuracy(counts: Confusion) -> float:
     """Share of annotated pixels whose class is right, in [0, 1]; NaN when none is annotated.
 
     Background pixels count like any other, so a small object class hardly moves it.
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> accuracy(counts)
+        0.75
     """
     total = int(counts.referenced.sum())
     return int(counts.true_positives.sum()) / total if total else math.nan
@@ -155,6 +196,11 @@ def mean_over_classes(
 
     Returns:
         A value in [0, 1]; NaN when no class is left.
+
+    Example:
+        >>> counts = confusion(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]), classes=2)
+        >>> round(mean_over_classes(counts, iou), 3)
+        0.583
     """
     present = counts.predicted + counts.referenced > 0
     if without_class is not None:

@@ -21,9 +21,6 @@ from .objects import THRESHOLDS, Mistakes, ObjectCounts
 from .pixel import Confusion
 from .rows import Background, Row, Scope, mean_over_images
 
-PROTOCOLS = ("stardist", "pixel")
-"""Names of the protocols that exist."""
-
 _ObjectFormula = Callable[[ObjectCounts], float]
 _PixelFormula = Callable[[Confusion], np.ndarray]
 
@@ -63,6 +60,12 @@ def count_objects(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.
 
     Raises:
         InputError: For different shapes, fractions or negative ids.
+
+    Example:
+        >>> labels = np.zeros((12, 12), int)
+        >>> labels[1:5, 1:5], labels[7:11, 7:11] = 1, 2
+        >>> count_objects(labels, labels).n_objects
+        2
     """
     overlap = objects.overlap(prediction, reference, ignored=ignored)
     return ObjectImage(
@@ -84,6 +87,12 @@ def foreground_confusion(
 
     Raises:
         InputError: For different shapes.
+
+    Example:
+        >>> labels = np.zeros((12, 12), int)
+        >>> labels[1:5, 1:5], labels[7:11, 7:11] = 1, 2
+        >>> foreground_confusion(labels, labels).counts.tolist()
+        [[112, 0], [0, 32]]
     """
     check_same_shape(prediction=prediction, reference=reference)
     foreground = (reference > 0).astype(np.uint8)
@@ -105,6 +114,13 @@ def stardist_rows(images: Sequence[ObjectImage], *, group: str = "", seed: int =
 
     Returns:
         Rows; the pooled AP and Dice carry a bootstrap interval.
+
+    Example:
+        >>> labels = np.zeros((12, 12), int)
+        >>> labels[1:5, 1:5], labels[7:11, 7:11] = 1, 2
+        >>> rows = stardist_rows([count_objects(labels, labels)])
+        >>> rows[0].metric, rows[0].class_or_threshold, rows[0].value
+        ('AP (StarDist)', '0.5', 1.0)
     """
     scope = Scope(len(images), sum(image.n_objects for image in images), group, seed)
     rows = [row for place in range(len(THRESHOLDS)) for row in _threshold_rows(images, place, scope)]
@@ -133,6 +149,13 @@ def pixel_rows(
 
     Returns:
         Rows; the pooled means over classes carry a bootstrap interval. On pixels F1 is Dice and has no row.
+
+    Example:
+        >>> labels = np.zeros((12, 12), int)
+        >>> labels[1:5, 1:5], labels[7:11, 7:11] = 1, 2
+        >>> rows = pixel_rows([foreground_confusion(labels, labels)], class_names=("background", "cell"))
+        >>> rows[0].metric, rows[0].class_or_threshold, float(rows[0].value)
+        ('IoU', 'background', 1.0)
     """
     scope = Scope(len(images), n_objects, group, seed)
     rows = []

@@ -36,7 +36,7 @@ class Row:
         n_objects: Reference objects in them; None where there are no objects but class maps.
         group: Value of the attribute by which images were grouped; empty for all images.
         sd: Sample standard deviation over images of a mean over images; None elsewhere, and for one image.
-        interval: 95 % bootstrap interval over images; None where not computed.
+        interval: 95 % bootstrap interval over images; None where not computed, NaN from fewer than five images.
         problem: What is wrong, for a row that reports an image without a usable prediction; empty elsewhere.
     """
 
@@ -101,7 +101,13 @@ class Scope:
 
 
 def mean_over_images(pooled: Row, values: Sequence[float]) -> Row:
-    """The pooled row's metric as a mean over those images where it is defined."""
+    """The pooled row's metric as a mean over those images where it is defined.
+
+    Example:
+        >>> pooled = Scope(2, 7, "", 0).row("F1", 0.7, level="object", empty_case="", of="0.5")
+        >>> mean_over_images(pooled, [0.5, 1.0, math.nan]).value
+        0.75
+    """
     defined = [value for value in values if not math.isnan(value)]
     return replace(
         pooled,

@@ -94,17 +94,32 @@ def count_walls(
 
 
 def fraction_closed(counts: Walls) -> float:
-    """Open walls that the repair closes, in [0, 1]; NaN where the network leaves none open."""
+    """Open walls that the repair closes, in [0, 1]; NaN where the network leaves none open.
+
+    Example:
+        >>> fraction_closed(Walls(walls=10, open_walls=4, closed=3, opened=1, cells=8, harmed=2))
+        0.75
+    """
     return counts.closed / counts.open_walls if counts.open_walls else math.nan
 
 
 def fraction_harmed(counts: Walls) -> float:
-    """Cells harmed of the reference's cells, in [0, 1]; NaN where the reference has no cell."""
+    """Cells harmed of the reference's cells, in [0, 1]; NaN where the reference has no cell.
+
+    Example:
+        >>> fraction_harmed(Walls(walls=10, open_walls=4, closed=3, opened=1, cells=8, harmed=2))
+        0.25
+    """
     return counts.harmed / counts.cells if counts.cells else math.nan
 
 
 def walls_gained(counts: Walls) -> int:
-    """Walls closed, less those opened, less cells harmed: 0 for doing nothing, below 0 for more harm than good."""
+    """Walls closed, less those opened, less cells harmed: 0 for doing nothing, below 0 for more harm than good.
+
+    Example:
+        >>> walls_gained(Walls(walls=10, open_walls=4, closed=3, opened=1, cells=8, harmed=2))
+        0
+    """
     return counts.closed - counts.opened - counts.harmed
 
 
@@ -183,12 +198,22 @@ def count_added_lines(
 
 
 def added_precision(counts: AddedLines) -> float:
-    """Added centerline that is the reference's, in [0, 1]; NaN where none was added."""
+    """Added centerline that is the reference's, in [0, 1]; NaN where none was added.
+
+    Example:
+        >>> added_precision(AddedLines(added_px=20, added_right_px=15, missing_px=40, recovered_px=10))
+        0.75
+    """
     return counts.added_right_px / counts.added_px if counts.added_px else math.nan
 
 
 def missing_recovered(counts: AddedLines) -> float:
-    """Missing centerline that the repair brought back, in [0, 1]; NaN where none was missing."""
+    """Missing centerline that the repair brought back, in [0, 1]; NaN where none was missing.
+
+    Example:
+        >>> missing_recovered(AddedLines(added_px=20, added_right_px=15, missing_px=40, recovered_px=10))
+        0.25
+    """
     return counts.recovered_px / counts.missing_px if counts.missing_px else math.nan
 
 

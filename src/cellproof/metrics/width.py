@@ -45,6 +45,12 @@ def measure_extent(mask: np.ndarray, *, ignored: np.ndarray | None = None) -> Ex
         Vossepoel, Smeulders (1982). Vector code probability and metrication error in the representation of straight
         lines of finite length. Computer Graphics and Image Processing 20(4), 347-364.
         doi:10.1016/0146-664X(82)90057-0
+
+    Example:
+        >>> mask = np.zeros((20, 60), bool)
+        >>> mask[8:12, 5:55] = True
+        >>> measure_extent(mask).area_px
+        200
     """
     check_masks(mask=mask, ignored=ignored)
     mask = annotated(mask, ignored)
@@ -56,6 +62,10 @@ def mean_width_px(extent: Extent) -> float:
 
     Straight bars 1 to 9 pixels wide that cross 480 pixels come out within 5 %. Lines end half their width before the
     picture does, so wide membranes in small pictures seem a little wider than they are.
+
+    Example:
+        >>> mean_width_px(Extent(area_px=200, length_px=50.0))
+        4.0
     """
     return extent.area_px / extent.length_px if extent.length_px > 0 else math.nan
 

@@ -1,7 +1,8 @@
 """Architectures, one file each; a file's name is its model's name.
 
 A model takes float images (N, C, H, W) of any size and gives logits (N, K, H, W) of the same height and width.
-In training mode it may give ``(logits, *auxiliary)``, all of that shape, for deep supervision. It states ``stride`` and ``receptive_field_px``. Traced (ONNX, OpenVINO), it takes multiples of ``stride`` only.
+In training mode it may give ``(logits, *auxiliary)``, all of that shape, for deep supervision. It states ``stride``
+and ``receptive_field_px``. Traced (ONNX, OpenVINO), it takes multiples of ``stride`` only.
 """
 
 from __future__ import annotations

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from .sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
-from .study import PaperConfig, PaperProfile, PaperSet, Recipe, RepairConfig
+from .steps import format_step, parse_step
+from .study import Division, Entry, Profile, Published, Recipe, Simulated, StudyConfig, StudySetConfig
 from .toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 
 __all__ = [
     "AugmentConfig",
     "DataConfig",
+    "Division",
+    "Entry",
     "HeadConfig",
     "LossConfig",
     "ModelConfig",
-    "PaperConfig",
-    "PaperProfile",
-    "PaperSet",
+    "Profile",
+    "Published",
     "Recipe",
-    "RepairConfig",
+    "Simulated",
+    "StudyConfig",
+    "StudySetConfig",
     "TrainingConfig",
     "format_recipe",
+    "format_step",
     "override",
     "parse_recipe",
+    "parse_step",
     "read_recipe",
     "recipe_names",
     "recipe_text",

@@ -52,7 +52,7 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which network.
 
     Attributes:
-        architecture: A name in `models`, or ``package.module:function``.
+        architecture: A file in ``models``.
         options: Keyword arguments of its ``build``, besides the channels.
         init: Model whose weights are the start, "" for random ones.
         half_precision: Whether the model file holds 16-bit floats.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,93 +16,141 @@ from .sections import (
     HeadConfig,
     LossConfig,
     ModelConfig,
-    NotNegative,
-    Share,
     TrainingConfig,
 )
 
 
-class RepairConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How class maps are repaired; see `refine`.
+class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Simulated images that stand in where a set is not there.
 
     Attributes:
-        rounds: How often a class spreads into difficult pixels; None until nothing changes.
-        longest_gap_px: Gaps of a membrane up to this long are candidates for closing.
-        spur_px: Dead ends of a membrane shorter than this are removed.
-        smallest_region: Share of the median annotated cell's area below which no region is closed off.
-        most_false: Largest share of false ones among all closings that validation accepts; a standard deviation of
-            that count is allowed on top.
+        kind: Kind of the images, as `cellproof simulate` names it.
+        quality: How good they are.
+        images: How many of them are made, where the profile does not say.
     """
 
-    rounds: Count | None = None
-    longest_gap_px: Count = 40
-    spur_px: Annotated[int, Meta(ge=0)] = 10
-    smallest_region: Share = 0.15
-    most_false: Share = 0.1
+    kind: str
+    quality: Literal["good", "low"] = "good"
+    images: Count = 50
 
 
-class PaperSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A set that a paper, or its reproduction, is scored on.
+class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which images are learned from, chosen with and scored on.
+
+    Attributes:
+        folds: Number of folds, each of which is scored once; where ``test`` is empty.
+        validation: Fraction of the training images that is held out to choose with, where the set has no split
+            ``val`` of its own.
+        blocks: So many groups of neighbors are made of images that are slices of one stack, for neighbors resemble
+            each other; 0 for none.
+        test: Names of the official test splits, which are folders of the set; all else is learned from. Each of
+            several is scored as a group of its own too.
+    """
+
+    folds: Annotated[int, Meta(ge=2)] = 5
+    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
+    blocks: Annotated[int, Meta(ge=0)] = 0
+    test: tuple[str, ...] = ()
+
+
+class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A data set that a study trains and scores on.
 
     Attributes:
         name: Folder of the set, under the folder of all sets.
-        connected: Class whose connection is scored and repaired.
-        rest: Class that difficult pixels become last.
-        compact: Class that they become before; "" for none.
-        tolerance_px: How far membranes may lie from the reference's and still be the same.
-        validation: Share of a fold's training images that is held out to choose with.
-        simulate: Kind of the simulated pictures that stand in where there is no such folder; "" for none.
-        images: How many of them are made.
-        quality: How good they are.
+        simulate: What stands in where there is no such folder; None for nothing.
+        division: Division of this set; None for the study's.
+        options: Options of the protocols that hold for this set, over those of the study.
     """
 
     name: str
-    connected: str = "membrane"
-    rest: str = "cytoplasm"
-    compact: str = ""
-    tolerance_px: NotNegative = 3.0
-    validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
-    simulate: str = ""
-    images: Count = 50
-    quality: Literal["good", "low"] = "good"
+    simulate: Simulated | None = None
+    division: Division | None = None
+    options: Mapping[str, Any] = {}
 
 
-class PaperProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of a study's tables.
+
+    Attributes:
+        name: Name in the tables.
+        set: ``section.key=value`` changes to any section of the recipe.
+        same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
+        ensemble_of: Entries whose predictions are averaged; nothing is trained.
+        steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
+    """
+
+    name: str
+    set: tuple[str, ...] = ()
+    same_as: str = ""
+    ensemble_of: tuple[str, ...] = ()
+    steps: tuple[Step | str, ...] = ()
+
+
+class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number of the paper, shown beside ours.
+
+    Attributes:
+        set: Name of the set.
+        entry: Name of the entry.
+        metric: Metric, as our rows name it.
+        value: The paper's number, in our unit.
+        of: Class or threshold, as our rows name it.
+        variant: Variant of the protocol; empty for its first.
+    """
+
+    set: str
+    entry: str
+    metric: str
+    value: float
+    of: str = ""
+    variant: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How large a reproduction is.
 
     Attributes:
         note: What is smaller than in the paper; stands in every row of the tables.
-        networks: Architecture and options of each network, by the name in the tables.
-        settings: ``section.key=value`` changes to the recipe.
-        folds: Into how many folds each set is divided.
-        runs: How many of the folds are carried out.
-        images: Pictures of each set that are used, drawn by the seed; None for all.
+        set: ``section.key=value`` changes to the recipe, over those of the entries.
+        entries: Entries that are carried out, each with changes of its own on top; empty for all entries.
+        folds: Into how many folds each set is divided; None leaves it to the division.
+        only_folds: How many of the folds are carried out; None for all.
+        images: Images of each set that are used, sampled by the seed; None for all.
     """
 
     note: str
-    networks: Mapping[str, ModelConfig]
-    settings: tuple[str, ...] = ()
-    folds: Annotated[int, Meta(ge=2)] = 5
-    runs: Count = 5
+    set: tuple[str, ...] = ()
+    entries: Mapping[str, tuple[str, ...]] = {}
+    folds: Annotated[int, Meta(ge=2)] | None = None
+    only_folds: Count | None = None
     images: Annotated[int, Meta(ge=4)] | None = None
 
 
-class PaperConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `reproduce` does with a recipe.
 
     Attributes:
         reference: Authors, year, place, DOI.
-        protocol: How it is scored, a name of `reproduction.PROTOCOLS`.
-        sets: What on.
+        protocols: How predictions are scored: names of files in ``workflows/evaluate/protocols``.
+        sets: Data sets to train and score on.
+        entries: Rows of the tables.
         profiles: "full" as published, and smaller ones.
-        repair: Of the class maps.
+        division: Division of every set that has none of its own.
+        baseline: Entry that the others are compared with, image by image; empty for none.
+        options: Options of each protocol, by its name.
+        published: The paper's own numbers.
     """
 
     reference: str
-    protocol: str
-    sets: tuple[PaperSet, ...]
-    profiles: Mapping[str, PaperProfile]
-    repair: RepairConfig = RepairConfig()
+    protocols: tuple[str, ...]
+    sets: tuple[StudySetConfig, ...]
+    entries: tuple[Entry, ...]
+    profiles: Mapping[str, Profile]
+    division: Division = Division()
+    baseline: str = ""
+    options: Mapping[str, Mapping[str, Any]] = {}
+    published: tuple[Published, ...] = ()
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,7 +168,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         training: The loop.
         instance: How objects are made.
         steps: Repairs of class maps; see `refine`.
-        paper: What `reproduce` does with it; None where it reproduces nothing.
+        study: What `reproduce` does with it; None where it reproduces nothing.
     """
 
     name: str
@@ -134,4 +182,4 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingConfig = TrainingConfig()
     instance: InstanceOptions = InstanceOptions()
     steps: tuple[Step, ...] = ()
-    paper: PaperConfig | None = None
+    study: StudyConfig | None = None

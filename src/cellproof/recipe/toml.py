@@ -52,7 +52,14 @@ def recipe_text(name_or_file: str) -> str:
 def parse_recipe(text: str, *, source: str = "recipe") -> Recipe:
     """A recipe from TOML text; see `read_recipe` for errors."""
     try:
-        return msgspec.convert(current_recipe(msgspec.toml.decode(text)), Recipe)
+        values = current_recipe(msgspec.toml.decode(text))
+        if "paper" in values:
+            raise InputError(
+                f"{source}: [paper] is written as [study] now: networks are [[study.entries]] with set = "
+                '["model.architecture=…"], settings are set, runs is only_folds, and what named classes stands in '
+                "options; `cellproof recipes matsuzuki2020` shows one"
+            )
+        return msgspec.convert(values, Recipe)
     except msgspec.MsgspecError as error:
         raise InputError(f"{source}: {error}") from error
 

@@ -6,11 +6,69 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
 import numpy as np
+from msgspec import Meta
 from scipy import ndimage
 
 from ..checks import InputError, check_labels, check_ndim, check_same_shape
-from ..types import IGNORE
+from ..types import IGNORE, Prediction
+from .roles import Roles, find_roles
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How difficult pixels are reassigned.
+
+    Attributes:
+        connected: Name of the structure that must hold together; "" takes the class called membrane, wall or border.
+        rest: Name of what belongs to no structure; "" finds it as `find_roles` does.
+        compact: Name of the class that is second to grow; "" takes one called nucleus, if there is one.
+        rounds: How often each of the first two steps is done; 0 until nothing changes.
+    """
+
+    connected: str = ""
+    rest: str = ""
+    compact: str = ""
+    rounds: Annotated[int, Meta(ge=0)] = 0
+
+
+def apply(prediction: Prediction, options: Options) -> Prediction:
+    """The prediction with its difficult pixels reassigned; see `reassign`.
+
+    Raises:
+        InputError: The classes do not have these roles, or nobody computed the difficult pixels.
+    """
+    if prediction.difficult is None:
+        raise InputError("step reassign needs the difficult pixels of a prediction; compute them first")
+    roles = _roles(options, prediction.classes)
+    class_map = reassign(
+        prediction.class_map,
+        prediction.difficult,
+        connected=roles.connected,
+        rest=roles.rest,
+        compact=roles.compact,
+        rounds=options.rounds or None,
+    )
+    return replace(prediction, class_map=class_map)
+
+
+def say(options: Options, classes: Sequence[str]) -> str:
+    """What the options mean for these classes.
+
+    Raises:
+        InputError: The classes do not have these roles.
+    """
+    roles = _roles(options, classes)
+    second = "" if roles.compact is None else f", then {classes[roles.compact]}"
+    return f"difficult pixels become {classes[roles.connected]} where they touch it{second}, else {classes[roles.rest]}"
+
+
+def _roles(options: Options, classes: Sequence[str]) -> Roles:
+    return find_roles(classes, connected=options.connected, rest=options.rest, compact=options.compact)
 
 
 def reassign(

@@ -8,20 +8,91 @@ without searching again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from ..checks import InputError, check_finite, check_labels, check_ndim, check_same_shape
-from ..types import IGNORE
+from ..types import IGNORE, Prediction, Setting
 from ._boundaries import find_boundaries
 from ._discs import paint
 from ._hierarchy import fall_levels
 from ._skeleton import Skeleton, find_skeleton
 from ._spurs import without_spurs
 from .reassign import check_classes
+from .roles import Roles, find_roles
+
+TUNED: Mapping[str, Sequence[Setting]] = {
+    "threshold": (1.01, 0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)
+}
+"""No evidence reaches 1.01, so that nothing is closed where validation finds nothing to gain."""
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How gaps are closed; see `reconnect`.
+
+    Attributes:
+        connected: Name of the network's class; "" takes the one called membrane, wall or border.
+        rest: Name of the class that spurs become; "" finds it as `find_roles` does.
+        threshold: Least evidence of a gap that is closed.
+        longest_px: Longest path.
+        smallest_px: No region of fewer pixels is closed off.
+        spur_px: Dead ends shorter than this are taken away.
+        width_px: Width of what is drawn; 0 for the network's own.
+    """
+
+    connected: str = ""
+    rest: str = ""
+    threshold: Annotated[float, Meta(ge=0)] = 0.2
+    longest_px: Annotated[float, Meta(gt=0)] = 40.0
+    smallest_px: Annotated[float, Meta(ge=0)] = 40.0
+    spur_px: Annotated[float, Meta(ge=0)] = 8.0
+    width_px: Annotated[float, Meta(ge=0)] = 0.0
+
+
+def apply(prediction: Prediction, options: Options) -> Prediction:
+    """The prediction with the gaps of its network closed; evidence is the probability of the network's class.
+
+    Raises:
+        InputError: The classes do not have these roles.
+    """
+    roles = _roles(options, prediction.classes)
+    views = prediction.probabilities if prediction.views is None else prediction.views
+    repaired = reconnect(
+        prediction.class_map,
+        # A mean of softmaxes may pass 1 by rounding.
+        np.clip(views[roles.connected], 0, 1),
+        connected=roles.connected,
+        rest=roles.rest,
+        threshold=options.threshold,
+        longest_px=options.longest_px,
+        smallest_px=options.smallest_px,
+        spur_px=options.spur_px,
+        width_px=options.width_px or None,
+    )
+    return replace(prediction, class_map=repaired.class_map)
+
+
+def say(options: Options, classes: Sequence[str]) -> str:
+    """What the options mean for these classes.
+
+    Raises:
+        InputError: The classes do not have these roles.
+    """
+    roles = _roles(options, classes)
+    return (
+        f"{classes[roles.connected]} is connected, where evidence reaches {options.threshold:g}; "
+        f"what is taken away becomes {classes[roles.rest]}"
+    )
+
+
+def _roles(options: Options, classes: Sequence[str]) -> Roles:
+    return find_roles(classes, connected=options.connected, rest=options.rest)
 
 
 @dataclass(frozen=True)

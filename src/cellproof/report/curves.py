@@ -1,4 +1,4 @@
-"""Curves as inline SVG that follows the page's colors."""
+"""Curves as inline SVG that follow the page's colors."""
 
 from __future__ import annotations
 
@@ -19,33 +19,66 @@ _INK: Final = "#010203"
 _NOT_PLOTTED: Final = frozenset({"step", "seconds", "learning_rate", "score"})
 
 
-def training_curves(history: Mapping[str, Sequence[float]], *, best_step: int | None = None) -> str:
-    """Losses in one panel and validation metrics in another, against the optimizer's steps.
+def training_curves(
+    history: Mapping[str, Sequence[float]],
+    *,
+    best_step: int | None = None,
+    step_losses: Sequence[tuple[int, float]] = (),
+) -> str:
+    """Losses in one figure and validation metrics in another, against the optimizer's steps.
 
     Args:
         history: Column name → one value a row; ``step`` is the common axis, columns whose name contains ``loss`` are
             losses, and ``seconds``, ``learning_rate`` and ``score`` are left out. NaN where a row has no value.
         best_step: Where the kept weights come from; marked by a vertical line.
+        step_losses: (step, loss) of every step, drawn faintly behind the means of ``history``; means over neighboring
+            steps where there are many.
 
     Returns:
-        An ``<svg>`` element; an empty string where there is nothing to draw yet.
+        One or two ``<svg>`` elements, so that a narrow page can stack them; an empty string where there is nothing to
+        draw yet.
     """
     drawn = {name: np.asarray(column, float) for name, column in history.items() if name not in _NOT_PLOTTED}
     drawn = {name: column for name, column in drawn.items() if np.isfinite(column).any()}
     losses = {name: column for name, column in drawn.items() if "loss" in name}
     metrics = {name: column for name, column in drawn.items() if "loss" not in name}
-    panels = [(title, lines) for title, lines in (("Loss", losses), ("Validation", metrics)) if lines]
-    if not panels:
-        return ""
+    every = thinned(step_losses)
+    steps = np.asarray(history.get("step", ()), float)
+    figures = []
+    for title, lines, faint in (("Loss", losses, every), ("Validation", metrics, every[:0])):
+        if lines or len(faint):
+            figures.append(_panel(title, steps, lines, faint=faint, best_step=best_step))
+    return "".join(figures)
+
+
+def thinned(step_losses: Sequence[tuple[int, float]], *, most: int = 400) -> np.ndarray:
+    """Means of (step, loss) over so many neighboring steps that at most ``most`` points are left, (n, 2).
+
+    Example:
+        >>> thinned([(1, 4.0), (2, 2.0), (3, 1.0)], most=2).tolist()
+        [[1.5, 3.0], [3.0, 1.0]]
+    """
+    points = np.asarray(step_losses, float).reshape(-1, 2)
+    together = max(1, -(-len(points) // most))
+    return np.array(
+        [points[start : start + together].mean(axis=0) for start in range(0, len(points), together)]
+    ).reshape(-1, 2)
+
+
+def _panel(
+    title: str, steps: np.ndarray, lines: Mapping[str, np.ndarray], *, faint: np.ndarray, best_step: int | None
+) -> str:
     with _style():
-        figure = _figure(width=4.6 * len(panels), height=3.1)
-        for place, (title, lines) in enumerate(panels, start=1):
-            axes = figure.add_subplot(1, len(panels), place)
-            _draw_lines(axes, np.asarray(history["step"], float), lines)
-            axes.set(xlabel="Optimizer step", ylabel=title)
-            if best_step is not None:
-                axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{place}")
-        return _svg(figure, description="Training curves: " + ", ".join(drawn))
+        figure = _figure(width=4.6, height=3.1)
+        axes = figure.add_subplot()
+        if len(faint):
+            axes.plot(*faint.T, color=_SERIES[0], alpha=0.45, linewidth=1, label="loss of steps", gid="step-losses")
+        _draw_lines(axes, steps, lines)
+        axes.set(xlabel="Optimizer step", ylabel=title)
+        axes.locator_params(axis="x", integer=True)
+        if best_step is not None:
+            axes.axvline(best_step, color=_INK, alpha=0.5, linewidth=1, linestyle=":", gid=f"best-{title.lower()}")
+        return _svg(figure, description=f"{title} against steps: " + ", ".join(lines or ["loss of steps"]))
 
 
 def _draw_lines(axes: Any, steps: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:
@@ -72,7 +105,7 @@ def _style() -> Any:
         "svg.fonttype": "none",
         "svg.hashsalt": "cellproof",
         "text.parse_math": False,
-        "font.size": 9,
+        "font.size": 10,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,

@@ -20,7 +20,7 @@ _SHOWN_PERCENTILE = 99.5
 _WORDS = (
     ("confidence", "Chance of error (1 = a guess)"),
     ("entropy", "Entropy"),
-    ("margin", "Narrowness of the lead"),
+    ("margin", "1 − margin between the two best classes"),
     ("tta", "Disagreement of flips and turns"),
     ("ensemble", "Disagreement of networks"),
 )

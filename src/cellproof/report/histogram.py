@@ -19,13 +19,16 @@ _MOST_TICKS = 6
 _FINEST_RANGE = 1e-9
 
 
-def histogram(values: np.ndarray, *, label: str, limits: tuple[float, float] | None = None) -> str:
+def histogram(
+    values: np.ndarray, *, label: str, limits: tuple[float, float] | None = None, counted: str = "Objects"
+) -> str:
     """How many objects have which value, with the median marked.
 
     Args:
         values: (n,); NaN and infinities are left out.
         label: What is counted, with its unit, under the axis.
         limits: Ends of the axis; None takes the values' own. Values beyond are not drawn.
+        counted: What the bars count.
 
     Returns:
         An ``<svg>`` element; an empty string without values.
@@ -48,7 +51,7 @@ def histogram(values: np.ndarray, *, label: str, limits: tuple[float, float] | N
     def row(count: float) -> float:
         return _BOTTOM - count / top * (_BOTTOM - _TOP)
 
-    title = escape(f"Histogram of {label}: {finite.size} objects, median {median:.3g}")
+    title = escape(f"Histogram of {label}: {finite.size} {counted.lower()}, median {median:.3g}")
     parts = [
         f'<svg role="img" aria-label="{title}" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="12" fill="currentColor">'
@@ -68,7 +71,7 @@ def histogram(values: np.ndarray, *, label: str, limits: tuple[float, float] | N
     parts += _median_mark(median, column(min(max(median, low), high)))
     parts.append(_text((_LEFT + _RIGHT) / 2, _HEIGHT - 8, escape(label)))
     middle = (_TOP + _BOTTOM) / 2
-    parts.append(_text(14, middle, "Objects", extra=f' transform="rotate(-90 14 {middle:g})"'))
+    parts.append(_text(14, middle, escape(counted), extra=f' transform="rotate(-90 14 {middle:g})"'))
     return "".join([*parts, "</svg>"])
 
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..checks import InputError, check_labels, check_ndim, check_same_shape
+from ..checks import check_labels, check_ndim, check_same_shape
 from ..types import IGNORE
 from ._display import displayed
 from ._inferno import INFERNO
 from ._outlines import color_numbers, outline_mask, touching_pairs
 from ._png import png_bytes
+from ._scale_bar import with_scale_bar
+from .palette import LIGHT, STRONG, WARNING, class_table
 
-# Six light colors for dark pictures and six strong ones for bright pictures, after Okabe & Ito (2008), Color
-# Universal Design; neither holds the warning color.
-_LIGHT = np.array(
-    [[255, 225, 40], [60, 190, 255], [60, 230, 120], [255, 120, 200], [245, 245, 245], [165, 140, 255]], np.uint8
-)
-_STRONG = np.array([[0, 150, 255], [0, 190, 80], [255, 170, 0], [255, 80, 200], [150, 210, 0], [235, 225, 0]], np.uint8)
-_WARNING = np.array([255, 60, 10], np.uint8)
-_NOT_ANNOTATED = np.array([128, 128, 128], np.uint8)
 _CLASS_SHARE = 0.35
 _TINT_FROM, _TINT_SHARE = 0.5, 0.6
-_WIDER_FROM_PX = 1200
 _BRIGHT_FROM = 128
+_PICTURE_OF_WIDTH_1_PX = 350
+_DIAMETER_OF_WIDTH_1_PX = 10
+_HALO_FROM_PX = 10
+_HALO = 0.4
 
 
 def overlay(
@@ -36,11 +34,13 @@ def overlay(
     doubtful: np.ndarray | None = None,
     difficulty: np.ndarray | None = None,
     max_px: int | None = None,
+    pixel_size_um: float | None = None,
 ) -> np.ndarray:
-    """Draw each object's outline on the picture.
+    """Draw each object's outline on the image.
 
-    Outlines run inside the objects, 1 px wide, 2 px from 1200 px up; touching objects differ in color. Doubtful
-    objects have a wider, orange-red outline, which is no other object's.
+    Outlines run inside the objects, 1 px wide for every 350 px of the image's longer side, but never wider than a
+    tenth of the median diameter; a dark halo sets them off from bright objects and grounds. Touching objects differ
+    in color. Doubtful objects have a wider, orange-red outline, which is no other object's.
 
     Args:
         image: (C, H, W) as read, any dtype.
@@ -49,9 +49,10 @@ def overlay(
         difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
         max_px: Shrink picture and labels to at most this height and width before drawing, so that outlines
             stay visible in a thumbnail.
+        pixel_size_um: Draws a scale bar where given.
 
     Returns:
-        (H, W, 3) uint8. Without objects, the picture alone.
+        (H, W, 3) uint8. Without objects, the image alone.
 
     Raises:
         InputError: When the shapes do not fit.
@@ -64,19 +65,9 @@ def overlay(
     rgb = displayed(image)
     if difficulty is not None:
         _tint(rgb, block_means(difficulty[None], step)[0])
-    largest = int(labels.max(initial=0))
-    if not largest:
-        return rgb
-    width_px = _width_px(labels)
-    edge = np.flatnonzero(outline_mask(labels, width_px=width_px))
-    owner = labels.ravel()[edge]
-    colors = color_numbers(touching_pairs(labels), largest_label=largest)
-    pixels = rgb.reshape(-1, 3)
-    palette = _STRONG if pixels[:: max(1, len(pixels) // 4096)].mean() > _BRIGHT_FROM else _LIGHT
-    pixels[edge] = palette[colors[owner]]
-    if doubtful is not None and len(doubtful):
-        _warn(rgb, labels, doubtful=doubtful, width_px=width_px + 1)
-    return rgb
+    if labels.max(initial=0):
+        _draw_outlines(rgb, labels, doubtful=doubtful)
+    return with_scale_bar(rgb, None if pixel_size_um is None else pixel_size_um * step)
 
 
 def class_overlay(
@@ -86,15 +77,17 @@ def class_overlay(
     colors: Sequence[str] = (),
     difficulty: np.ndarray | None = None,
     max_px: int | None = None,
+    pixel_size_um: float | None = None,
 ) -> np.ndarray:
     """Lay translucent class colors with solid edges on the picture.
 
     Args:
         image: (C, H, W) as read, any dtype.
         classes: (H, W) class ids; class 0 is left clear, `IGNORE` is gray.
-        colors: ``#rrggbb`` of each class; classes beyond take colors of our own.
+        colors: As in `class_colors`.
         difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
         max_px: As in `overlay`.
+        pixel_size_um: As in `overlay`.
 
     Returns:
         (H, W, 3) uint8.
@@ -108,16 +101,28 @@ def class_overlay(
     step = block_step(classes, max_px)
     image, classes = block_means(image, step), _centers(classes, step)
     rgb = displayed(image)
-    table = _class_table(colors)
+    table = class_table(colors)
     painted = np.flatnonzero(classes > 0)
     pixels = rgb.reshape(-1, 3)
     paint = table[classes.ravel()[painted]]
     pixels[painted] = (pixels[painted] * (1 - _CLASS_SHARE) + paint * _CLASS_SHARE).astype(np.uint8)
-    edge = np.flatnonzero(outline_mask(np.where(classes == IGNORE, 0, classes), width_px=_width_px(classes)))
+    annotated = np.where(classes == IGNORE, 0, classes)
+    edge = np.flatnonzero(outline_mask(annotated, width_px=_picture_width_px(classes)))
     pixels[edge] = table[classes.ravel()[edge]]
     if difficulty is not None:
         _tint(rgb, block_means(difficulty[None], step)[0])
-    return rgb
+    return with_scale_bar(rgb, None if pixel_size_um is None else pixel_size_um * step)
+
+
+def image_picture(image: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
+    """The image alone, its contrast stretched as in the overlays, (H, W, 3) uint8.
+
+    Args:
+        image: (C, H, W) as read, any dtype.
+        max_px: As in `overlay`.
+    """
+    check_ndim(3, image=image)
+    return displayed(block_means(image, block_step(image[0], max_px)))
 
 
 def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
@@ -165,8 +170,39 @@ def _check(image: np.ndarray, **maps: np.ndarray) -> None:
     check_labels(**{name: array for name, array in maps.items() if name != "difficulty"})
 
 
-def _width_px(labels: np.ndarray) -> int:
-    return 2 if max(labels.shape) >= _WIDER_FROM_PX else 1
+def _picture_width_px(labels: np.ndarray) -> int:
+    longer: int = max(labels.shape)
+    return max(1, round(longer / _PICTURE_OF_WIDTH_1_PX))
+
+
+def _draw_outlines(rgb: np.ndarray, labels: np.ndarray, *, doubtful: np.ndarray | None) -> None:
+    """Halo, outlines and warnings; changes rgb."""
+    areas = np.bincount(labels.ravel())[1:]
+    diameter_px = math.sqrt(4 * float(np.median(areas[areas > 0])) / math.pi)
+    width_px = max(1, min(_picture_width_px(labels), round(diameter_px / _DIAMETER_OF_WIDTH_1_PX)))
+    outline = outline_mask(labels, width_px=width_px)
+    pixels = rgb.reshape(-1, 3)
+    palette = STRONG if pixels[:: max(1, len(pixels) // 4096)].mean() > _BRIGHT_FROM else LIGHT
+    if diameter_px >= _HALO_FROM_PX:  # smaller objects would be all halo
+        halo = np.flatnonzero(_widened(outline, by_px=(width_px + 1) // 2) & ~outline)
+        pixels[halo] = (pixels[halo] * _HALO).astype(np.uint8)
+    edge = np.flatnonzero(outline)
+    colors = color_numbers(touching_pairs(labels), largest_label=len(areas))
+    pixels[edge] = palette[colors[labels.ravel()[edge]]]
+    if doubtful is not None and len(doubtful):
+        _warn(rgb, labels, doubtful=doubtful, width_px=width_px + 1)
+
+
+def _widened(mask: np.ndarray, *, by_px: int) -> np.ndarray:
+    """The mask and every pixel at most so many steps to the side away from it."""
+    wide = mask.copy()
+    for _ in range(by_px):
+        before = wide.copy()
+        wide[1:] |= before[:-1]
+        wide[:-1] |= before[1:]
+        wide[:, 1:] |= before[:, :-1]
+        wide[:, :-1] |= before[:, 1:]
+    return wide
 
 
 def block_step(labels: np.ndarray, max_px: int | None) -> int:
@@ -194,7 +230,7 @@ def _tint(rgb: np.ndarray, difficulty: np.ndarray) -> None:
     hard = np.flatnonzero(difficulty > _TINT_FROM)
     share = (difficulty.ravel()[hard, None] - _TINT_FROM) / (1 - _TINT_FROM) * _TINT_SHARE
     pixels = rgb.reshape(-1, 3)
-    pixels[hard] = (pixels[hard] * (1 - share) + _WARNING * share).astype(np.uint8)
+    pixels[hard] = (pixels[hard] * (1 - share) + WARNING * share).astype(np.uint8)
 
 
 def _warn(rgb: np.ndarray, labels: np.ndarray, *, doubtful: np.ndarray, width_px: int) -> None:
@@ -202,16 +238,4 @@ def _warn(rgb: np.ndarray, labels: np.ndarray, *, doubtful: np.ndarray, width_px
     chosen = np.zeros(1 + max(int(labels.max()), int(np.max(doubtful))), bool)
     chosen[doubtful] = True
     kept = np.where(chosen[labels], labels, 0)
-    rgb[outline_mask(kept, width_px=width_px)] = _WARNING
-
-
-def _class_table(colors: Sequence[str]) -> np.ndarray:
-    """(256, 3) uint8: color of every class id."""
-    table = _LIGHT[np.arange(256) % len(_LIGHT)]
-    for number, color in enumerate(colors):
-        try:
-            table[number] = tuple(bytes.fromhex(color.removeprefix("#")))
-        except ValueError:
-            raise InputError(f"color {color!r} of class {number} is not of the form #rrggbb") from None
-    table[IGNORE] = _NOT_ANNOTATED
-    return table
+    rgb[outline_mask(kept, width_px=width_px)] = WARNING

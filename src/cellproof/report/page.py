@@ -1,12 +1,15 @@
-"""One self-contained HTML page about a segmentation or a training."""
+"""One HTML page about a segmentation or a training."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,11 +20,12 @@ from markupsafe import Markup
 from ..types import Quality
 from .curves import training_curves
 from .histogram import histogram
-from .pictures import Figure, Picture, end_of_scale
+from .pictures import Figure, Picture, end_of_scale, moved_inside
 
 VERDICTS = ("reject", "review", "accept")
-_PICTURES_OF_ALL_UP_TO = 200
-_PICTURES_OTHERWISE = 100
+
+INLINE_BYTES = 2_000_000
+"""Letters that the pictures inside a page of segmentations take at most, so that it opens at once."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class ImageRow:
         difficulty: Thumbnail of the difficulty.
         difficult: Thumbnail with the difficult pixels in white.
         link: Path of the full overlay, relative to the page; empty without.
+        views: Name and path, relative to the page, of each larger picture that a click opens.
+        fractions: Area fraction of each class in [0, 1], for semantic results; empty where unknown.
         notes: What was guessed while reading.
     """
 
@@ -46,7 +52,14 @@ class ImageRow:
     difficulty: Picture | None = None
     difficult: Picture | None = None
     link: str = ""
+    views: tuple[tuple[str, str], ...] = ()
+    fractions: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> list[list[str]]:
+        """Views with their paths as addresses."""
+        return [[name, quote(path)] for name, path in self.views]
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,7 @@ class TrainReport:
         status: One sentence on where the training stands.
         plan: What was planned and why, a sentence each.
         history: Columns of the history; see `training_curves`.
+        step_losses: (step, loss) of every step so far, for the curve.
         best_step: Where the kept weights come from.
         metrics: Name and value of the final validation.
         examples: Validation images.
@@ -149,6 +163,7 @@ class TrainReport:
     status: str
     plan: Sequence[str] = ()
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    step_losses: Sequence[tuple[int, float]] = ()
     best_step: int | None = None
     metrics: Sequence[tuple[str, str]] = ()
     examples: Sequence[Example] = ()
@@ -160,28 +175,62 @@ class TrainReport:
 def segment_report(report: SegmentReport) -> str:
     """HTML of a segmentation: failures first, then images from the most to the least doubtful.
 
-    Up to 200 images all have pictures; of more, the 100 most doubtful, and the page says so. The page loads nothing
-    from anywhere; text from files is escaped.
+    The page loads nothing from any network: its pictures are inside it or in files beside it, which are read when
+    they come into view; see `inline_first`. Text from files is escaped, and no script runs but the page's own.
     """
     rows = sorted(report.images, key=doubt)
-    pictured = len(rows) if len(rows) <= _PICTURES_OF_ALL_UP_TO else _PICTURES_OTHERWISE
     counts = [(verdict, sum(row.quality.verdict == verdict for row in rows)) for verdict in VERDICTS]
+    noun = "Piece" if report.classes else "Object"
     return render(
         "segment.html.j2",
+        script="segment.js",
         report=report,
         rows=rows,
-        pictured=pictured,
         verdict_counts=counts,
+        noun=noun.lower(),
         failures=[(failure.name, failure.reason) for failure in report.failures],
         objects=sum(row.quality.count for row in rows),
-        area_plot=Markup(histogram(report.areas, label=f"Object area ({report.area_unit})")),
-        confidence_plot=Markup(histogram(report.confidences, label="Object confidence (0–1)", limits=(0, 1))),
+        area_plot=Markup(histogram(report.areas, label=f"{noun} area ({report.area_unit})", counted=f"{noun}s")),
+        confidence_plot=Markup(
+            histogram(report.confidences, label=f"{noun} confidence (0–1)", limits=(0, 1), counted=f"{noun}s")
+        ),
     )
+
+
+def inline_first(rows: Sequence[ImageRow], folder: Path) -> list[ImageRow]:
+    """Rows from the most to the least doubtful, the first with their thumbnails inside the page.
+
+    A page without the files beside it, as one that was sent by mail, still shows those. The others are read from
+    their files.
+
+    Args:
+        rows: In any order.
+        folder: Of the page.
+    """
+    room, done = INLINE_BYTES, []
+    for row in sorted(rows, key=doubt):
+        inside = _inlined(row, folder) if room > 0 else row
+        room -= sum(len(picture.source) for picture in _thumbnails(inside))
+        done.append(inside if room >= 0 else row)
+    return done
+
+
+def _inlined(row: ImageRow, folder: Path) -> ImageRow:
+    return replace(
+        row,
+        overlay=row.overlay and moved_inside(row.overlay, folder),
+        difficulty=row.difficulty and moved_inside(row.difficulty, folder),
+        difficult=row.difficult and moved_inside(row.difficult, folder),
+    )
+
+
+def _thumbnails(row: ImageRow) -> list[Picture]:
+    return [picture for picture in (row.overlay, row.difficulty, row.difficult) if picture is not None]
 
 
 def train_report(report: TrainReport) -> str:
     """HTML of a training; while it runs, the page loads itself anew every 15 seconds."""
-    curves = Markup(training_curves(report.history, best_step=report.best_step))
+    curves = Markup(training_curves(report.history, best_step=report.best_step, step_losses=report.step_losses))
     return render("train.html.j2", report=report, curves=curves)
 
 
@@ -189,12 +238,15 @@ def doubt(row: ImageRow) -> tuple[int, float, float, str]:
     """Key that sorts the most doubtful first; an expected Dice of NaN comes last within its verdict."""
     quality = row.quality
     expected = math.inf if math.isnan(quality.expected_dice) else quality.expected_dice
-    return VERDICTS.index(quality.verdict), expected, quality.mean_confidence, row.name
+    sure = math.inf if math.isnan(quality.mean_confidence) else quality.mean_confidence
+    return VERDICTS.index(quality.verdict), expected, sure, row.name
 
 
-def render(template: str, **values: Any) -> str:
-    """HTML of a template of this room."""
-    return _environment().get_template(template).render(**values)
+def render(template: str, *, script: str = "", **values: Any) -> str:
+    """HTML of a template of this room, with the only script that its content policy allows."""
+    text = _template(script) if script else ""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return _environment().get_template(template).render(script=Markup(text), script_sha256=digest, **values)
 
 
 @cache
@@ -209,6 +261,7 @@ def _environment() -> Environment:
     environment.filters["share"] = _share
     environment.filters["path"] = quote
     environment.filters["end_of_scale"] = end_of_scale
+    environment.globals["columns"] = _columns
     return environment
 
 
@@ -219,3 +272,8 @@ def _template(name: str) -> str:
 def _share(value: float) -> str:
     """Three decimals, and a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _columns(pictures: int) -> int:
+    """How many stand beside each other so that the rows are full or nearly so: 7 are 4 and 3, not 6 and 1."""
+    return pictures if pictures <= 4 else 3 if pictures <= 6 else 4

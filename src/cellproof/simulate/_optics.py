@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,8 @@ class Microscope:
     read_noise: float
 
 
-_OFFSET_COUNTS = 100
+_LEAST_OFFSET_COUNTS = 100
+_BLACK_BELOW_OFFSET_COUNTS = 40
 _TYPICAL_COUNTS = 1200
 _FULL_WELL_COUNTS = 4095
 
@@ -67,10 +69,21 @@ def blur(light: np.ndarray, *, sigma_px: float, haze: float, haze_px: float) -> 
     if haze == 0:
         return np.asarray(narrow, np.float32)
     step = max(1, int(haze_px / 3))
-    coarse = light[::step, ::step]
-    wide = ndimage.gaussian_filter(coarse, haze_px / step, truncate=3)
-    wide = ndimage.zoom(wide, [n / m for n, m in zip(light.shape, wide.shape, strict=True)], order=1)
-    return np.asarray(narrow + haze * wide, np.float32)
+    wide = ndimage.gaussian_filter(_block_means(light, step), haze_px / step, truncate=3)
+    wide = ndimage.zoom(wide, step, order=1, grid_mode=True, mode="nearest")
+    return np.asarray(narrow + haze * wide[: light.shape[0], : light.shape[1]], np.float32)
+
+
+def _block_means(light: np.ndarray, step: int) -> np.ndarray:
+    """Mean of every block of ``step`` x ``step`` pixels, so that no point of light falls between samples."""
+    padded = np.pad(light, [(0, -size % step) for size in light.shape], mode="edge")
+    rows, columns = (size // step for size in padded.shape)
+    return np.asarray(padded.reshape(rows, step, columns, step).mean(axis=(1, 3)))
+
+
+def offset_counts(microscope: Microscope) -> int:
+    """Counts of a camera in the dark: so many that its read noise hardly ever goes below 0, where it would be cut."""
+    return max(_LEAST_OFFSET_COUNTS, math.ceil(4 * microscope.read_noise * _TYPICAL_COUNTS / microscope.photons))
 
 
 def record(rng: np.random.Generator, light: np.ndarray, microscope: Microscope) -> np.ndarray:
@@ -82,22 +95,26 @@ def record(rng: np.random.Generator, light: np.ndarray, microscope: Microscope) 
         microscope: Photons and read noise.
 
     Returns:
-        (H, W) uint16 up to 4095.
+        (H, W) uint16 up to 4095; the offset is `offset_counts`.
     """
     expected = np.maximum(light, 0) * microscope.photons
     # A normal draw of equal mean and variance: 10 times as fast as a Poisson draw, and as good from 5 photons up.
     deviation = np.sqrt(expected + microscope.read_noise**2)
     photons = expected + deviation * rng.standard_normal(light.shape, np.float32)
-    counts = _OFFSET_COUNTS + photons * (_TYPICAL_COUNTS / microscope.photons)
+    counts = offset_counts(microscope) + photons * (_TYPICAL_COUNTS / microscope.photons)
     return np.asarray(np.clip(np.rint(counts), 0, _FULL_WELL_COUNTS), np.uint16)
 
 
-def develop(counts: np.ndarray, *, full_scale: float) -> np.ndarray:
-    """Eight bits as a person exports them for a figure: the camera's offset is 0, ``full_scale`` objects are 255.
+def develop(counts: np.ndarray, microscope: Microscope, *, full_scale: float) -> np.ndarray:
+    """Eight bits as a person exports them for a figure: black lies a little below the camera's offset.
+
+    Noise below black is cut, as it is in such an export; ``full_scale`` objects above black are 255.
 
     Args:
         counts: From `record`.
+        microscope: That they are from.
         full_scale: Light that becomes 255, in typical objects; what is brighter is cut.
     """
-    levels = (counts.astype(np.float32) - 0.6 * _OFFSET_COUNTS) * (255 / (full_scale * _TYPICAL_COUNTS))
+    black = offset_counts(microscope) - _BLACK_BELOW_OFFSET_COUNTS
+    levels = (counts.astype(np.float32) - black) * (255 / (full_scale * _TYPICAL_COUNTS))
     return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..checks import InputError
+from . import AREA_PX, Kind, Picture, Quality
 from ._optics import smooth_field
 from ._shapes import Arrangement, Outline, arrange, draw_outline
+from ._simulated import Simulated, check_field
 from ._stain import draw_dyes, transmit
-from .simulated import Simulated, check_field
 
 _SPINDLE_SHARE = 0.25
 _FIBER_STEPS = 10
@@ -146,3 +147,12 @@ def _photograph(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
     seen = ndimage.gaussian_filter(light * lamp, (rng.uniform(0.4, 0.9),) * 2 + (0,))
     seen += 0.008 * rng.standard_normal(seen.shape, np.float32)
     return np.asarray(np.rint(np.clip(seen, 0, 1) * 255), np.uint8)
+
+
+def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    """One image of a command; see `Kind.draw`."""
+    section = simulate_histology(rng=rng, shape=(size, size), count=round(120 * size * size / AREA_PX))
+    return Picture(section.image, section.labels)
+
+
+KIND = Kind("nuclei in H&E", _picture, "instances", ("nucleus",), qualities=("good",))

@@ -6,10 +6,11 @@ from typing import Final, Literal
 
 import numpy as np
 
+from . import Kind, Picture, Quality
 from ._clutter import dots, strands
 from ._membranes import Pattern, Sheet, draw_sheet
 from ._optics import Microscope, blur, develop, illumination, record, smooth_field
-from .simulated import SimulatedTissue, check_shape
+from ._simulated import SimulatedTissue, check_shape
 
 GOOD: Final = Microscope(
     psf_sigma_px=0.8, blurred_share=0.0, haze=0.0, unevenness=0.45, background=0.1, photons=150, read_noise=3
@@ -55,7 +56,7 @@ def simulate_honeycomb(
     light *= illumination(rng, shape, unevenness=microscope.unevenness)
     light *= 1 + 0.12 * smooth_field(rng, shape, scale_px=60.0)
     return SimulatedTissue(
-        image=develop(record(rng, light, microscope), full_scale=_FULL_SCALE),
+        image=develop(record(rng, light, microscope), microscope, full_scale=_FULL_SCALE),
         class_map=sheet.membrane.astype(np.uint8),
         cells=sheet.cells,
         nuclei=np.zeros(shape, np.int32),
@@ -79,3 +80,11 @@ def _reflection(rng: np.random.Generator, sheet: Sheet) -> np.ndarray:
     debris = dots(rng, shape, count=round(_DOTS_A_CELL * count)) - dots(rng, shape, count=round(_DOTS_A_CELL * count))
     light = level[sheet.cells] * (1 + ripples) - _BORDER_DEPTH * depth + 0.18 * rim + 0.5 * debris
     return np.asarray(np.maximum(light, 0.05), np.float32)
+
+
+def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    """One image of a command; see `Kind.draw`."""
+    return Picture.of_tissue(simulate_honeycomb(rng, shape=(size, size), quality=quality))
+
+
+KIND = Kind("a gray monolayer", _picture, "semantic", ("cell", "membrane"), ("#000000", "#ff4040"))

@@ -6,11 +6,12 @@ from typing import Final, Literal
 
 import numpy as np
 
+from . import Kind, Picture, Quality
 from ._clutter import dots, strands, vessels
 from ._membranes import Pattern, Sheet, draw_sheet
 from ._nuclei_in_cells import Nuclei, place_nuclei
 from ._optics import Microscope, blur, develop, illumination, record, smooth_field
-from .simulated import SimulatedTissue, check_shape
+from ._simulated import SimulatedTissue, check_shape
 
 GOOD: Final = Microscope(
     psf_sigma_px=1.2, blurred_share=0.15, haze=0.2, unevenness=0.25, background=0.08, photons=60, read_noise=3
@@ -65,7 +66,7 @@ def simulate_liver(
     light *= illumination(rng, shape, unevenness=microscope.unevenness)
     counts = np.stack([record(rng, channel, microscope) for channel in light], axis=-1)
     return SimulatedTissue(
-        image=develop(counts, full_scale=_FULL_SCALE),
+        image=develop(counts, microscope, full_scale=_FULL_SCALE),
         class_map=np.where(nuclei.labels > 0, 2, sheet.membrane).astype(np.uint8),
         cells=sheet.cells,
         nuclei=nuclei.labels,
@@ -120,3 +121,17 @@ def _membrane_light(
     light = blur(sharp, sigma_px=microscope.psf_sigma_px, haze=microscope.haze, haze_px=14)
     light += blur(other, sigma_px=microscope.psf_sigma_px + 2.5, haze=0, haze_px=0)
     return light
+
+
+def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    """One image of a command; see `Kind.draw`."""
+    return Picture.of_tissue(simulate_liver(rng, shape=(size, size), quality=quality))
+
+
+KIND = Kind(
+    "cells with red membranes and green nuclei",
+    _picture,
+    "semantic",
+    ("cytoplasm", "membrane", "nucleus"),
+    ("#000000", "#ff4040", "#40ff60"),
+)

@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from . import AREA_PX, Kind, Picture, Quality
 from ._optics import Microscope, blur, illumination, record, smooth_field
 from ._shapes import Arrangement, Outline, arrange, draw_outline
-from .simulated import Simulated, check_field
+from ._simulated import Simulated, check_field
 
 SHARP: Final = Microscope(
     psf_sigma_px=0.9, blurred_share=0.03, haze=0.05, unevenness=0.15, background=0.03, photons=250, read_noise=3
@@ -119,3 +120,17 @@ def _chromatin(rng: np.random.Generator, shape: tuple[int, int], *, size_px: flo
     grains = smooth_field(rng, shape, scale_px=max(0.7, size_px / 24))
     nucleoli = np.maximum(smooth_field(rng, shape, scale_px=size_px / 10) - 1, 0)
     return np.asarray(np.clip(grains - 1.5 * nucleoli, -2, 2), np.float32)
+
+
+_TWELVE_TO_EIGHT_BITS = 16
+
+
+def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
+    """One image of a command; see `Kind.draw`."""
+    microscope = SHARP if quality == "good" else BLURRED
+    count = round(80 * size * size / AREA_PX)
+    field = simulate_nuclei(rng=rng, shape=(size, size), count=count, microscope=microscope)
+    return Picture((field.image // _TWELVE_TO_EIGHT_BITS).astype(np.uint8), field.labels)
+
+
+KIND = Kind("fluorescent nuclei", _picture, "instances", ("nucleus",))

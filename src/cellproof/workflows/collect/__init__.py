@@ -5,10 +5,9 @@ from __future__ import annotations
 from .collect import Collection, collect, divide, find_records, validation_groups
 from .inspect import inspect_data
 from .samples import SampleStore, load_sample
-from .simulate import KINDS, Plan, Simulation, simulate_files
+from .simulate import Plan, Simulation, kinds, simulate_files
 
 __all__ = [
-    "KINDS",
     "Collection",
     "Plan",
     "SampleStore",
@@ -17,6 +16,7 @@ __all__ = [
     "divide",
     "find_records",
     "inspect_data",
+    "kinds",
     "load_sample",
     "simulate_files",
     "validation_groups",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -15,30 +14,20 @@ from ...checks import InputError, UsageError
 from ...data.description import FILE_NAME, Description, description_to_toml
 from ...io import folder_lock, make_folder, read_json, remove_leftovers, write_json, write_labels, write_text
 from ...io.png import write_png
-from ...simulate.histology import simulate_histology
-from ...simulate.honeycomb import simulate_honeycomb
-from ...simulate.liver import simulate_liver
-from ...simulate.nuclei import BLURRED, SHARP, simulate_nuclei
-from ...simulate.simulated import SimulatedTissue
+from ...simulate import Kind, Picture, Quality, load, names
 
 STATE_FILE = "simulation.json"
 
 _IMAGES, _MASKS, _CELLS = "images", "masks", "cells"
 
-_TWELVE_TO_EIGHT_BITS = 16
-
-_AREA_PX = 512 * 512
-
 _LICENSE = "simulated; no rights reserved"
-
-Quality = Literal["good", "low"]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What determines every picture of a folder; it is kept there.
 
     Attributes:
-        kind: One of `KINDS`.
+        kind: One of `kinds`.
         seed: Picture k is a function of this and k.
         size: Rows and columns of each picture.
         quality: How good the pictures are.
@@ -50,45 +39,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: int = 512
     quality: Quality = "good"
     cellproof: str = __version__
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture with its truth.
-
-    Attributes:
-        image: (H, W) or (H, W, 3) uint8.
-        mask: (H, W) uint8 class ids of a semantic kind, or int32 object ids.
-        cells: (H, W) int32 ids of what membranes enclose; None where there are no membranes.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    cells: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A specimen that can be simulated.
-
-    Attributes:
-        draw: From source of chance, size and quality to a picture.
-        masks: What its masks hold.
-        classes: Their names, as in a `Description`.
-        colors: Of the classes; empty with instances.
-        qualities: Those that make a difference.
-    """
-
-    draw: Callable[[np.random.Generator, int, Quality], Picture]
-    masks: Literal["semantic", "instances"]
-    classes: tuple[str, ...]
-    colors: tuple[str, ...] = ()
-    qualities: tuple[Quality, ...] = ("good", "low")
-
-    @property
-    def has_cells(self) -> bool:
-        """Whether a picture comes with ids of the cells that its membranes enclose."""
-        return self.masks == "semantic"
 
 
 @dataclass(frozen=True)
@@ -106,37 +56,9 @@ class Simulation:
     kept: tuple[str, ...]
 
 
-def _draw_liver(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
-    return _of_tissue(simulate_liver(rng, shape=(size, size), quality=quality))
-
-
-def _draw_honeycomb(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
-    return _of_tissue(simulate_honeycomb(rng, shape=(size, size), quality=quality))
-
-
-def _of_tissue(tissue: SimulatedTissue) -> Picture:
-    return Picture(tissue.image, tissue.class_map, tissue.cells)
-
-
-def _draw_nuclei(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
-    microscope = SHARP if quality == "good" else BLURRED
-    count = round(80 * size * size / _AREA_PX)
-    field = simulate_nuclei(rng=rng, shape=(size, size), count=count, microscope=microscope)
-    return Picture((field.image // _TWELVE_TO_EIGHT_BITS).astype(np.uint8), field.labels)
-
-
-def _draw_histology(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
-    section = simulate_histology(rng=rng, shape=(size, size), count=round(120 * size * size / _AREA_PX))
-    return Picture(section.image, section.labels)
-
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "liver": Kind(_draw_liver, "semantic", ("cytoplasm", "membrane", "nucleus"), ("#000000", "#ff4040", "#40ff60")),
-    "honeycomb": Kind(_draw_honeycomb, "semantic", ("cell", "membrane"), ("#000000", "#ff4040")),
-    "nuclei": Kind(_draw_nuclei, "instances", ("nucleus",)),
-    "histology": Kind(_draw_histology, "instances", ("nucleus",), qualities=("good",)),
-}
-"""Specimens by name."""
+def kinds() -> dict[str, Kind]:
+    """Specimens by name; a file in ``simulate`` is one."""
+    return {name: load(name) for name in names()}
 
 
 def simulate_files(
@@ -155,6 +77,12 @@ def simulate_files(
     Raises:
         UsageError: No such kind or quality, or the folder holds pictures of another plan.
         InputError: The folder holds other things, another process writes there, or it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(simulate_files(Plan("nuclei", seed=0, size=96), folder, count=1).made)
+        1
     """
     out, kind = Path(out), _check_plan(plan)
     _check_folder(plan, out)
@@ -181,9 +109,9 @@ def _check_plan(plan: Plan) -> Kind:
     Raises:
         UsageError: There is none of that name, or it does not come in that quality.
     """
-    kind = KINDS.get(plan.kind)
-    if kind is None:
-        raise UsageError(f"no simulation {plan.kind!r}; wanted one of {', '.join(KINDS)}")
+    if plan.kind not in names():
+        raise UsageError(f"no simulation {plan.kind!r}; expected one of {', '.join(names())}")
+    kind = load(plan.kind)
     if plan.quality not in kind.qualities:
         raise UsageError(f"{plan.kind} is simulated in the quality {', '.join(kind.qualities)} only")
     return kind

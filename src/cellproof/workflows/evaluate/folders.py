@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...checks import InputError
 from ...data.description import FILE_NAME, Description, describe_facts, read_description
@@ -20,8 +22,9 @@ from ...data.pairing import (
     without_mask_ending,
 )
 from ...io.images import IMAGE_SUFFIXES
-from ...metrics.protocols import PROTOCOLS
-from .kinds import Reading, Sides, kind_of, look_at, reading_of
+from .kinds import Reading, kind_of, look_at, reading_of
+from .protocol import ClassNames, Protocol
+from .protocols import load
 
 _log = logging.getLogger(__name__)
 
@@ -33,14 +36,16 @@ class Task:
     """What is compared, and how.
 
     Attributes:
-        protocol: One of `PROTOCOLS`.
-        description: Of the references.
+        protocol: The protocol.
+        options: Options of the protocol, of its own type.
+        description: What the references hold.
         root: Folder of the data set's description; None when it was found out from the masks.
         reading: What predictions are taken for: as they are stored, each connected piece for an object, or all
             objects for one foreground.
     """
 
-    protocol: str
+    protocol: Protocol
+    options: Any
     description: Description
     root: Path | None
     reading: Reading = "as stored"
@@ -48,58 +53,55 @@ class Task:
     @property
     def has_objects(self) -> bool:
         """Whether the masks hold object ids."""
-        return self.description.masks == "instances"
+        return self.names.has_objects
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """Of the ``pixel`` protocol, in which all objects are one foreground."""
-        if not self.has_objects:
-            return self.description.classes
-        return ("background", self.description.classes[0] if len(self.description.classes) == 1 else "foreground")
+    def names(self) -> ClassNames:
+        """What the values of the masks mean."""
+        return ClassNames.of(self.description)
 
 
-def read_task(reference: Path, protocol: str | None, predictions: Path | None = None) -> Task:
+def read_task(
+    reference: Path, protocol: str | None, options: Mapping[str, Any], predictions: Path | None = None
+) -> Task:
     """What references and predictions hold, and the protocol that fits them where none is given.
 
     Args:
         reference: Folder or file of references.
         protocol: As asked for; it settles what the masks alone leave open.
+        options: Of the protocol.
         predictions: Folder or file of predictions, looked at together with the references.
 
     Raises:
-        InputError: No such reference or protocol, a protocol that the masks do not fit, or masks that may be read
-            both ways.
+        UsageError: An unknown protocol or option.
+        InputError: No such reference, masks that the protocol does not fit, or that may be read both ways.
     """
-    if protocol not in (None, *PROTOCOLS):
-        raise InputError(f"protocol is {protocol!r}; there are {', '.join(PROTOCOLS)}")
+    chosen = None if protocol is None else load(protocol)
+    if chosen is not None and chosen.needs_source:
+        raise InputError(f"protocol {chosen.name} scores probabilities, which files do not hold; it is for reproduce")
     if not reference.exists():
         raise InputError(f"{reference} does not exist; wanted a folder of masks, a data set's split, or one mask")
+    description, root = _find_description(reference)
+    sides = look_at(find_references(reference), _labels_or_classes(predictions))
+    if description is None and chosen is not None and chosen.masks == ("instances",):
+        description = Description(reference.name, "instances")
+    if description is None:
+        kind = kind_of(sides, None if chosen is None else chosen.name, str(reference))
+        description, notes = describe_facts(str(reference), sides.references, kind)
+        for note in notes:
+            _log.warning(note)
+    chosen = chosen or load("stardist" if description.masks == "instances" else "pixel")
+    chosen.check_fits(description, where=str(root / FILE_NAME if root else reference))
+    return Task(chosen, chosen.options(options), description, root, reading_of(sides, description))
+
+
+def _find_description(reference: Path) -> tuple[Description | None, Path | None]:
+    """The nearest ``dataset.toml`` at or above the reference, and its folder."""
     for folder in (reference, *list(reference.parents)[:3]):
         description = read_description(folder)
-        if description is None:
-            continue
-        if protocol == "stardist" and description.masks == "semantic":
-            raise InputError(
-                f"{folder / FILE_NAME} says that the masks are class maps, and stardist compares objects; use pixel"
-            )
-        sides = look_at(find_references(reference), _labels_or_classes(predictions))
-        return _task(protocol or _usual_protocol(description), description, folder, sides)
-    sides = look_at(find_references(reference), _labels_or_classes(predictions))
-    if protocol == "stardist":
-        return _task(protocol, Description(reference.name, "instances"), None, sides)
-    description, notes = describe_facts(str(reference), sides.references, kind_of(sides, protocol, str(reference)))
-    for note in notes:
-        _log.warning(note)
-    return _task(protocol or _usual_protocol(description), description, None, sides)
-
-
-def _task(protocol: str, description: Description, root: Path | None, sides: Sides) -> Task:
-    """The task, with what predictions of another kind than the references are taken for."""
-    return Task(protocol, description, root, reading_of(sides, description))
-
-
-def _usual_protocol(description: Description) -> str:
-    return "stardist" if description.masks == "instances" else "pixel"
+        if description is not None:
+            return description, folder
+    return None, None
 
 
 def _labels_or_classes(predictions: Path | None) -> list[Path]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
 from ...io import model_hash, read_header, read_model
-from ...types import ModelHeader
+from ...refine import steps_of
+from ...types import ModelHeader, Step
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,9 +46,25 @@ class Model:
     engines: tuple[Engine, ...]
     path: Path
 
+    def with_steps(self, steps: Sequence[Step] | None) -> Model:
+        """The model with other repairs of its class maps than its file names.
+
+        Args:
+            steps: In their order; empty for none, None for those of the file.
+
+        Raises:
+            InputError: No such step or option, classes that do not allow it, or a model that tells objects apart.
+        """
+        return replace(self, header=msgspec.structs.replace(self.header, steps=steps_of(self.header, steps)))
+
 
 def model_names() -> list[str]:
-    """Models that come with the package."""
+    """Models that come with the package.
+
+    Example:
+        >>> model_names()
+        ['nuclei']
+    """
     folder = files("cellproof") / "weights"
     if not folder.is_dir():
         return []
@@ -58,6 +77,10 @@ def find_model(name_or_file: str | Path) -> Path:
 
     Raises:
         UsageError: There is neither.
+
+    Example:
+        >>> find_model("nuclei").name
+        'nuclei.safetensors'
     """
     if str(name_or_file) in model_names():
         return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
@@ -83,6 +106,10 @@ def load_model(name_or_file: str | Path, choice: EngineChoice | None = None) -> 
 
     Raises:
         InputError: No such model, a file that is none of ours, or a machine that cannot do what was asked.
+
+    Example:
+        >>> load_model("nuclei", EngineChoice("torch", "f32", "cpu", threads=1)).header.name
+        'nuclei'
     """
     path = find_model(name_or_file)
     header, digest = read_header(path), model_hash(path)

@@ -9,11 +9,13 @@ from typing import Literal
 
 import numpy as np
 
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
-from ...types import ModelHeader
+from ...refine import apply_steps
+from ...types import ModelHeader, Prediction
 from .load import Model
 from .predictor import SCALES, Predictor
 
@@ -88,6 +90,13 @@ def predict_objects(
 
     Raises:
         InputError: A diameter that does not fit the model or the image.
+
+    Example:
+        >>> from cellproof.workflows.predict import load_model
+        >>> model = load_model("nuclei")
+        >>> image = Predictor.of_model(model).prepare(np.zeros((1, 32, 40)))
+        >>> predict_objects(model, image, timings=Timings()).labels.max()
+        np.int32(0)
     """
     predictor, header = Predictor.of_model(model), model.header
 
@@ -163,14 +172,32 @@ def usual_diameter(labels: np.ndarray) -> float:
     return float(np.sqrt(4 * areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)] / np.pi))
 
 
+def class_map(maps: Maps, header: ModelHeader) -> np.ndarray:
+    """(H, W) uint8, the likeliest class of each pixel, repaired by the model's steps."""
+    likeliest: np.ndarray = maps.probabilities.argmax(axis=0).astype(np.uint8)
+    if not header.steps:
+        return likeliest
+    difficult = difficult_pixels(confidence(maps.probabilities))
+    prediction = Prediction(maps.probabilities, likeliest, header.classes, difficult)
+    return apply_steps(prediction, header.steps).class_map
+
+
 def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) int32 and class map (H, W) uint8.
 
     With instance heads an object has one class, and the class map shows it in all its pixels. Without, each
     pixel takes its likeliest class, and the labels number the connected regions of every class but the first.
+
+    Example:
+        >>> from cellproof.types import Heads
+        >>> header = ModelHeader("m", "unet", Heads(2), ("ground", "cell"), 1, 1, 1)
+        >>> inside = np.array([[0.9, 0.1, 0.8]], np.float32)
+        >>> labels, classes = label_objects(Maps(np.stack([1 - inside, inside])), header)
+        >>> labels.tolist(), classes.tolist()
+        ([[1, 0, 2]], [[1, 0, 1]])
     """
     if not header.heads.has_instances:
-        classes = maps.probabilities.argmax(axis=0).astype(np.uint8)
+        classes = class_map(maps, header)
         return without_small(label_components(classes), min_area_px), classes
     labels = without_small(decode(maps.probabilities, maps.fields, options=header.instance), min_area_px)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)

@@ -20,6 +20,16 @@ def write_trained(
 
     Raises:
         InputError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from cellproof.types import Heads
+        >>> header = ModelHeader("m", "unet", Heads(2), ("ground", "cell"), 1, 1, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_trained(Path(folder) / "m.safetensors", header, [{"w": torch.zeros(3)}], half_precision=True)
+        ...     [path.name for path in Path(folder).iterdir()]
+        ['m.safetensors']
     """
     tensors = {
         f"member{number}.{name}": _stored(value, half_precision).cpu().contiguous().numpy()

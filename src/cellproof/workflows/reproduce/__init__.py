@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .run import ReproduceRequest, reproduce
+from .fold import ReproduceRequest
+from .run import Results, reproduce
 from .tables import Line, screen
 
-__all__ = ["Line", "ReproduceRequest", "reproduce", "screen"]
+__all__ = ["Line", "ReproduceRequest", "Results", "reproduce", "screen"]

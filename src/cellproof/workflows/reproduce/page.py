@@ -1,63 +1,79 @@
-"""The page of a study."""
+"""The page of a study, drawn from its score files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
+import msgspec
 
-from ...recipe import PaperConfig, PaperProfile
-from ...report.difficulty_pictures import Captioned, difficulty_row, inline_figures
-from ...report.overlay import class_overlay
+from ...checks import InputError
+from ...io import read_json, write_json
+from ...recipe import StudyConfig
+from ...report.pictures import Figure
 from ...report.study_page import StudyPictures, StudyReport, study_report
-from .membranes import Predicted
-from .tables import Scored, tables
+from ..evaluate import load_protocol
+from .cells import Cell
+from .tables import Columns, Line, tables
 
-PICTURE_PX = 300
+FIGURES_FILE = "figures.json"
 
 
-def pictures(title: str, picture: Predicted, maps: Mapping[str, np.ndarray], colors: Sequence[str]) -> StudyPictures:
-    """A picture, its reference, its class map before and after each repair, and its difficulty."""
+class StoredFigures(msgspec.Struct, frozen=True):
+    """Figures of one image by one entry, as they are kept beside its scores."""
 
-    def drawn(classes: np.ndarray) -> np.ndarray:
-        return class_overlay(picture.image, classes, colors=colors, max_px=PICTURE_PX)
+    fingerprint: str
+    title: str
+    figures: tuple[Figure, ...]
 
-    row = difficulty_row(
-        picture.image,
-        prediction=drawn(maps["none"]),
-        difficult=picture.difficulty.difficult,
-        measures=picture.difficulty.named(),
-        reference=drawn(picture.reference),
-        max_px=PICTURE_PX,
-    )
-    repaired = tuple(Captioned(f"After {name}", drawn(map_)) for name, map_ in maps.items() if name != "none")
-    return StudyPictures(title, inline_figures((*row[:3], *repaired, *row[3:]), max_px=PICTURE_PX))
+
+def keep_figures(path: Path, stored: StoredFigures) -> None:
+    """Write figures.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    write_json(path, stored)
+
+
+def kept_figures(path: Path, fingerprint: str) -> StudyPictures | None:
+    """Figures that belong to a score; None where there are none."""
+    if not path.is_file():
+        return None
+    try:
+        stored = msgspec.convert(read_json(path), StoredFigures)
+    except (InputError, msgspec.ValidationError):
+        return None
+    return StudyPictures(stored.title, stored.figures) if stored.fingerprint == fingerprint else None
 
 
 def page(
     name: str,
-    paper: PaperConfig,
-    profile: PaperProfile,
+    study: StudyConfig,
     *,
-    scored: Sequence[Scored],
-    shown: Sequence[StudyPictures],
+    note: str,
+    cells: Sequence[Cell],
+    lines: Sequence[Line],
+    columns: Columns,
+    pictures: Sequence[StudyPictures],
     parameters: Sequence[tuple[str, str]],
 ) -> str:
     """The report as HTML."""
-    thresholds = ", ".join(f"{one.study} {one.network} fold {one.fold}: {one.threshold:g}" for one in scored)
+    chosen = [
+        f"{cell.set}, {cell.entry}, {cell.fold}: {choice}"
+        for cell in cells
+        for choice in dict.fromkeys(score.choice for score in cell.scores if score.choice)
+    ]
+    said = [sentence for protocol in study.protocols for sentence in load_protocol(protocol).notes]
+    if chosen:
+        said.append(f"Chosen on validation images. {'; '.join(chosen)}.")
     return study_report(
         StudyReport(
             title=f"{name}, reproduced",
-            status=f"{paper.reference}. Size: {profile.note}.",
-            notes=[
-                "none: the network's own class map. reassign: the paper's, difficult pixels become membrane, nucleus "
-                "or rest. reconnect: gaps are closed along minimal paths, and dead ends removed.",
-                "Gaps: stretches of reference membrane that the network lacks, also beside it. Cells: what membranes "
-                "enclose. Betti errors, merged and split cells are sums over the pictures of a fold.",
-                f"Thresholds of reconnect, chosen on validation pictures: {thresholds}.",
-            ],
-            tables=tables(scored, profile.note),
-            pictures=shown,
+            status=f"{study.reference}. Size: {note}.",
+            notes=said,
+            tables=tables(cells, lines, columns),
+            pictures=pictures,
             parameters=parameters,
         )
     )

@@ -1,244 +1,238 @@
-"""A paper's recipe, carried out: every network on every fold of every set, scored as the paper scores."""
+"""A study, carried out: every entry on every fold of every set, trained once, scored by its protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
 
 from ... import __version__
 from ...checks import InputError, UsageError
 from ...io import folder_lock, make_folder, read_json, write_csv, write_json, write_text
-from ...recipe import ModelConfig, PaperConfig, PaperProfile, Recipe, format_recipe, override, read_recipe
+from ...recipe import StudyConfig, format_recipe, read_recipe
 from ...report.study_page import StudyPictures
-from ..predict import MODEL_FILE, Model, load_model
+from ..evaluate import Column, load_protocol
+from ..predict import MODEL_FILE
 from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
-from .membranes import (
-    REPAIRS,
-    Predicted,
-    Repaired,
-    choose,
-    find_roles,
-    predict_record,
-    score_difficulty,
-    score_repairs,
-    together,
-)
-from .page import page, pictures
-from .sets import Division, StudySet, divide_set, find_set, write_fold
-from .tables import Line, Scored, columns, summarize
+from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
+from .entries import Planned, plan_entries, select
+from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
+from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
+from .predictions import Predictions, Trained
+from .score import draw_figures, score_entry
+from .sets import write_fold
+from .steps import check_steps, steps_of
+from .tables import Line, columns, summarize
 
-_T = TypeVar("_T")
+TABLES, REPORT = "tables.csv", "report.html"
 
-PROTOCOLS = ("membranes",)
-"""Ways of scoring that a recipe may name."""
-
-TOGETHER = "all together"
-"""Name in the tables of the mean of a fold's networks."""
-
-TABLES, SCORES, REPORT = "tables.csv", "scores.json", "report.html"
+OLD_SCORES = "scores.json"
+"""What earlier versions left; their models have no fingerprint."""
 
 
 @dataclass(frozen=True)
-class ReproduceRequest:
-    """What to reproduce, and how large.
+class Results:
+    """What a study has shown so far, also by earlier commands in its folder.
 
     Attributes:
-        recipe: Name or file of a recipe with a section ``[paper]``.
-        data: Folder of sets by name.
-        out: Folder for everything; what is complete there is not done again.
-        profile: A name in the recipe's profiles.
-        folds: Folds to carry out of each set; None leaves it to the profile.
-        sets: Names of the sets wanted; none for all.
-        networks: Names of the networks wanted; none for all.
-        seed: Of every draw.
-        device: "auto", "cpu", "cuda" or "mps".
+        lines: Every row over folds.
+        columns: What tables show of each set and protocol.
+        cells: Scores of each set, entry and fold.
+        missing: How many of the study's scores are not there yet.
     """
 
-    recipe: str
-    data: Path
-    out: Path
-    profile: str = "full"
-    folds: int | None = None
-    sets: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    seed: int = 0
-    device: str = "auto"
+    lines: list[Line]
+    columns: Mapping[tuple[str, str], Sequence[Column]]
+    cells: list[Cell]
+    missing: int
 
 
-@dataclass
-class _Job:
-    """What stays the same in a reproduction, and what came of it so far."""
+def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
+    """Train, score and write ``tables.csv``, ``report.html``, the scores of each cell and the trained models.
 
-    request: ReproduceRequest
-    recipe: Recipe
-    paper: PaperConfig
-    profile: PaperProfile
-    watcher: Watcher
-    scored: list[Scored] = field(default_factory=list)
-    pictures: list[StudyPictures] = field(default_factory=list)
-
-
-def reproduce(request: ReproduceRequest, watcher: Watcher) -> list[Line]:
-    """Train, score and write ``tables.csv``, ``report.html`` and the trained models.
+    Scores and models whose fingerprint is that of the request are not made again; tables and report show every score
+    of the study that is there, whichever command made it.
 
     Raises:
-        UsageError: No such recipe, profile, set or network, or a recipe without ``[paper]``.
+        UsageError: No such recipe, profile, set, entry, protocol, step or option, or a recipe without ``[study]``.
         InputError: A set cannot be used, or nothing can be written.
     """
     choose_device(request.device)
-    job = _open(request, watcher)
+    study = _open(request, watcher)
+    wanted_sets = select({config.name: config for config in study.config.sets}, request.sets, "set")
+    wanted_entries = select(study.plan.entries, request.entries, "entry")
     with folder_lock(make_folder(request.out) / ".lock"):
-        for study in _studies(job):
-            for number, division in enumerate(divide_set(study, job.profile, seed=request.seed), start=1):
-                _carry_out(job, study, number, division)
-    if not job.scored:
-        raise InputError(f"{request.data}: holds none of the sets {', '.join(s.name for s in job.paper.sets)}")
-    return summarize(job.scored)
+        if (request.out / OLD_SCORES).is_file():
+            watcher.say(
+                f"{request.out} holds results of an earlier version, whose models do not say what they learned from: "
+                f"they are left as they are, and trained anew"
+            )
+        for config in wanted_sets.values():
+            for fold in find_folds(study, config):
+                for planned in wanted_entries.values():
+                    if fold.scores(planned) is None:
+                        _carry_out(fold, planned)
+                        _write(study)
+                shutil.rmtree(fold.folder / "predictions", ignore_errors=True)
+        results = _write(study)
+    if not results.lines:
+        raise InputError(f"{request.data}: holds none of the sets {', '.join(wanted_sets)}")
+    return results
 
 
-def _open(request: ReproduceRequest, watcher: Watcher) -> _Job:
+def _open(request: ReproduceRequest, watcher: Watcher) -> Study:
     recipe = read_recipe(request.recipe)
-    if recipe.paper is None:
-        raise UsageError(f"recipe {request.recipe!r} reproduces no paper: it has no section [paper]")
-    if recipe.paper.protocol not in PROTOCOLS:
-        raise UsageError(
-            f"recipe {request.recipe!r}: protocol is {recipe.paper.protocol!r}, wanted {', '.join(PROTOCOLS)}"
-        )
-    profile = recipe.paper.profiles.get(request.profile)
+    config = recipe.study
+    if config is None:
+        raise UsageError(f"recipe {request.recipe!r} reproduces no paper: it has no section [study]")
+    profile = config.profiles.get(request.profile)
     if profile is None:
         raise UsageError(
-            f"no profile {request.profile!r} in recipe {request.recipe!r}; there: {', '.join(recipe.paper.profiles)}"
+            f"no profile {request.profile!r} in recipe {request.recipe!r}; there: {', '.join(config.profiles)}"
         )
-    if request.folds is not None:
-        profile = msgspec.structs.replace(profile, folds=max(2, profile.folds, request.folds), runs=request.folds)
-    networks = _wanted(profile.networks, request.networks, "network")
-    profile = msgspec.structs.replace(profile, networks=networks)
-    plain = msgspec.structs.replace(override(recipe, profile.settings), paper=None)
-    return _Job(request, plain, recipe.paper, profile, watcher)
+    protocols = tuple(load_protocol(name) for name in config.protocols)
+    if not protocols:
+        raise UsageError(f"recipe {request.recipe!r}: protocols is empty; name at least one")
+    _check_names(config)
+    for own in config.sets:
+        protocol_options(config, own, protocols)
+    profile = with_folds(profile, config, request.folds)
+    return Study(request, recipe, config, profile, plan_entries(recipe, config, profile), protocols, watcher)
 
 
-def _wanted(there: Mapping[str, _T], names: Sequence[str], what: str) -> dict[str, _T]:
-    """Those of the names, all without names.
+def _check_names(config: StudyConfig) -> None:
+    """Refuse names that nothing in the study bears.
 
     Raises:
-        UsageError: One of them is not there.
+        UsageError: Naming those that there are.
     """
-    for name in names:
-        if name not in there:
-            raise UsageError(f"no {what} {name!r}; there: {', '.join(there)}")
-    return {name: value for name, value in there.items() if not names or name in names}
+    sets, entries = ({one.name: one for one in some} for some in (config.sets, config.entries))
+    if config.baseline:
+        select(entries, (config.baseline,), "entry (baseline)")
+    for number in config.published:
+        select(sets, (number.set,), "set (published)")
+        select(entries, (number.entry,), "entry (published)")
+    for protocol in config.options:
+        select(dict.fromkeys(config.protocols), (protocol,), "protocol (options)")
+    for entry in config.entries:
+        check_steps(steps_of(entry.steps), entry=entry.name)
 
 
-def _studies(job: _Job) -> Iterator[StudySet]:
-    configs = _wanted({config.name: config for config in job.paper.sets}, job.request.sets, "set")
-    for config in configs.values():
-        study = find_set(
-            config,
-            job.profile,
-            data=job.request.data,
-            out=job.request.out,
-            seed=job.request.seed,
-            say=job.watcher.say,
-        )
-        if study is not None:
-            yield study
-
-
-def _carry_out(job: _Job, study: StudySet, number: int, division: Division) -> None:
-    """Train every network on a fold, or take the one that is there, and score each, then all together."""
-    place = job.request.out / "runs" / study.config.name / f"fold{number}"
-    parts = (division.validation, division.test)
-    said: list[tuple[list[Predicted], ...]] = []
-    for network, config in job.profile.networks.items():
-        job.watcher.say(f"{study.title}, fold {number}, {network}: {len(division.train)} pictures to learn from")
-        model = _trained(job, study, division, place, network=network, config=config)
-        said.append(
-            tuple([predict_record(model, record, study.description) for record in records] for records in parts)
-        )
-        _score(job, study, number, division, network=network, said=said[-1])
-    if len(said) > 1:
-        pooled = tuple([together(ones) for ones in zip(*part, strict=True)] for part in zip(*said, strict=True))
-        _score(job, study, number, division, network=TOGETHER, said=pooled)
-
-
-def _score(
-    job: _Job, study: StudySet, number: int, division: Division, *, network: str, said: tuple[list[Predicted], ...]
-) -> None:
-    """Choose on what was said of the validation pictures, score what was said of the test pictures."""
-    chosen_with, tested = said
-    repair, roles = job.paper.repair, find_roles(study.config, study.description)
-    choice = choose(chosen_with, roles, repair)
-    job.scored.append(
-        Scored(
-            study=study.title,
-            network=network,
-            fold=number,
-            learned=len(division.train),
-            scored=len(tested),
-            threshold=choice.threshold,
-            repairs=score_repairs(tested, roles, repair, choice=choice),
-            difficulty=score_difficulty(tested),
-            connected=study.config.connected,
-        )
+def _carry_out(fold: Fold, planned: Planned) -> None:
+    """Train what an entry needs and is not there yet, predict, score, and write its scores."""
+    study, split, entry = fold.study, fold.split, planned.entry
+    study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
+    trained = [
+        Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
+        for name in planned.trainings
+    ]
+    steps = steps_of(entry.steps)
+    validation = Predictions(trained, split.validation, fold.found.description, steps)
+    test = Predictions(trained, split.test, fold.found.description, steps)
+    scores, choices = score_entry(validation, test, study.protocols, fold.options)
+    fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
+    if fold.is_first:
+        figures = draw_figures(test.of(split.test[0]), study.protocols, fold.options, choices)
+        title = f"{fold.found.title}, {entry.name}: {split.test[0].name}"
+        keep_figures(place / FIGURES_FILE, StoredFigures(fingerprint, title, figures))
+    # Last, for this file is what makes the cell complete.
+    write_cell(
+        place / SCORE_FILE,
+        Cell(
+            format=FORMAT,
+            fingerprint=fingerprint,
+            set=fold.found.title,
+            fold=split.name,
+            entry=entry.name,
+            note=study.profile.note,
+            learned=len(split.train),
+            validated=len(split.validation),
+            scored=len(split.test),
+            scores=scores,
+        ),
     )
-    if number == 1:
-        repaired = Repaired(tested[0], roles, repair, choice.smallest_px)
-        maps = {name: repaired.classes(name, threshold=choice.threshold) for name in REPAIRS}
-        title = f"{study.title}, {network}: {tested[0].name}"
-        job.pictures.append(pictures(title, tested[0], maps, study.description.colors))
-    _write(job)
 
 
-def _trained(
-    job: _Job, study: StudySet, division: Division, place: Path, *, network: str, config: ModelConfig
-) -> Model:
-    """The network of a fold, trained now unless an earlier run finished it."""
-    run = place / network
-    if not _is_finished(run):
+def _trained(fold: Fold, name: str) -> Path:
+    """The model of an entry's training, trained now unless an earlier command finished it."""
+    run, request = fold.run(name), fold.study.request
+    if not _is_finished(run, fold.training(name)):
         begun = (run / STATE_FILE).exists()
-        write_fold(place / "data", division, study.description)
-        recipe = msgspec.structs.replace(job.recipe, name=f"{job.recipe.name}-{network}", model=config)
-        write_text(place / f"{network}.toml", format_recipe(recipe))
+        make_folder(run)
+        write_fold(fold.folder / "data", fold.split, fold.found.description)
+        recipe_file = run.parent / f"{run.name}.toml"
+        write_text(recipe_file, format_recipe(fold.study.plan.recipes[name]))
+        write_json(run.parent / f"{run.name}-{TRAINING_FILE}", {"format": FORMAT, "fingerprint": fold.training(name)})
         run_training(
             TrainRequest(
-                data=place / "data",
+                data=fold.folder / "data",
                 out=run,
-                recipe=None if begun else str(place / f"{network}.toml"),
-                seed=job.request.seed,
+                recipe=None if begun else str(recipe_file),
+                seed=request.seed,
                 resume=begun,
-                device=job.request.device,
+                device=request.device,
             ),
-            Watcher(step=job.watcher.step),
+            Watcher(step=fold.study.watcher.step),
         )
-    return load_model(run / MODEL_FILE)
+    return run / MODEL_FILE
 
 
-def _is_finished(run: Path) -> bool:
-    if not (run / MODEL_FILE).is_file() or not (run / STATE_FILE).is_file():
+def _is_finished(run: Path, fingerprint: str) -> bool:
+    training = run.parent / f"{run.name}-{TRAINING_FILE}"
+    if not all(path.is_file() for path in (run / MODEL_FILE, run / STATE_FILE, training)):
         return False
-    state = read_json(run / STATE_FILE)
-    return isinstance(state, dict) and state.get("status") == "finished"
+    stored, state = read_json(training), read_json(run / STATE_FILE)
+    return (
+        isinstance(stored, dict)
+        and isinstance(state, dict)
+        and stored.get("fingerprint") == fingerprint
+        and state.get("status") == "finished"
+    )
 
 
-def _write(job: _Job) -> None:
-    """Tables and report of what is known so far."""
-    out, request = job.request.out, job.request
-    write_json(out / SCORES, job.scored)
-    write_csv(out / TABLES, columns(summarize(job.scored), job.profile.note))
+def _write(study: Study) -> Results:
+    """Tables and report of all scores that are there and are this study's."""
+    cells: list[Cell] = []
+    pictures: list[StudyPictures] = []
+    shown: dict[tuple[str, str], Sequence[Column]] = {}
+    missing = 0
+    for config in study.config.sets:
+        for fold in folds_that_are_there(study, config):
+            for protocol in study.protocols:
+                shown[fold.found.title, protocol.name] = protocol.columns_for(fold.options[protocol.name])
+            for planned in study.plan.entries.values():
+                cell = fold.scores(planned)
+                missing += cell is None
+                if cell is None:
+                    continue
+                cells.append(cell)
+                figures = kept_figures(fold.place(planned) / FIGURES_FILE, cell.fingerprint)
+                pictures += [] if figures is None else [figures]
+    # All folds of an entry stand together, in the order of the study.
+    sets, entries = list(dict.fromkeys(cell.set for cell in cells)), list(study.plan.entries)
+    cells.sort(key=lambda cell: (sets.index(cell.set), entries.index(cell.entry)))
+    lines = summarize(cells, published=study.config.published, baseline=study.config.baseline)
+    request = study.request
+    write_csv(request.out / TABLES, columns(lines))
     parameters = [
         ("recipe", request.recipe),
-        ("profile", f"{request.profile}: {job.profile.note}"),
+        ("profile", f"{request.profile}: {study.profile.note}"),
         ("seed", str(request.seed)),
         ("device", request.device),
         ("CellProof", __version__),
         ("written", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
-    write_text(
-        out / REPORT,
-        page(job.recipe.name, job.paper, job.profile, scored=job.scored, shown=job.pictures, parameters=parameters),
+    html = page(
+        study.recipe.name,
+        study.config,
+        note=study.profile.note,
+        cells=cells,
+        lines=lines,
+        columns=shown,
+        pictures=pictures,
+        parameters=parameters,
     )
+    write_text(request.out / REPORT, html)
+    return Results(lines, shown, cells, missing)

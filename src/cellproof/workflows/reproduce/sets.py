@@ -1,9 +1,10 @@
-"""The sets of a reproduction, found or simulated, and the folders that its folds are trained on."""
+"""The sets of a study, found or simulated, their divisions, and the folders that are trained on."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,13 @@ import numpy as np
 
 from ...checks import InputError
 from ...data.description import Description, description_to_toml, read_description
-from ...data.folds import Fold, draw_folds, hold_out
+from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
-from ...io import make_folder, write_text
-from ...recipe import PaperProfile, PaperSet
+from ...io import make_folder, write_csv, write_text
+from ...recipe import Division, Profile, StudySetConfig
 from ..collect import Plan, simulate_files
+
+ATTRIBUTES = "attributes.csv"
 
 
 @dataclass(frozen=True)
@@ -25,108 +28,166 @@ class StudySet:
     """A set that is ready to be divided.
 
     Attributes:
-        config: What the recipe says of it.
+        config: What the study says of it.
+        division: Its own, or the study's.
         description: What its masks mean.
         records: The annotated images that are used.
-        is_simulated: Whether simulated pictures stand in for it.
+        is_simulated: Whether simulated images stand in for it.
     """
 
-    config: PaperSet
+    config: StudySetConfig
+    division: Division
     description: Description
     records: list[Record]
-    is_simulated: bool
+    is_simulated: bool = False
 
     @property
     def title(self) -> str:
-        """Name for the tables, which says when pictures are simulated."""
+        """Name for the tables, which says when images are simulated."""
         return f"{self.config.name} (simulated)" if self.is_simulated else self.config.name
 
 
 @dataclass(frozen=True)
-class Division:
-    """One fold: what is learned from, chosen with and scored on."""
+class Split:
+    """One fold, or the official division.
 
+    Attributes:
+        name: "fold1", "fold2", …; "official".
+        train: What is learned from.
+        validation: What is chosen with.
+        test: What is scored.
+    """
+
+    name: str
     train: list[Record]
     validation: list[Record]
     test: list[Record]
 
 
 def find_set(
-    config: PaperSet, profile: PaperProfile, *, data: Path, out: Path, seed: int, say: Callable[[str], None]
+    config: StudySetConfig,
+    division: Division,
+    profile: Profile,
+    *,
+    data: Path,
+    out: Path,
+    seed: int,
+    say: Callable[[str], None],
+    simulate: bool = True,
 ) -> StudySet | None:
-    """The set in ``data``, or simulated pictures in ``out`` where it is not there; None where neither is possible.
+    """The set in ``data``, or simulated images in ``out`` where it is not there; None where neither is possible.
+
+    Args:
+        config: What the study says of the set.
+        division: How it is divided.
+        profile: How many images are used.
+        data: Folder of sets by name.
+        out: Folder of the study.
+        seed: Of simulated images, and of which images are used.
+        say: Told what stands in, or is left out.
+        simulate: Whether images are made; without, only those that are there already are found.
 
     Raises:
         InputError: The folder cannot be read as a set.
     """
-    folder, is_simulated = data / config.name, False
-    if not folder.is_dir():
-        if not config.simulate:
+    folder = data / config.name
+    is_simulated = not folder.is_dir()
+    if is_simulated:
+        if config.simulate is None:
             say(f"{config.name}: {folder} is not there, and nothing is simulated in its place; left out")
             return None
-        folder, is_simulated = out / "simulated" / config.name, True
-        count = profile.images or config.images
-        say(
-            f"{config.name}: {data / config.name} is not there; {count} simulated pictures ({config.simulate}) stand in"
-        )
-        simulate_files(
-            Plan(config.simulate, seed=_own_seed(config.name, seed), quality=config.quality), folder, count=count
-        )
+        folder = out / "simulated" / f"{config.name}-seed{seed}"
+        count = profile.images or config.simulate.images
+        if simulate:
+            say(f"{config.name}: {data / config.name} is not there; {count} simulated images stand in")
+            plan = Plan(config.simulate.kind, seed=_own_seed(config.name, seed), quality=config.simulate.quality)
+            simulate_files(plan, folder, count=count)
+        elif not folder.is_dir():
+            return None
     description = read_description(folder)
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; wanted one, see docs/train.md")
-    records = [record for record in index(folder, description) if record.split in ("", "train")]
-    return StudySet(config, description, _some(records, profile.images, seed), is_simulated)
+    records = index(folder, description)
+    if is_simulated:
+        # The first of them, for a larger profile may have made more.
+        return StudySet(config, division, description, records[:count], True)
+    return StudySet(config, division, description, _used(records, division, profile, folder, seed))
 
 
-def class_number(description: Description, name: str) -> int:
-    """Number of a class in the masks.
-
-    Raises:
-        InputError: There is no class of this name.
-    """
-    names = description.classes
-    if name not in names:
-        raise InputError(f"no class {name!r} in {description.name!r}; its classes are {', '.join(names)}")
-    return names.index(name)
-
-
-def divide_set(study: StudySet, profile: PaperProfile, *, seed: int) -> list[Division]:
-    """Folds of a set, each a test set once; validation images are held out of the others. Groups stay whole.
+def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
+    """All divisions of a set: its folds, each a test set once, or the official one. Groups stay whole in folds.
 
     Raises:
         InputError: The set has too few images or groups.
     """
-    groups = len({record.group for record in study.records})
-    by_name = {record.name: record for record in study.records}
-    folds = draw_folds(study.records, folds=min(profile.folds, groups), seed=seed)
-    return [_division(fold, by_name, share=study.config.validation, seed=seed) for fold in folds[: profile.runs]]
+    division = found.division
+    if division.test:
+        return [_official(found, seed=seed)]
+    groups = len({record.group for record in found.records})
+    folds = min(profile.folds or division.folds, groups)
+    by_name = {record.name: record for record in found.records}
+    drawn = draw_folds(found.records, folds=folds, seed=seed)
+    return [
+        _drawn(number, fold, by_name, fraction=division.validation, seed=seed)
+        for number, fold in enumerate(drawn, start=1)
+    ]
 
 
-def write_fold(folder: Path, division: Division, description: Description) -> None:
-    """Write the images of a fold as a folder that is trained on: ``train`` and ``val``.
+def write_fold(folder: Path, split: Split, description: Description) -> None:
+    """Write the images of a fold as a folder that is trained on: ``train`` and ``val``, with their attributes.
 
     Raises:
         InputError: A file cannot be written.
     """
-    for split, records in (("train", division.train), ("val", division.validation)):
-        for part in ("images", "masks"):
-            shutil.rmtree(folder / split / part, ignore_errors=True)
-            make_folder(folder / split / part)
+    for part, records in (("train", split.train), ("val", split.validation)):
+        for kind in ("images", "masks"):
+            shutil.rmtree(folder / part / kind, ignore_errors=True)
+            make_folder(folder / part / kind)
         for record in records:
-            _link(record.image, folder / split / "images" / f"{record.name}{record.image.suffix}")
-            _link(record.mask, folder / split / "masks" / f"{record.name}{record.mask.suffix}")
-    alone = msgspec.structs.replace(description, attributes="", group="")
-    write_text(folder / "dataset.toml", description_to_toml(alone))
+            _link(record.image, folder / part / "images" / f"{record.name}{record.image.suffix}")
+            _link(record.mask, folder / part / "masks" / f"{record.name}{record.mask.suffix}")
+    used = [*split.train, *split.validation]
+    columns = list(dict.fromkeys(column for record in used for column in record.attributes))
+    if columns:
+        names: dict[str, list[object]] = {"name": [record.name for record in used]}
+        values: dict[str, list[object]] = {
+            column: [record.attributes.get(column, "") for record in used] for column in columns
+        }
+        write_csv(folder / ATTRIBUTES, names | values)
+    own = msgspec.structs.replace(
+        description, attributes=ATTRIBUTES if columns else "", group=description.group if columns else ""
+    )
+    write_text(folder / "dataset.toml", description_to_toml(own))
 
 
 def _own_seed(name: str, seed: int) -> int:
-    """Seed of one set's pictures, so that two sets of the same kind do not hold the same ones."""
+    """Seed of one set's images, so that two sets of the same kind do not hold the same ones."""
     return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
 
 
+def _used(records: list[Record], division: Division, profile: Profile, folder: Path, seed: int) -> list[Record]:
+    """Records of the splits that the division speaks of, as many of each part as the profile says."""
+    if not division.test:
+        learned = [one for one in records if one.split in ("", "train")]
+        grouped = group_by_blocks(learned, blocks=division.blocks) if division.blocks else learned
+        return _some(grouped, profile.images, seed)
+    splits = dict.fromkeys(record.split for record in records)
+    for name in division.test:
+        if name not in splits:
+            raise InputError(f"{folder} has no split {name!r} to test on; there: {', '.join(splits) or 'none'}")
+    parts = [[one for one in records if one.split not in division.test]]
+    parts += [[one for one in records if one.split == name] for name in division.test]
+    return _with_own_names([one for part in parts for one in _some(part, profile.images, seed)])
+
+
+def _with_own_names(records: Sequence[Record]) -> list[Record]:
+    """Images of one name in several splits are different images: they are named with their split."""
+    times = Counter(record.name for record in records)
+    return [one if times[one.name] == 1 else replace(one, name=f"{one.split}-{one.name}") for one in records]
+
+
 def _some(records: Sequence[Record], count: int | None, seed: int) -> list[Record]:
-    """So many records drawn by the seed, as evenly from the groups as they allow."""
+    """So many records sampled by the seed, as evenly from the groups as they allow."""
     if count is None or count >= len(records):
         return list(records)
     order = np.random.default_rng(seed).permutation(len(records))
@@ -139,17 +200,29 @@ def _some(records: Sequence[Record], count: int | None, seed: int) -> list[Recor
     return [records[place] for place in sorted(place for _, _, place in sorted(turns)[:count])]
 
 
-def _division(fold: Fold, by_name: dict[str, Record], *, share: float, seed: int) -> Division:
-    learned = [by_name[name] for name in fold.train]
+def _official(found: StudySet, *, seed: int) -> Split:
+    test = [record for record in found.records if record.split in found.division.test]
+    train = [record for record in found.records if record.split not in found.division.test]
+    validation = [record for record in train if record.split == "val"]
+    if validation:
+        return Split("official", [one for one in train if one.split != "val"], validation, test)
+    learned, kept = _held_out(train, fraction=found.division.validation, seed=seed)
+    return Split("official", learned, kept, test)
+
+
+def _drawn(number: int, fold: Fold, by_name: dict[str, Record], *, fraction: float, seed: int) -> Split:
+    learned, kept = _held_out([by_name[name] for name in fold.train], fraction=fraction, seed=seed)
+    return Split(f"fold{number}", learned, kept, [by_name[name] for name in fold.val])
+
+
+def _held_out(records: list[Record], *, fraction: float, seed: int) -> tuple[list[Record], list[Record]]:
+    """Training and validation images."""
+    by_name = {record.name: record for record in records}
     # Where a single group is learned from, validation has to come out of it.
-    is_one_group = len({record.group for record in learned}) == 1
-    parted = [replace(record, group=record.name) for record in learned] if is_one_group else learned
-    inner = hold_out(parted, share=share, seed=seed)
-    return Division(
-        train=[by_name[name] for name in inner.train],
-        validation=[by_name[name] for name in inner.val],
-        test=[by_name[name] for name in fold.val],
-    )
+    is_one_group = len({record.group for record in records}) == 1
+    parted = [replace(record, group=record.name) for record in records] if is_one_group else records
+    inner = hold_out(parted, share=fraction, seed=seed)
+    return [by_name[name] for name in inner.train], [by_name[name] for name in inner.val]
 
 
 def _link(source: Path, target: Path) -> None:
@@ -166,5 +239,6 @@ def _link(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
         except OSError as error:
             raise InputError(
-                f"{target}: cannot be written ({error.strerror}); free space, or give another --out"
+                f"{target}: cannot be written ({error.strerror}); free space, or give another folder",
+                argument="out",
             ) from error

@@ -1,78 +1,20 @@
-"""Scores of a study become lines of tables."""
+"""Scores of cells become lines of tables: means over folds, the paper's numbers, and paired comparisons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-import msgspec
+import numpy as np
 
+from ...metrics.paired import Paired, compare
+from ...metrics.rows import Row
+from ...recipe import Published
 from ...report.study_page import StudyTable
-from .membranes import REPAIRS
-
-_PER_CLASS = ("recall ", "precision ")
-"""How the names of metrics begin that the report's tables show of every class, before all others."""
-
-_SHOWN = (
-    "mean IoU",
-    "fraction of open walls closed",
-    "cells harmed",
-    "added centerline precision",
-    "missing centerline recovered",
-    "Betti-0 matching error",
-    "Betti-1 matching error",
-    "clDice",
-    "Betti-0 error",
-    "Betti-1 error",
-    "adapted Rand error",
-    "VI split",
-    "VI merge",
-    "merged cells",
-    "split cells",
-    "mean width px prediction",
-    "width change %",
-    "fraction of gaps closed (old definition)",
-    "fraction of closings false (old definition)",
-)
-"""What they show then, in this order; everything else is in the CSV file."""
-
-_TELLING = (
-    "recall {connected}",
-    "precision {connected}",
-    "fraction of open walls closed",
-    "cells harmed",
-    "added centerline precision",
-    "adapted Rand error",
-    "mean width px prediction",
-)
-
-
-class Scored(msgspec.Struct, frozen=True):
-    """One trained network on the test pictures of one fold.
-
-    Attributes:
-        study: Name of the set, with a word where it is simulated.
-        network: Name in the tables.
-        fold: From 1 on.
-        learned: Pictures learned from.
-        scored: Pictures scored.
-        threshold: Of `reconnect`, chosen on the validation pictures.
-        repairs: Repair → metric → value.
-        difficulty: Measure → AUROC against wrong pixels.
-        connected: Name of the class whose connection is scored.
-    """
-
-    study: str
-    network: str
-    fold: int
-    learned: int
-    scored: int
-    threshold: float
-    repairs: dict[str, dict[str, float]]
-    difficulty: dict[str, float]
-    connected: str = "membrane"
+from ..evaluate import Column, shown
+from .cells import Cell, VariantScore
 
 
 @dataclass(frozen=True)
@@ -80,118 +22,295 @@ class Line:
     """One metric over folds: mean, and sample standard deviation where there are several values.
 
     Attributes:
-        study: Name of the set.
-        network: Name of the network.
-        repair: One of `REPAIRS`; "difficulty" for a measure of difficulty.
-        metric: What was measured.
+        set: Name of the set, with a word where it is simulated.
+        entry: Name of the entry.
+        protocol: Name of the protocol.
+        variant: Name of the variant; empty where there is one only.
+        note: How large the study is.
+        row: Row of the first fold; its value and interval are those of that fold.
         mean: Over the folds where it is defined; None where it is in none.
         sd: Of the same; None for one value.
         folds: Number of values.
-        connected: Name of the set's class whose connection is scored.
+        published: The paper's number; None where it has none.
+        baseline: What the comparison is with; empty without.
+        paired: Comparison with it image by image; None without.
     """
 
-    study: str
-    network: str
-    repair: str
-    metric: str
+    set: str
+    entry: str
+    protocol: str
+    variant: str
+    note: str
+    row: Row
     mean: float | None
     sd: float | None
     folds: int
-    connected: str
+    published: float | None = None
+    baseline: str = ""
+    paired: Paired | None = None
 
     @property
     def text(self) -> str:
-        """Mean ± standard deviation, a dash where it is undefined."""
-        if self.mean is None:
-            return "–"
-        digits = 3 if abs(self.mean) < 10 else 1
-        spread = "" if self.sd is None else f" ± {self.sd:.{digits}f}"
-        return f"{self.mean:.{digits}f}{spread}"
+        """Mean ± standard deviation, a dash where it is undefined; the paper's number behind it."""
+        ours = "–"
+        if self.mean is not None:
+            digits = _digits(self.mean)
+            ours = f"{self.mean:.{digits}f}" + ("" if self.sd is None else f" ± {self.sd:.{digits}f}")
+        return ours if self.published is None else f"{ours} (paper {self.published:g})"
 
 
-def summarize(scored: Sequence[Scored]) -> list[Line]:
-    """Mean and standard deviation over folds of every metric, in the order in which they were measured."""
-    values: dict[tuple[str, str, str, str], list[float]] = {}
-    connected = {one.study: one.connected for one in scored}
-    for one in scored:
-        for repair, metrics in [*one.repairs.items(), ("difficulty", one.difficulty)]:
-            for metric, value in metrics.items():
-                values.setdefault((one.study, one.network, repair, metric), []).append(value)
-    return [_line(key, found, connected[key[0]]) for key, found in values.items()]
+Columns = Mapping[tuple[str, str], Sequence[Column]]
+"""Columns of each set and protocol: (name of the set in the tables, protocol) → columns, options filled in."""
+
+Named = tuple[str, str]
+"""Metric, and class or threshold."""
 
 
-def _line(key: tuple[str, str, str, str], found: Sequence[float], connected: str) -> Line:
-    defined = [value for value in found if not math.isnan(value)]
-    return Line(
-        *key,
-        connected=connected,
-        mean=fmean(defined) if defined else None,
-        sd=stdev(defined) if len(defined) > 1 else None,
-        folds=len(defined),
-    )
+def summarize(cells: Sequence[Cell], *, published: Sequence[Published] = (), baseline: str = "") -> list[Line]:
+    """Mean and standard deviation over folds of every row, in the order in which they were scored.
+
+    The first variant of an entry is compared with the first variant of the baseline, and every further variant with
+    the first of its own entry, image by image over all folds.
+
+    Args:
+        cells: Scores; those of one set and entry are its folds.
+        published: The paper's numbers.
+        baseline: Name of an entry; empty for none.
+    """
+    by_key: dict[tuple[str, str, str, str], list[VariantScore]] = {}
+    notes: dict[str, str] = {}
+    for cell in cells:
+        notes[cell.set] = cell.note
+        for score in cell.scores:
+            by_key.setdefault((cell.set, cell.entry, score.protocol, score.variant), []).append(score)
+    first = {key[:3]: key for key in reversed(by_key)}
+    images = {key: _by_image(scores) for key, scores in by_key.items()}
+    lines = []
+    for key, scores in by_key.items():
+        own_first = first[key[:3]]
+        against = own_first if key != own_first else first.get((key[0], baseline, key[2]))
+        against = None if against == key else against
+        word = "" if against is None else (own_first[3] if against == own_first else baseline)
+        for rows in _aligned(scores):
+            row = rows[0]
+            paired = None
+            if against is not None and row.averaging == "pooled" and not row.group:
+                paired = _compared(images[key], images[against], (row.metric, row.class_or_threshold))
+            number = _published(published, key, own_first, row)
+            lines.append(_line(key, rows, notes[key[0]], number, word if paired else "", paired))
+    return lines
 
 
-def columns(lines: Sequence[Line], note: str) -> dict[str, list[object]]:
-    """The lines as columns of a CSV file; every row says how large the reproduction was."""
+def columns(lines: Sequence[Line]) -> dict[str, list[object]]:
+    """The lines as columns of a CSV file; every row says how large the study was, and with what it is compared."""
+
+    def pair(line: Line, part: str) -> object:
+        return None if line.paired is None else getattr(line.paired, part)
+
+    def bound(line: Line, place: int) -> object:
+        return None if line.paired is None or line.paired.interval is None else line.paired.interval[place]
+
     return {
-        "set": [line.study for line in lines],
-        "network": [line.network for line in lines],
-        "size": [note for _ in lines],
-        "repair": [line.repair for line in lines],
-        "metric": [line.metric for line in lines],
+        "set": [line.set for line in lines],
+        "entry": [line.entry for line in lines],
+        "size": [line.note for line in lines],
+        "protocol": [line.protocol for line in lines],
+        "variant": [line.variant for line in lines],
+        "metric": [line.row.metric for line in lines],
+        "class_or_threshold": [line.row.class_or_threshold for line in lines],
+        "averaging": [line.row.averaging for line in lines],
+        "background": [line.row.background for line in lines],
+        "group": [line.row.group for line in lines],
         "mean": [line.mean for line in lines],
         "sd": [line.sd for line in lines],
         "folds": [line.folds for line in lines],
+        "published": [line.published for line in lines],
+        "baseline": [line.baseline for line in lines],
+        "paired_images": [pair(line, "n_images") for line in lines],
+        "difference": [pair(line, "difference") for line in lines],
+        "difference_low": [bound(line, 0) for line in lines],
+        "difference_high": [bound(line, 1) for line in lines],
+        "wilcoxon_p": [pair(line, "p_value") for line in lines],
     }
 
 
-def screen(lines: Sequence[Line]) -> str:
-    """The most telling metrics of every network and repair, one line each."""
-    rows: list[tuple[str, ...]] = [
-        (
-            "set",
-            "network",
-            "repair",
-            "recall",
-            "precision",
-            "walls closed",
-            "harmed",
-            "line right",
-            "Rand error",
-            "width px",
-        )
-    ]
-    cells = {(x.study, x.network, x.repair, x.metric): x.text for x in lines}
-    for study, network, repair, connected in dict.fromkeys((x.study, x.network, x.repair, x.connected) for x in lines):
-        if repair in REPAIRS:
-            telling = (name.format(connected=connected) for name in _TELLING)
-            rows.append((study, network, repair, *(cells.get((study, network, repair, name), "–") for name in telling)))
+def screen(lines: Sequence[Line], columns: Columns) -> str:
+    """The most telling numbers of every entry and variant: a block per set and protocol."""
+    blocks = []
+    for set_, protocol in dict.fromkeys((line.set, line.protocol) for line in lines):
+        own = [line for line in lines if (line.set, line.protocol) == (set_, protocol) and not line.row.group]
+        telling = [column for column in columns[set_, protocol] if column.on_screen]
+        headings = _headings(own, telling)
+        if not headings:
+            continue
+        rows = [(f"{set_}: {protocol}", "", *headings)]
+        for entry, variant in dict.fromkeys((line.entry, line.variant) for line in own):
+            rows.append((entry, variant, *_cells(own, entry, variant, headings)))
+        blocks.append(_aligned_text(rows))
+    return "\n\n".join(blocks)
+
+
+def tables(cells: Sequence[Cell], lines: Sequence[Line], columns: Columns) -> list[StudyTable]:
+    """For each set and protocol: what each entry scores, and how it compares with the baseline."""
+    made = []
+    for set_, protocol in dict.fromkeys((line.set, line.protocol) for line in lines):
+        own = [line for line in lines if (line.set, line.protocol) == (set_, protocol)]
+        size = _size([cell for cell in cells if cell.set == set_])
+        headings = _headings(own, columns[set_, protocol])
+        for group in dict.fromkeys(line.row.group for line in own):
+            title = f"{set_}: {protocol}" + (f", {group}" if group else "")
+            made.append(_score_table(title, size, [one for one in own if one.row.group == group], headings))
+        compared = _comparison_table(f"{set_}: {protocol}, compared image by image", own, headings)
+        made += [compared] if compared.rows else []
+    return made
+
+
+def _score_table(title: str, size: str, own: Sequence[Line], headings: Mapping[str, Named]) -> StudyTable:
+    """Metrics downward and variants across where there are several; else entries downward and metrics across."""
+    entries = list(dict.fromkeys(line.entry for line in own))
+    variants = tuple(dict.fromkeys(line.variant for line in own))
+    if len(variants) == 1:
+        rows = tuple((entry, *_cells(own, entry, variants[0], headings)) for entry in entries)
+        return StudyTable(title, size, ("entry", *headings), 1, rows)
+    across = [[_cells(own, entry, variant, headings) for variant in variants] for entry in entries]
+    long = tuple(
+        (entry, heading, *(cells[place] for cells in own_cells))
+        for entry, own_cells in zip(entries, across, strict=True)
+        for place, heading in enumerate(headings)
+    )
+    return StudyTable(title, size, ("entry", "metric", *variants), 2, long)
+
+
+def _comparison_table(title: str, own: Sequence[Line], headings: Mapping[str, Named]) -> StudyTable:
+    titles = {named: heading for heading, named in headings.items()}
+    rows = []
+    for line in own:
+        heading = titles.get((line.row.metric, line.row.class_or_threshold))
+        if line.paired is None or heading is None or not line.paired.n_images:
+            continue
+        name = f"{line.entry}, {line.variant}" if line.variant else line.entry
+        rows.append((name, heading, line.baseline, str(line.paired.n_images), *_paired_cells(line.paired)))
+    note = (
+        "mean difference over images, 95 % bootstrap interval, Wilcoxon signed-rank test (two-sided); neither for "
+        "fewer than 5 images"
+    )
+    heads = ("entry", "metric", "against", "images", "difference", "95 % interval", "p")
+    return StudyTable(title, note, heads, 3, tuple(rows))
+
+
+def _paired_cells(paired: Paired) -> tuple[str, str, str]:
+    digits = _digits(paired.difference)
+    interval, p_value = "–", "–"
+    if paired.interval is not None:
+        low, high = paired.interval
+        interval = f"{low:+.{digits}f} to {high:+.{digits}f}"
+    if paired.p_value is not None:
+        p_value = "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
+    return f"{paired.difference:+.{digits}f}", interval, p_value
+
+
+def _headings(own: Sequence[Line], columns: Sequence[Column]) -> dict[str, Named]:
+    """Heading → metric and class or threshold, of what columns show of the lines."""
+    found = shown([line.row for line in own], columns)
+    named = {heading: (row.metric, row.class_or_threshold) for heading, (row, _) in found.items()}
+    return {heading: key for heading, key in named.items() if heading == _first_with(named, key)}
+
+
+def _first_with(named: Mapping[str, Named], key: Named) -> str:
+    return next(heading for heading, other in named.items() if other == key)
+
+
+def _cells(own: Sequence[Line], entry: str, variant: str, headings: Mapping[str, Named]) -> list[str]:
+    texts: dict[Named, str] = {}
+    for line in own:
+        if (line.entry, line.variant, line.row.averaging) == (entry, variant, "pooled"):
+            texts.setdefault((line.row.metric, line.row.class_or_threshold), line.text)
+    return [texts.get(named, "–") for named in headings.values()]
+
+
+def _size(cells: Sequence[Cell]) -> str:
+    folds = len({cell.fold for cell in cells})
+    over = f"mean ± standard deviation over {folds} folds, the value of one fold where no deviation stands"
+    images = sorted({cell.learned for cell in cells})
+    learned = str(images[0]) if len(images) == 1 else f"{images[0]} to {images[-1]}"
+    note = " / ".join(dict.fromkeys(cell.note for cell in cells))
+    return f"{note}; learned from {learned} images per fold; {over if folds > 1 else 'one fold'}"
+
+
+def _aligned(scores: Sequence[VariantScore]) -> list[list[Row]]:
+    """The same row of every fold that has it, in the order of the first fold that does."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for score in scores:
+        for row in score.rows:
+            key = (row.metric, row.class_or_threshold, row.averaging, row.background, row.group)
+            found.setdefault(key, []).append(row)
+    return list(found.values())
+
+
+def _line(
+    key: tuple[str, str, str, str],
+    rows: Sequence[Row],
+    note: str,
+    published: float | None,
+    baseline: str,
+    paired: Paired | None,
+) -> Line:
+    defined = [float(row.value) for row in rows if not math.isnan(row.value)]
+    set_, entry, protocol, variant = key
+    return Line(
+        set=set_,
+        entry=entry,
+        protocol=protocol,
+        variant=variant,
+        note=note,
+        row=rows[0],
+        mean=fmean(defined) if defined else None,
+        sd=stdev(defined) if len(defined) > 1 else None,
+        folds=len(defined),
+        published=published,
+        baseline=baseline,
+        paired=paired,
+    )
+
+
+def _published(
+    published: Sequence[Published], key: tuple[str, str, str, str], first: tuple[str, str, str, str], row: Row
+) -> float | None:
+    """The paper's number for a pooled row over all test images; simulated images have none."""
+    if row.averaging != "pooled" or row.group:
+        return None
+    for one in published:
+        same_place = (one.set, one.entry, one.variant or first[3]) == (key[0], key[1], key[3])
+        if same_place and (one.metric, one.of) == (row.metric, row.class_or_threshold):
+            return one.value
+    return None
+
+
+def _by_image(scores: Sequence[VariantScore]) -> dict[str, dict[Named, float]]:
+    """Name of each test image → its numbers, over all folds."""
+    return {
+        name: {(metric, of): value for (metric, of), value in zip(score.columns, values, strict=True)}
+        for score in scores
+        for name, values in score.images.items()
+    }
+
+
+def _compared(
+    ours: Mapping[str, Mapping[Named, float]], others: Mapping[str, Mapping[Named, float]], named: Named
+) -> Paired | None:
+    """Comparison of one number over the images that both have; None where it is not known image by image."""
+    both = [name for name in ours if name in others and named in ours[name] and named in others[name]]
+    if not both:
+        return None
+    return compare(np.array([ours[one][named] for one in both]), np.array([others[one][named] for one in both]))
+
+
+def _digits(value: float) -> int:
+    return 3 if abs(value) < 10 else 1
+
+
+def _aligned_text(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
-
-
-def tables(scored: Sequence[Scored], note: str) -> list[StudyTable]:
-    """For each set: what each repair makes of each network, and how well each measure of difficulty ranks errors."""
-    lines, made = summarize(scored), []
-    for study in dict.fromkeys(line.study for line in lines):
-        own = [line for line in lines if line.study == study]
-        folds = max(one.fold for one in scored if one.study == study)
-        over = f"mean ± standard deviation over {folds} folds, the value of one fold where no deviation stands"
-        size = f"{note}; {over}" if folds > 1 else f"{note}; one fold"
-        cells = {(line.network, line.repair, line.metric): line.text for line in own}
-        networks = list(dict.fromkeys(line.network for line in own))
-        there = dict.fromkeys(line.metric for line in own if line.repair in REPAIRS)
-        metrics = [name for name in there if name.startswith(_PER_CLASS)] + [name for name in _SHOWN if name in there]
-        rows = tuple(
-            (network, metric, *(cells.get((network, repair, metric), "–") for repair in REPAIRS))
-            for network in networks
-            for metric in metrics
-        )
-        made.append(StudyTable(f"{study}: repairs", size, ("network", "metric", *REPAIRS), 2, rows))
-        measures = tuple(dict.fromkeys(line.metric for line in own if line.repair == "difficulty"))
-        ranked = tuple((n, *(cells.get((n, "difficulty", m), "–") for m in measures)) for n in networks)
-        title = f"{study}: AUROC of difficulty against wrong pixels"
-        made.append(StudyTable(title, size, ("network", *measures), 1, ranked))
-    return made

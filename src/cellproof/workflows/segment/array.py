@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ...checks import InputError, UsageError
 from ...io import read_image
-from ...types import Image, ModelHeader
+from ...recipe import parse_step
+from ...types import Image, ModelHeader, Step
 from ..predict import EngineChoice, Predictor, find_model
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
@@ -47,7 +48,7 @@ def segment(
     channels: Sequence[int | str] | None = None,
     diameter_px: Diameter = None,
     tta: bool | Literal["auto"] = "auto",
-    steps: Sequence[Any] = (),
+    steps: Sequence[str | Step] | None = (),
     device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "auto",
@@ -70,7 +71,8 @@ def segment(
             them to the median diameter of the training objects. "auto" measures it on a first prediction. None
             uses the scale of the model.
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view.
-        steps: Refine steps to apply to the class map, in this order.
+        steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
+            empty for those that the model's file names, None for none at all.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
         precision: Arithmetic of the network: "auto", "f32" or "bf16".
@@ -98,7 +100,8 @@ def segment(
     """
     if tta not in (True, False, "auto"):
         raise UsageError(f"tta is {tta!r}; expected True, False or 'auto'", argument="tta")
-    loaded = _loaded(model, EngineChoice(engine, precision, device, threads))
+    chosen = () if steps is None else tuple(map(parse_step, steps)) or None
+    loaded = _loaded(model, EngineChoice(engine, precision, device, threads)).with_steps(chosen)
     if diameter_px is not None:
         Predictor.scale_for(diameter_px, loaded.header)
     allowed = memory_bytes(max_memory)

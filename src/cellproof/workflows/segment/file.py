@@ -12,12 +12,13 @@ import numpy as np
 
 from ...checks import InputError
 from ...io import read_image
-from ...types import Image, ModelHeader
+from ...refine import steps_of
+from ...types import Image, ModelHeader, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
 from .plane import segment_plane
 from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
-from .write import Plane, join_quality, most_doubtful, write_results
+from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class SegmentOptions:
         diameter_px: Usual diameter of the objects, "auto" to measure it; None for the model's own scale.
         min_area_px: Smaller objects or connected pieces are left out; 0 for none.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
+        steps: Refine steps on class maps, in place of those that the model's file names; None for these.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
@@ -41,6 +43,7 @@ class SegmentOptions:
     diameter_px: float | Literal["auto"] | None = None
     min_area_px: int = 0
     max_memory_bytes: int | None = None
+    steps: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def check_options(options: SegmentOptions, header: ModelHeader) -> None:
 
     Raises:
         UsageError: A diameter for a model that knows no size of objects, or one out of range.
+        InputError: No such refine step or option, or one that the model's classes do not allow.
     """
+    steps_of(header, options.steps)
     if options.diameter_px is not None:
         Predictor.scale_for(options.diameter_px, header)
 
@@ -115,6 +120,7 @@ def segment_file(
     Raises:
         InputError: The input cannot be used or its results cannot be written.
     """
+    model = model.with_steps(options.steps)
     started = time.perf_counter()
     cut = Predictor.of_model(model).note(
         image.pixels.shape[2:], channels=image.pixels.shape[1], max_memory_bytes=options.max_memory_bytes
@@ -201,12 +207,13 @@ def _record(
         width=image.pixels.shape[3],
         planes=len(planes),
         count=quality.count,
-        mean_confidence=quality.mean_confidence,
+        mean_confidence=None if np.isnan(quality.mean_confidence) else quality.mean_confidence,
         expected_dice=None if np.isnan(quality.expected_dice) else quality.expected_dice,
         verdict=quality.verdict,
         why=quality.why,
         pixel_size_um=image.pixel_size_um,
         notes=notes,
         seconds=seconds,
+        class_fractions=class_fractions(planes, model.header),
         scale=min(plane.scale for plane in planes),
     )

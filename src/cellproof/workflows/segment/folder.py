@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ...checks import InputError, UsageError
 from ...io import folder_lock, model_hash, read_header
+from ...recipe import format_step
+from ...refine import steps_of
 from ...types import ModelHeader
 from ..predict import find_model
 from .file import SegmentOptions, check_options
@@ -15,7 +17,18 @@ from .names import assign_names, find_inputs
 from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, given_path, open_state, read_records
 from .summary import SUMMARIES
 
-_COMPARED = ("model_hash", "tta", "channels", "axes", "diameter_px", "min_area_px", "engine", "precision", "device")
+_COMPARED = (
+    "model_hash",
+    "tta",
+    "channels",
+    "axes",
+    "diameter_px",
+    "min_area_px",
+    "engine",
+    "precision",
+    "device",
+    "steps",
+)
 
 
 def segment_files(
@@ -47,6 +60,16 @@ def segment_files(
     Raises:
         InputError: Before any input is looked at: there is none, no such model, a folder that cannot be written,
             that another process is writing, or that holds results of another model or other parameters.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.fromarray(np.zeros((32, 40), np.uint8)).save(f"{folder}/empty.png")
+        ...     summary = segment_files([f"{folder}/empty.png"], f"{folder}/results")
+        ...     [outcome.state for outcome in summary.outcomes], summary.outcomes[0].record.count
+        (['done'], 0)
     """
     options, watcher, out = options or SegmentOptions(), watcher or JobWatcher(), Path(out)
     model_path = find_model(model)
@@ -99,6 +122,7 @@ def _parameters(header: ModelHeader, digest: str, options: SegmentOptions) -> Pa
         engine=options.choice.engine,
         precision=options.choice.precision,
         device=options.choice.device,
+        steps=tuple(map(format_step, steps_of(header, options.steps))),
     )
 
 

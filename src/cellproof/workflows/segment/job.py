@@ -13,6 +13,7 @@ from typing import Literal
 
 from ...checks import InputError
 from ...io import write_text
+from ...refine import explain, steps_of
 from ...types import ModelHeader
 from ..predict import Model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_file
@@ -239,7 +240,11 @@ class Job:
             self.model = load_model(self.request.model_path, self.request.options.choice)
             self.run.load_seconds = time.perf_counter() - started
             self.run.engine = engine_facts(self.model)
-            self.request.watcher.say(f"model {self.request.header.name}; {self.run.engine.reason}")
+            self.request.watcher.say(f"model {self.request.header.name}")
+            _log.info("%s", self.run.engine.reason)  # of interest to few; in the report as well
+            header = self.request.header
+            for sentence in explain(steps_of(header, self.request.options.steps), header.classes):
+                self.request.watcher.say(sentence)
         return self.model
 
     def _given_up(self, task: FileTask, error: Exception) -> Outcome:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...types import Step
 from ..predict import EngineChoice
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
@@ -50,7 +51,7 @@ class Model(LoadedModel):
         channels: Sequence[int | str] | None = None,
         diameter_px: Diameter = None,
         tta: bool | Literal["auto"] = "auto",
-        steps: Sequence[Any] = (),
+        steps: Sequence[str | Step] | None = (),
         max_memory: str | int | None = None,
     ) -> Segmentation:
         """Segment one image with this model; the arguments are those of `cellproof.segment`.

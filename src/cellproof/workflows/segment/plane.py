@@ -43,6 +43,11 @@ def segment_plane(
 
     Raises:
         InputError: NaN, no pixels, or channels that the model does not read.
+
+    Example:
+        >>> from cellproof.workflows.predict import load_model
+        >>> segment_plane(load_model("nuclei"), np.zeros((1, 32, 40))).quality.count
+        0
     """
     timings = timings if timings is not None else Timings()
     started = time.perf_counter()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
 from ...checks import InputError
 from ...io import make_folder, read_json, remove_leftovers, write_json, write_text
-from ...report.pictures import Picture
 
 STATE_FOLDER = ".cellproof"
 
@@ -21,6 +19,12 @@ LABELS, CLASSES, DIFFICULTY, OVERLAY = "_labels.tif", "_classes.tif", "_difficul
 
 ENDINGS = (LABELS, CLASSES, DIFFICULTY, OVERLAY)
 """What the names of an input's result files end in, after its own name."""
+
+REPORT_FILES = "report_files"
+"""Folder beside the report with its pictures."""
+
+PICTURE_KINDS = ("image", "difficulty", "difficult", "overlay_small", "difficulty_small", "difficult_small")
+"""What the names of an input's files in that folder end in, after its own name and ``_``."""
 
 _RECORDS, OBJECTS, PICTURES, _CLAIMS = "records", "objects", "pictures", "claims"
 
@@ -60,6 +64,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         engine: As asked for, "auto" included; so the next two.
         precision: Of the arithmetic.
         device: Where it runs.
+        steps: Repairs of the class map, as written on a command line.
     """
 
     model: str
@@ -72,6 +77,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: str = "auto"
     precision: str = "auto"
     device: str = "auto"
+    steps: tuple[str, ...] = ()
 
 
 class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,13 +121,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         width: Of a plane, in pixels.
         planes: How many there are.
         count: Objects in all planes.
-        mean_confidence: Mean over all pixels.
+        mean_confidence: Mean over the pixels of objects, None without objects.
         expected_dice: Mean over planes that have one, None where none has.
         verdict: Of the planes together.
         why: Its reason.
         pixel_size_um: Pixel size in µm, None if unknown.
         notes: Guesses made while reading, and what the overlay shows.
         seconds: What it took; the time to write the record itself is missing.
+        class_fractions: Area fraction of each class by name, of models without objects.
         scale: Pixels of the network's grid per pixel of the image, smallest over planes; None in older records.
     """
 
@@ -134,13 +141,14 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     width: int
     planes: int
     count: int
-    mean_confidence: float
+    mean_confidence: float | None
     expected_dice: float | None
     verdict: Verdict
     why: str
     pixel_size_um: float | None
     notes: tuple[str, ...]
     seconds: Seconds
+    class_fractions: Mapping[str, float] = {}
     scale: float | None = None
 
 
@@ -183,7 +191,7 @@ def open_state(out: Path) -> Path:
 
 def clear_leftovers(out: Path) -> int:
     """Delete the half-written files of killed runs; returns how many there were."""
-    folders = [out, *(out / STATE_FOLDER / part for part in _PARTS)]
+    folders = [out, out / REPORT_FILES, *(out / STATE_FOLDER / part for part in _PARTS)]
     return sum(len(remove_leftovers(folder)) for folder in folders)
 
 
@@ -210,31 +218,6 @@ def is_whole(out: Path, record: Record) -> bool:
 def object_table(out: Path, record: Record) -> Path:
     """The CSV file with the rows of a record's objects."""
     return out / STATE_FOLDER / OBJECTS / f"{record.name}.csv"
-
-
-@dataclass(frozen=True)
-class Thumbnails:
-    """What the report shows of an input.
-
-    Attributes:
-        overlay: Outlines or classes on the picture.
-        difficulty: Heat map.
-        difficult: Difficult pixels in white; None for results that were made before there was such a picture.
-    """
-
-    overlay: Picture
-    difficulty: Picture
-    difficult: Picture | None = None
-
-
-def read_pictures(out: Path, record: Record) -> Thumbnails:
-    """Small pictures of an input.
-
-    Raises:
-        InputError: They cannot be read.
-    """
-    values = read_json(out / STATE_FOLDER / PICTURES / f"{record.name}.json")
-    return Thumbnails(*msgspec.convert(values, Annotated[list[Picture], msgspec.Meta(min_length=2, max_length=3)]))
 
 
 def claim(out: Path, name: str, *, overwrite: bool) -> None:
@@ -265,6 +248,7 @@ def forget(out: Path, name: str) -> None:
     """
     state = out / STATE_FOLDER
     files = [out / f"{name}{ending}" for ending in ENDINGS]
+    files += [out / REPORT_FILES / f"{name}_{kind}.jpg" for kind in PICTURE_KINDS]
     files += [state / OBJECTS / f"{name}.csv", state / PICTURES / f"{name}.json", state / _RECORDS / f"{name}.json"]
     for file in files:
         try:

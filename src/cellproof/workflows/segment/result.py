@@ -17,8 +17,9 @@ from ...report.overlay import write_overlay
 from ...report.pictures import inline_picture
 from ...types import Image, ModelHeader
 from .names import Input, own_name
+from .pictures import PlanePictures, draw
 from .record import OVERLAY
-from .write import Plane, class_names, draw, join_quality, most_doubtful, object_columns, write_maps
+from .write import Plane, class_names, join_quality, most_doubtful, object_columns, plane_pictures, write_maps
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -73,9 +74,9 @@ class Segmentation(types.Segmentation):
 
     def _repr_html_(self) -> str:
         """The overlay of the most doubtful plane above the line of `repr`, for notebooks."""
-        shown = inline_picture(draw(*self._plane(self._worst()), header=self.header), max_px=_SHOWN_PX)
+        shown = inline_picture(draw(self._pictures(self._worst()), header=self.header), max_px=_SHOWN_PX)
         return (
-            f'<figure><img src="{shown.data_uri}" width="{shown.width}" height="{shown.height}" alt="overlay">'
+            f'<figure><img src="{shown.source}" width="{shown.width}" height="{shown.height}" alt="overlay">'
             f"<figcaption>{escape(repr(self)[1:-1])}</figcaption></figure>"
         )
 
@@ -91,7 +92,7 @@ class Segmentation(types.Segmentation):
             >>> cellproof.segment(np.zeros((32, 40)), threads=1).overlay().shape
             (32, 40, 3)
         """
-        drawn = [draw(*self._plane(place), header=self.header) for place in range(len(self.planes))]
+        drawn = [draw(self._pictures(place), header=self.header) for place in range(len(self.planes))]
         return _laid_out(drawn, self.image, self.order)
 
     def save(self, folder: str | Path, *, name: str | None = None) -> Path:
@@ -124,7 +125,7 @@ class Segmentation(types.Segmentation):
         planes = [self._plane(place)[1] for place in range(len(self.planes))]
         write_maps(start, image=self.image, planes=planes, header=self.header)
         with atomic_path(f"{start}{OVERLAY}") as temporary:
-            write_overlay(temporary, draw(*self._plane(self._worst()), header=self.header))
+            write_overlay(temporary, draw(self._pictures(self._worst()), header=self.header))
         write_csv(f"{start}_objects.csv", object_columns(name or source, planes, self.header))
         return folder
 
@@ -148,6 +149,9 @@ class Segmentation(types.Segmentation):
         found = self.planes[place]
         plane = Plane(found.labels, found.classes, found.difficulty, found.objects, found.quality, found.scale)
         return self.image.pixels[place], plane
+
+    def _pictures(self, place: int) -> PlanePictures:
+        return plane_pictures(self.image, self._plane(place)[1], place)
 
     def _worst(self) -> int:
         return most_doubtful([plane.quality for plane in self.planes])

@@ -6,7 +6,7 @@ import math
 import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,17 +15,17 @@ import numpy as np
 
 from ... import __version__
 from ...io import atomic_path, read_csv, write_csv, write_json, write_text
-from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, doubt, segment_report
+from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, inline_first, segment_report
+from ...report.palette import class_colors
 from ...types import ModelHeader, Quality
 from .names import Failure
-from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table, read_pictures
+from .pictures import read_pictures
+from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table
 
 OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML = "objects.csv", "images.csv", "run.json", "report.html"
 
 SUMMARIES = (OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML)
 """Files that a folder of results has once."""
-
-_MOST_PICTURES = 200
 
 _DIGITS = 4
 
@@ -134,11 +134,22 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 
 
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason."""
+    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
+
+    Models that give classes to pixels add a column ``fraction_NAME`` for the area fraction of each class.
+    """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
     names += ["expected_dice", "verdict", "why"]
-    return {name: [line[place] for line in lines] for place, name in enumerate(names)}
+    table = {name: [line[place] for line in lines] for place, name in enumerate(names)}
+    classes = dict.fromkeys(name for row in rows if isinstance(row, Record) for name in row.class_fractions)
+    return table | {f"fraction_{name}": [_fraction(row, name) for row in rows] for name in classes}
+
+
+def _fraction(row: Row, name: str) -> float | None:
+    if not isinstance(row, Record) or name not in row.class_fractions:
+        return None
+    return round(row.class_fractions[name], _DIGITS)
 
 
 def _image_line(row: Row) -> tuple[object, ...]:
@@ -154,7 +165,7 @@ def _image_line(row: Row) -> tuple[object, ...]:
         None if row.pixel_size_um is None else float(f"{row.pixel_size_um:.6g}"),
         None if row.scale is None else round(row.scale, _DIGITS),
         row.count,
-        round(row.mean_confidence, _DIGITS),
+        None if row.mean_confidence is None else round(row.mean_confidence, _DIGITS),
         None if row.expected_dice is None else round(row.expected_dice, _DIGITS),
         row.verdict,
         row.why,
@@ -218,17 +229,15 @@ def make_report(
     Raises:
         InputError: Pictures or measurements cannot be read.
     """
-    records = {row.name: row for row in rows if isinstance(row, Record)}
-    images = sorted((_image_row(record) for record in records.values()), key=doubt)
-    areas, confidences, unit = _measurements(out, list(records.values()))
+    records = [row for row in rows if isinstance(row, Record)]
+    areas, confidences, unit = _measurements(out, records)
     return SegmentReport(
         title=f"{len(records)} image{'' if len(records) == 1 else 's'} segmented",
-        images=[
-            _with_pictures(out, row, records[row.name]) if place < _MOST_PICTURES else row
-            for place, row in enumerate(images)
+        images=inline_first([_image_row(out, record) for record in records], out),
+        provenance=_provenance(records, run=run, header=header, parameters=parameters),
+        failures=[
+            FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure) and not row.left_out
         ],
-        provenance=_provenance(list(records.values()), run=run, header=header, parameters=parameters),
-        failures=[FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure)],
         seconds=run.parts.total,
         megapixels=run.pixels / 1e6,
         areas=areas,
@@ -236,17 +245,29 @@ def make_report(
         confidences=confidences,
         classes=_legend(header),
         scores=run.scores,
-        notes=("The job was interrupted; the same command does the rest.",) if run.interrupted else (),
+        notes=tuple(_notes(rows, run)),
     )
 
 
-def _image_row(record: Record) -> ImageRow:
-    promised = math.nan if record.expected_dice is None else record.expected_dice
+def _notes(rows: Sequence[Row], run: Run) -> Iterator[str]:
+    if run.interrupted:
+        yield "The job was interrupted; the same command does the rest."
+    yield from (f"Left out: {row.reason}" for row in rows if isinstance(row, Failure) and row.left_out)
+
+
+def _image_row(out: Path, record: Record) -> ImageRow:
+    sure, promised = (math.nan if value is None else value for value in (record.mean_confidence, record.expected_dice))
+    shown = read_pictures(out, record.name)
     return ImageRow(
         record.name,
         (record.height, record.width),
-        Quality(record.count, record.mean_confidence, promised, record.verdict, record.why),
+        Quality(record.count, sure, promised, record.verdict, record.why),
+        overlay=shown.overlay,
+        difficulty=shown.difficulty,
+        difficult=shown.difficult,
         link=f"{record.name}{OVERLAY}",
+        views=shown.views,
+        fractions=tuple(record.class_fractions.values()),
         notes=(*record.notes, *_scale_note(record)),
     )
 
@@ -261,11 +282,6 @@ def _scale(header: ModelHeader, parameters: Parameters) -> str:
         return f"{header.scale:g}"
     given = parameters.diameter_px if parameters.diameter_px == "auto" else f"{parameters.diameter_px:g} px"
     return f"from a diameter of {given}: see each image"
-
-
-def _with_pictures(out: Path, row: ImageRow, record: Record) -> ImageRow:
-    small = read_pictures(out, record)
-    return replace(row, overlay=small.overlay, difficulty=small.difficulty, difficult=small.difficult)
 
 
 def _measurements(out: Path, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, str]:
@@ -294,6 +310,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),
+            ("steps", "; ".join(parameters.steps) or "none"),
             ("scale", _scale(header, parameters)),
             ("smallest object", f"{parameters.min_area_px} px" if parameters.min_area_px else "as the model says"),
             ("temperature", f"{header.temperature:.3g}"),
@@ -305,4 +322,4 @@ def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:
     """Names and colors of classes where pixels, not objects, are colored."""
     if header.heads.has_instances:
         return ()
-    return tuple(zip(header.classes, header.colors, strict=False))
+    return tuple(zip(header.classes, class_colors(len(header.classes), header.colors), strict=True))

@@ -12,16 +12,11 @@ from typing import TypedDict
 
 import numpy as np
 
-from ...difficulty.confidence import difficult_pixels
 from ...difficulty.quality import DOUBTFUL_CONFIDENCE
-from ...io import atomic_path, write_classes, write_csv, write_difficulty, write_json, write_labels
-from ...report.difficulty_pictures import white_on_image
-from ...report.overlay import class_overlay, difficulty_picture, overlay, write_overlay
-from ...report.pictures import inline_picture
+from ...io import write_classes, write_csv, write_difficulty, write_labels
 from ...types import Image, ModelHeader, Quality, Spacing
-from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, OVERLAY, PICTURES, STATE_FOLDER, Verdict
-
-_THUMBNAIL_PX = 400
+from .pictures import PlanePictures, write_pictures
+from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, STATE_FOLDER, Verdict
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,10 @@ def write_results(
     def maps() -> None:
         write_maps(str(out / name), image=image, planes=planes, header=header)
 
+    drawn: list[str] = []
+
     def pictures() -> None:
-        _write_pictures(out, name, image=image, planes=planes, header=header)
+        drawn.extend(_write_pictures(out, name, image=image, planes=planes, header=header))
 
     def table() -> None:
         write_csv(out / STATE_FOLDER / OBJECTS / f"{name}.csv", object_columns(name, planes, header))
@@ -79,7 +76,7 @@ def write_results(
     for one in written:
         one.result()
     files = [f"{name}{ending}" for ending in ENDINGS]
-    files += [f"{STATE_FOLDER}/{OBJECTS}/{name}.csv", f"{STATE_FOLDER}/{PICTURES}/{name}.json"]
+    files += [f"{STATE_FOLDER}/{OBJECTS}/{name}.csv", *drawn]
     return {file: (out / file).stat().st_size for file in files}
 
 
@@ -114,7 +111,8 @@ def most_doubtful(qualities: Sequence[Quality]) -> int:
         quality = qualities[place]
         # Planes where expected Dice is undefined come last within their verdict.
         promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
-        return ("reject", "review", "accept").index(quality.verdict), promised, quality.mean_confidence
+        sure = 2.0 if math.isnan(quality.mean_confidence) else quality.mean_confidence
+        return ("reject", "review", "accept").index(quality.verdict), promised, sure
 
     return min(range(len(qualities)), key=doubt)
 
@@ -122,10 +120,11 @@ def most_doubtful(qualities: Sequence[Quality]) -> int:
 def join_quality(qualities: Sequence[Quality]) -> Quality:
     """One verdict for all planes: accept where all are, reject where most are, else review.
 
-    Counts add up; confidence and expected Dice are means over planes, the latter over those that have one.
+    Counts add up; confidence and expected Dice are means over the planes that have one.
     """
     if len(qualities) == 1:
         return qualities[0]
+    sure = [quality.mean_confidence for quality in qualities if not math.isnan(quality.mean_confidence)]
     promised = [quality.expected_dice for quality in qualities if not math.isnan(quality.expected_dice)]
     rejected = sum(quality.verdict == "reject" for quality in qualities)
     to_review = sum(quality.verdict == "review" for quality in qualities)
@@ -141,11 +140,19 @@ def join_quality(qualities: Sequence[Quality]) -> Quality:
         )
     return Quality(
         count=sum(quality.count for quality in qualities),
-        mean_confidence=fmean(quality.mean_confidence for quality in qualities),
+        mean_confidence=fmean(sure) if sure else math.nan,
         expected_dice=fmean(promised) if promised else math.nan,
         verdict=verdict,
         why=why,
     )
+
+
+def class_fractions(planes: Sequence[Plane], header: ModelHeader) -> dict[str, float]:
+    """Area fraction of each class over all planes, by name; empty where objects, not pixels, have classes."""
+    if header.heads.has_instances:
+        return {}
+    counts = np.sum([np.bincount(plane.classes.ravel(), minlength=256) for plane in planes], axis=0)
+    return {name: float(counts[number] / counts.sum()) for number, name in enumerate(header.classes)}
 
 
 def object_columns(name: str, planes: Sequence[Plane], header: ModelHeader) -> dict[str, np.ndarray]:
@@ -181,27 +188,19 @@ def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
     return np.stack(maps) if image.plane_axes else maps[0]
 
 
-def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> None:
-    """The overlay of the most doubtful plane, and small pictures of it for the report."""
+def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
+    """What pictures of the plane at a place of the input are drawn from."""
+    return PlanePictures(
+        pixels=image.pixels[place],
+        labels=plane.labels,
+        classes=plane.classes,
+        difficulty=plane.difficulty,
+        doubtful=plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE],
+        pixel_size_um=image.pixel_size_um,
+    )
+
+
+def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> list[str]:
+    """The pictures of the most doubtful plane."""
     place = most_doubtful([plane.quality for plane in planes])
-    pixels, plane = image.pixels[place], planes[place]
-    with atomic_path(out / f"{name}{OVERLAY}") as temporary:
-        write_overlay(temporary, draw(pixels, plane, header=header))
-    shown = inline_picture(draw(pixels, plane, header=header, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
-    hard = inline_picture(difficulty_picture(pixels, plane.difficulty, max_px=_THUMBNAIL_PX), max_px=_THUMBNAIL_PX)
-    # Less sure than the mean is more difficult than the mean: one is a falling line of the other.
-    difficult = white_on_image(pixels, difficult_pixels(1 - plane.difficulty), max_px=_THUMBNAIL_PX)
-    small = (shown, hard, inline_picture(difficult, max_px=_THUMBNAIL_PX))
-    write_json(out / STATE_FOLDER / PICTURES / f"{name}.json", small)
-
-
-def draw(pixels: np.ndarray, plane: Plane, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
-    """Outlines of objects on a plane (C, H, W), doubtful ones marked; class colors in semantic results.
-
-    Returns:
-        (H, W, 3) uint8, shrunk to at most ``max_px`` where that is given.
-    """
-    if not header.heads.has_instances:
-        return class_overlay(pixels, plane.classes, colors=header.colors, max_px=max_px)
-    doubtful = plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE]
-    return overlay(pixels, plane.labels, doubtful=doubtful, max_px=max_px)
+    return write_pictures(out, name, plane_pictures(image, planes[place], place), header=header)

@@ -11,7 +11,9 @@ from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
+from ...models import names
 from ...recipe import DataConfig, Recipe, override, read_recipe
+from ...refine import explain
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
@@ -54,6 +56,12 @@ def choose_recipe(
 
 def _check(recipe: Recipe, description: Description) -> None:
     """Refuse before anything is written what would fail after minutes."""
+    if ":" in recipe.model.architecture:
+        raise InputError(
+            f"architecture {recipe.model.architecture!r} is code outside of the package, and a model file never names "
+            "code of its own, so no command could open the trained model; put the file into a folder of "
+            f"cellproof.models.__path__ and name it (there: {', '.join(names())})"
+        )
     heads = heads_of(recipe, description)
     if heads.has_instances and description.masks == "semantic":
         raise InputError(
@@ -70,6 +78,9 @@ def _check(recipe: Recipe, description: Description) -> None:
                 f"recipe {recipe.name!r}: instance.method = {recipe.instance.method!r} needs the output "
                 f"{', '.join(sorted(missing))}, which [[heads]] lack; possible with these heads: {possible}"
             )
+    if recipe.steps and heads.has_instances:
+        raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
+    explain(recipe.steps, description.classes)
     if recipe.model.init:
         find_model(recipe.model.init)
     build_module(recipe, description)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
+from ...checks import InputError
 from ...data.folds import Fold
+from ...data.normalization import fit_channels
 from ...difficulty.measures import difficulty_maps
 from ...types import IGNORE, ModelHeader, Sample
 from ..collect import Collection
@@ -58,4 +61,27 @@ def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) 
         reference=sample.instances if has_instances and sample.instances is not None else sample.class_map,
         prediction=labels if has_instances else classes,
         difficulty=difficulty_maps(maps.probabilities, within=sample.class_map != IGNORE),
+        explained=_explained(module, sample, header),
     )
+
+
+def _explained(module: nn.Module, sample: Sample, header: ModelHeader) -> dict[str, np.ndarray]:
+    """What a network that has an ``explain`` shows of an image, (H, W) each.
+
+    Raises:
+        InputError: It gives another shape.
+    """
+    explain: Callable[[Tensor], Mapping[str, np.ndarray]] | None = getattr(module, "explain", None)
+    if explain is None:
+        return {}
+    image = torch.from_numpy(fit_channels(sample.image, header.in_channels)[None])
+    with torch.inference_mode():
+        given = explain(image.to(next(module.parameters()).device))
+    maps = {name: np.asarray(values, np.float32) for name, values in given.items()}
+    for name, values in maps.items():
+        if values.shape != sample.class_map.shape:
+            raise InputError(
+                f"explain of {header.architecture} gave {name!r} of shape {values.shape}; "
+                f"expected {sample.class_map.shape}, the image's height and width"
+            )
+    return maps

@@ -38,6 +38,7 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         members=members,
         temperature=tuned.temperature,
         instance=tuned.options,
+        steps=tuned.steps,
         training=_record(collection, state),
         statistics=_statistics(collection, state),
         metrics=dict(tuned.metrics),

@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ... import __version__
+from ...difficulty import title
 from ...report.difficulty_pictures import difficulty_row, inline_figures
 from ...report.overlay import class_overlay, difficulty_picture, overlay
 from ...report.page import Example, TrainReport, train_report
+from ...report.palette import class_colors
 from ...report.pictures import inline_picture
 from ...training.history import best_row, columns
 from ...types import IGNORE
 from .state import RunState, ValidationExample
 
 PICTURE_PX = 400
-
-CLASS_COLORS = ("#000000", "#3cbeff", "#ffe128", "#3ce678", "#ff78c8", "#a58cff", "#ff8c1e", "#f5f5f5")
-"""Of classes whose description gives none: those of the overlays, the first left clear."""
 
 METRIC_NAMES = {
     "map": "AP, mean over IoU 0.5 … 0.95",
@@ -28,7 +27,9 @@ METRIC_NAMES = {
     "dice": "Dice of the foreground",
     "mean_iou": "IoU, mean over classes",
     "mean_dice": "Dice, mean over classes",
-    "accuracy": "share of pixels with the right class",
+    "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
+    "rand_error": "adapted Rand error of enclosed regions, repaired",
+    "accuracy": "fraction of pixels with the right class",
 }
 
 
@@ -41,6 +42,7 @@ def training_page(state: RunState) -> str:
             status=_status(state),
             plan=state.reasons,
             history=_curves(state),
+            step_losses=state.step_losses.get(0, []) if len(state.folds) == 1 else [],
             best_step=_best_step(state),
             metrics=[(metric_name(state, name), f"{value:.3f}") for name, value in state.metrics.items()],
             examples=[_example(example, state) for example in state.examples],
@@ -70,7 +72,12 @@ def metric_name(state: RunState, name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Time as a person says it: ``90 s``, ``12 min``, ``2 h 05 min``."""
+    """Time as a person says it: ``90 s``, ``12 min``, ``2 h 05 min``.
+
+    Example:
+        >>> duration(90), duration(700), duration(7500)
+        ('90 s', '12 min', '2 h 05 min')
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -132,7 +139,7 @@ def _class_name(state: RunState, number: int) -> str:
 def _colors(state: RunState) -> tuple[str, ...]:
     names = _class_names(state)
     given = state.description.colors
-    return given if len(given) == len(names) else tuple(CLASS_COLORS[k % len(CLASS_COLORS)] for k in range(len(names)))
+    return class_colors(len(names), given if len(given) == len(names) else ())
 
 
 def _legend(state: RunState) -> list[tuple[str, str]]:
@@ -166,7 +173,7 @@ def _example(example: ValidationExample, state: RunState) -> Example:
             image,
             prediction=_drawn(image, example.prediction, state),
             difficult=example.difficulty.difficult,
-            measures=example.difficulty.named()[1:],
+            measures=_measures(example),
             reference=_drawn(image, example.reference, state),
             max_px=PICTURE_PX,
         )
@@ -182,6 +189,13 @@ def _example(example: ValidationExample, state: RunState) -> Example:
     )
 
 
+def _measures(example: ValidationExample) -> list[tuple[str, np.ndarray]]:
+    """Maps with their titles: difficulty, then what the network explains, each of these from its least to its most."""
+    difficulty = [(title(name), values) for name, values in example.difficulty.named()[1:]]
+    spans = [(name, values - values.min()) for name, values in example.explained.items()]
+    return difficulty + [(name, values / max(float(values.max()), 1e-12)) for name, values in spans]
+
+
 def _drawn(image: np.ndarray, labels: np.ndarray, state: RunState) -> np.ndarray:
     if _has_instances(state):
         return overlay(image, labels, max_px=PICTURE_PX)
@@ -191,7 +205,7 @@ def _drawn(image: np.ndarray, labels: np.ndarray, state: RunState) -> np.ndarray
 def _caption(example: ValidationExample, state: RunState) -> str:
     if _has_instances(state):
         there, found = (np.unique(labels[labels > 0]).size for labels in (example.reference, example.prediction))
-        return f"{there} objects in the reference, {found} in the prediction"
+        return f"{there} object{'' if there == 1 else 's'} in the reference, {found} in the prediction"
     annotated = example.reference != IGNORE
     if not annotated.any():
         return "not annotated"

@@ -36,6 +36,7 @@ from .folder import (
     write_state,
 )
 from .header import make_header
+from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
@@ -99,6 +100,10 @@ def choose_device(name: str) -> str:
 
     Raises:
         UsageError: The device asked for is not there.
+
+    Example:
+        >>> choose_device("cpu")
+        'cpu'
     """
     mps = getattr(torch.backends, "mps", None)  # builds without it lack the name as well
     there = {"cuda": torch.cuda.is_available(), "mps": mps is not None and mps.is_available(), "cpu": True}
@@ -154,6 +159,7 @@ def _make_trainer(number: int, collection: Collection, state: RunState, watcher:
     trainer = Trainer(module.to(state.device), options)
     if checkpoint.exists():
         restore_checkpoint(trainer, checkpoint)
+        state.step_losses[number] = read_losses(request.out, fold=number, up_to_step=trainer.step)
         watcher.say(f"training {number + 1} of {len(state.folds)} goes on after step {trainer.step}")
     return trainer
 
@@ -163,11 +169,13 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     recipe, fold = state.recipe, state.folds[number]
     path = checkpoint_path(state.request.out, number)
     saved = time.monotonic()
+    losses = state.step_losses.setdefault(number, [])
     limit_s = trainer.options.seconds
     told = False
 
     def on_step(progress: Progress) -> None:
         nonlocal saved, told
+        losses.append((progress.step, progress.loss))
         watcher.step(number, len(state.folds), progress)
         if limit_s is not None and not told and progress.share >= TOLD_AT:
             told = True
@@ -182,6 +190,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
         nonlocal saved
         save_checkpoint(trainer, path)
         saved = time.monotonic()
+        write_losses(state.request.out, state.step_losses)
         state.history[number] = tuple(trainer.history)
         write_state(state)
 
@@ -197,6 +206,7 @@ def _run(number: int, trainer: Trainer, collection: Collection, state: RunState,
     except KeyboardInterrupt:
         if trainer.step:
             save_checkpoint(trainer, path)
+            write_losses(state.request.out, state.step_losses)
         raise
 
 
@@ -236,6 +246,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
+        classes=collection.description.classes,
     )
     if tuned.note:
         watcher.say(tuned.note)
@@ -281,7 +292,7 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
         watcher.say("stopped before the first model worth keeping; there is none yet")
         return
     path = state.request.out / MODEL_FILE
-    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state))
+    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state), state.recipe.steps)
     header = make_header(len(members), collection, state, tuned)
     write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
     watcher.say(f"stopped; {path} holds the best model so far")

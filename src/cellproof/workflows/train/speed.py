@@ -24,7 +24,8 @@ MOST_OF_THE_TIME = 0.1
 IN_STEPS = 0.85
 """Fraction of the training time that goes into steps; the rest goes into validations."""
 
-FEWEST_STEPS = 10
+FEW_STEPS = 100
+"""Fewer hardly ever make a useful model, even from good start weights."""
 
 SLOWER = 0.7
 """Below this fraction of the planned steps, a run says at which pace it goes."""
@@ -66,7 +67,7 @@ def fit_steps(recipe: Recipe, *, step_s: float, seconds: float) -> tuple[Recipe,
         >>> recipe.training.steps, recipe.training.validate_every
         (204, 17)
     """
-    steps = max(FEWEST_STEPS, int(IN_STEPS * seconds / step_s))
+    steps = max(1, int(IN_STEPS * seconds / step_s))
     training = msgspec.structs.replace(
         recipe.training,
         steps=steps,
@@ -74,15 +75,18 @@ def fit_steps(recipe: Recipe, *, step_s: float, seconds: float) -> tuple[Recipe,
         average_decay=average_decay(steps),
     )
     reason = (
-        f"about {steps} steps fit the time, at {step_s:.2g} s per step as measured here; the learning rate follows the "
-        "clock, so that it has come to rest when time is up"
+        f"about {steps} step{'' if steps == 1 else 's'} fit the time, at {step_s:.2g} s per step as measured here; the "
+        "learning rate follows the clock, so that it has come to rest when time is up"
     )
+    if steps < FEW_STEPS:
+        reason += f"; fewer than {FEW_STEPS} steps are hardly ever enough, so give more time"
     return msgspec.structs.replace(recipe, training=training), reason
 
 
 def average_decay(steps: int) -> float:
     """Decay of the moving average of the weights: its memory is a fraction of the run, for runs of any length."""
-    return 0.9 if steps < 100 else 0.98 if steps < 500 else 0.995 if steps < 2000 else 0.998
+    longest = 0.995 if steps < 2000 else 0.998
+    return max(0.5, min(longest, 1 - 5 / steps))
 
 
 def pace(step: int, seconds: float, *, planned: int, limit_s: float) -> str:
@@ -98,5 +102,5 @@ def pace(step: int, seconds: float, *, planned: int, limit_s: float) -> str:
         >>> pace(2, 16.0, planned=212, limit_s=112.0)
         'at this pace 14 of 212 steps fit the time'
     """
-    possible = int(step / seconds * limit_s) if seconds else planned
+    possible = max(step, int(step / seconds * limit_s)) if seconds else planned
     return f"at this pace {possible} of {planned} steps fit the time" if possible < SLOWER * planned else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,6 +56,7 @@ class ValidationExample:
         reference: (H, W) object ids, or class ids with the ignore value.
         prediction: (H, W) the same of the model.
         difficulty: Measures of it.
+        explained: What the network's ``explain`` gives to look at, name → (H, W); empty without one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ValidationExample:
     reference: np.ndarray
     prediction: np.ndarray
     difficulty: DifficultyMaps
+    explained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -87,6 +89,7 @@ class RunState:
         device: "cpu", "cuda" or "mps".
         status: Where it stands.
         history: Rows of each fold that has begun, by its number from 0, up to its last validation.
+        step_losses: (step, loss) of each fold that has begun.
         metrics: Of the finished model on held-out images.
         verdict: Whether the model can be used, a sentence each; empty before the end, and where nothing is to be said.
         examples: Some of those images.
@@ -101,6 +104,7 @@ class RunState:
     device: str
     status: Literal["running", "stopped", "finished"] = "running"
     history: dict[int, tuple[HistoryRow, ...]] = field(default_factory=dict)
+    step_losses: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: tuple[str, ...] = ()
     examples: list[ValidationExample] = field(default_factory=list)

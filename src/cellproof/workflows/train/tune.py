@@ -13,8 +13,9 @@ from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
 from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
-from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step
 from ..predict import Predictor
+from .tune_steps import tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
@@ -27,13 +28,15 @@ class Tuned:
     Attributes:
         options: How objects are made.
         temperature: Of the softmax.
-        metrics: Of the chosen options on the validation samples, name → value.
+        metrics: Of the chosen options on the validation samples, name → value; of class maps before any repair.
+        steps: Repairs of the class map, with the options that were chosen.
         note: Why nothing was chosen, in a sentence; empty where something was.
     """
 
     options: InstanceOptions
     temperature: float
     metrics: Mapping[str, float]
+    steps: tuple[Step, ...] = ()
     note: str = ""
 
 
@@ -46,8 +49,9 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
+    classes: Sequence[str] = (),
 ) -> Tuned:
-    """Choose what validation can: how objects are made, and the temperature.
+    """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
     Each member sees only the samples that were held out from it.
 
@@ -59,6 +63,7 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
+        classes: Names of all classes, by which repairs find theirs.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -83,9 +88,11 @@ def tune(
         chosen = [i for i, group in enumerate(names) if group == name]
         part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
         metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
+    steps, errors = tune_steps(samples, maps, recipe.steps, classes)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
-    return Tuned(options, 1.0 if _is_one_class(samples) else calibrate(samples, maps), metrics, note)
+    temperature = 1.0 if _is_one_class(samples) else calibrate(samples, maps)
+    return Tuned(options, temperature, metrics | errors, steps, note)
 
 
 def nothing_to_choose_with(samples: Sequence[Sample], heads: Heads) -> str:

@@ -1,0 +1,76 @@
+"""Laws of changed dyes: light in, light out, by Beer and Lambert."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.color import rgb_from_hed
+
+from cellproof.augment.stain import DAB, EOSIN, HEMATOXYLIN, Restain, StainParams, optical_density, separate
+from cellproof.checks import InputError
+
+SAME = StainParams(np.stack([HEMATOXYLIN, EOSIN, DAB]), (1.0, 1.0, 1.0))
+
+
+def section(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rgb = np.random.default_rng(seed).integers(60, 256, (3, 12, 16)).astype(np.uint8)
+    instances = np.zeros((12, 16), np.int32)
+    instances[2:8, 2:8], instances[2:8, 10:15] = 1, 2
+    return rgb, instances
+
+
+def test_the_dyes_are_those_of_ruifrok_and_johnston_as_scikit_image_has_them():
+    # scikit-image rounds its first and third rows to two digits.
+    ours = np.stack([HEMATOXYLIN, EOSIN, DAB])
+    np.testing.assert_allclose(ours, rgb_from_hed, atol=0.01)
+
+
+def test_unchanged_dyes_give_the_section_again():
+    rgb, instances = section()
+    assert np.array_equal(Restain().apply(rgb, instances, SAME), rgb)
+
+
+def test_amounts_and_rest_add_up_to_the_density_and_known_amounts_are_found():
+    density = optical_density(section()[0])
+    dyes = np.stack([HEMATOXYLIN, EOSIN])
+    amounts, rest = separate(density, dyes)
+    np.testing.assert_allclose(np.tensordot(dyes.T, amounts, axes=1) + rest, density, atol=1e-5)
+    mixed = np.tensordot(dyes.T, np.array([0.7, 0.2], np.float32), axes=1)[:, None, None]
+    np.testing.assert_allclose(separate(mixed, dyes)[0].ravel(), [0.7, 0.2], atol=1e-3)
+
+
+def test_twice_the_dye_squares_the_light():
+    light = 256 * 10 ** (-0.5 * HEMATOXYLIN) - 1
+    rgb = np.repeat(np.rint(light).astype(np.uint8), 4).reshape(3, 2, 2)
+    doubled = StainParams(SAME.dyes, (2.0, 1.0, 1.0))
+    changed = Restain().apply(rgb, np.zeros((2, 2), np.int32), doubled)
+    # The rest, which rounding to 8 bits leaves, is not doubled.
+    np.testing.assert_allclose((changed[:, 0, 0] + 1) / 256, ((rgb[:, 0, 0] + 1) / 256) ** 2, atol=0.01)
+
+
+def test_only_marked_nuclei_turn_brown():
+    instances = np.zeros((20, 40), np.int32)
+    instances[4:16, 4:16], instances[4:16, 24:36] = 1, 2
+    light = np.where(instances > 0, (256 * 10 ** (-0.8 * HEMATOXYLIN) - 1)[:, None, None], 255)
+    rgb = np.rint(light).astype(np.uint8)
+    changed = Restain().apply(rgb, instances, StainParams(SAME.dyes, (1.0, 1.0, 1.0), 1.0, (2,)))
+    red, _, blue = changed[:, 10, 30].astype(int)
+    assert red > blue + 40  # brown
+    assert np.array_equal(changed[:, :, :20], rgb[:, :, :20])
+
+
+def test_the_same_chance_gives_the_same_section_and_drawn_dyes_are_of_unit_length():
+    rgb, instances = section()
+    step = Restain()
+    first = step.draw(np.random.default_rng(3), instances)
+    again = step.draw(np.random.default_rng(3), instances)
+    assert np.array_equal(step.apply(rgb, instances, first), step.apply(rgb, instances, again))
+    for seed in range(20):
+        dyes = step.draw(np.random.default_rng(seed), instances).dyes
+        np.testing.assert_allclose(np.linalg.norm(dyes, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("rgb", [np.zeros((1, 4, 4), np.uint8), np.zeros((3, 4, 4), np.float32)])
+def test_what_is_no_eight_bit_color_image_is_refused(rgb):
+    with pytest.raises(InputError, match="expected \\(3, H, W\\) of uint8"):
+        Restain().apply(rgb, np.zeros((4, 4), np.int32), SAME)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from cellproof.checks import InputError
+from cellproof.data.description import Description, read_description
+from cellproof.data.index import Record, index
+from cellproof.recipe import Division, Profile, Simulated, StudySetConfig
+from cellproof.workflows.reproduce.sets import StudySet, divide_set, find_set, write_fold
+
+PROFILE = Profile(note="", images=4)
+
+
+def silent(sentence: str) -> None:
+    """Say nothing."""
+
+
+def study_of(groups, division=None) -> StudySet:
+    records = [Record(f"r{i:02d}", "", Path(), Path(), group) for i, group in enumerate(groups)]
+    return StudySet(StudySetConfig("x"), division or Division(validation=0.25), Description("x", "semantic"), records)
+
+
+def names(records) -> set[str]:
+    return {record.name for record in records}
+
+
+def test_a_set_that_is_not_there_is_simulated_and_called_so(tmp_path):
+    said = []
+    config = StudySetConfig("liver", simulate=Simulated("liver"))
+    found = find_set(config, Division(), PROFILE, data=tmp_path, out=tmp_path / "out", seed=3, say=said.append)
+    assert found.title == "liver (simulated)"
+    assert [record.name for record in found.records] == [f"liver-{k:04d}" for k in range(1, 5)]
+    assert "4 simulated images stand in" in said[0]
+
+
+def test_a_smaller_profile_uses_the_first_of_the_images_that_a_larger_one_made(tmp_path):
+    config = StudySetConfig("liver", simulate=Simulated("liver"))
+    made = [
+        find_set(config, Division(), Profile("", images=n), data=tmp_path, out=tmp_path, seed=0, say=silent).records
+        for n in (5, 4, 5)
+    ]
+    assert made[1] == made[0][:4]
+    assert made[2] == made[0]
+
+
+def test_another_seed_and_another_set_have_images_of_their_own(tmp_path):
+    images = {}
+    for name, seed in (("a", 3), ("b", 3), ("a", 4)):
+        config = StudySetConfig(name, simulate=Simulated("liver"))
+        found = find_set(config, Division(), PROFILE, data=tmp_path, out=tmp_path, seed=seed, say=silent)
+        images[name, seed] = found.records[0].image.read_bytes()
+    assert len(set(images.values())) == 3
+
+
+def test_nothing_is_simulated_only_to_look_what_is_there(tmp_path):
+    config = StudySetConfig("liver", simulate=Simulated("liver"))
+    assert (
+        find_set(config, Division(), PROFILE, data=tmp_path, out=tmp_path, seed=0, say=silent, simulate=False) is None
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_fold_learns_from_a_group_that_it_is_scored_on():
+    found = study_of([letter for letter in "abcd" for _ in range(5)], Division(folds=4, validation=0.25))
+    for split in divide_set(found, Profile(""), seed=0):
+        parts = [names(part) for part in (split.train, split.validation, split.test)]
+        assert sum(map(len, parts)) == 20
+        assert len(set.union(*parts)) == 20
+        assert not {r.group for r in split.test} & {r.group for r in (*split.train, *split.validation)}
+
+
+def test_two_groups_leave_one_to_learn_from_which_validation_then_shares():
+    for split in divide_set(study_of("aaaabbbb"), Profile("", folds=5), seed=0):
+        assert (len(split.train), len(split.validation), len(split.test)) == (3, 1, 4)
+
+
+def semantic_folder(folder: Path, splits: dict[str, int], attributes: bool = False) -> Path:
+    lines = ["name,stain"]
+    for split, count in splits.items():
+        for kind in ("images", "masks"):
+            (folder / split / kind).mkdir(parents=True)
+            for number in range(count):
+                tifffile.imwrite(folder / split / kind / f"i{number}.tif", np.full((8, 8), number % 2, np.uint8))
+    lines += [f"i{number},{'HE' if number % 2 else 'PAS'}" for number in range(max(splits.values()))]
+    text = 'name = "s"\nmasks = "semantic"\nclasses = ["ground", "cell"]\n'
+    (folder / "dataset.toml").write_text(text + ('attributes = "t.csv"\n' if attributes else ""))
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def official(tmp_path: Path, splits: dict[str, int], test: tuple[str, ...], images: int | None = None):
+    semantic_folder(tmp_path / "s", splits)
+    division = Division(test=test, validation=0.25)
+    profile = Profile("", images=images)
+    found = find_set(StudySetConfig("s"), division, profile, data=tmp_path, out=tmp_path, seed=0, say=silent)
+    return divide_set(found, profile, seed=0)
+
+
+def test_official_test_splits_are_scored_and_nothing_else(tmp_path):
+    (split,) = official(tmp_path, {"train": 8, "testA": 3, "testB": 2}, ("testA", "testB"))
+    assert split.name == "official"
+    assert {record.split for record in split.test} == {"testA", "testB"}
+    assert (len(split.train), len(split.validation), len(split.test)) == (6, 2, 5)
+    assert names(split.test).isdisjoint(names(split.train) | names(split.validation))
+
+
+def test_an_official_validation_split_is_what_is_chosen_with(tmp_path):
+    (split,) = official(tmp_path, {"train": 5, "val": 2, "test": 3}, ("test",))
+    assert {record.split for record in split.validation} == {"val"}
+    assert (len(split.train), len(split.validation), len(split.test)) == (5, 2, 3)
+
+
+def test_a_small_profile_takes_so_many_images_of_each_test_split(tmp_path):
+    (split,) = official(tmp_path, {"train": 8, "testA": 6, "testB": 5}, ("testA", "testB"), images=4)
+    assert (len(split.train) + len(split.validation), len(split.test)) == (4, 8)
+
+
+def test_a_test_split_that_is_not_there_is_refused_with_those_that_are(tmp_path):
+    with pytest.raises(InputError, match="no split 'testC' to test on; there: testA, train"):
+        official(tmp_path, {"train": 4, "testA": 3}, ("testC",))
+
+
+def test_folds_by_blocks_score_neighboring_slices(tmp_path):
+    semantic_folder(tmp_path / "s", {"train": 9})
+    division = Division(folds=3, validation=0.3, blocks=3)
+    found = find_set(StudySetConfig("s"), division, Profile(""), data=tmp_path, out=tmp_path, seed=0, say=silent)
+    tests = [sorted(names(split.test)) for split in divide_set(found, Profile(""), seed=0)]
+    assert sorted(tests) == [["i0", "i1", "i2"], ["i3", "i4", "i5"], ["i6", "i7", "i8"]]
+
+
+def test_fold_folders_keep_the_attributes_of_their_images(tmp_path):
+    folder = semantic_folder(tmp_path / "s", {"train": 6}, attributes=True)
+    found = find_set(
+        StudySetConfig("s"), Division(folds=3), Profile(""), data=tmp_path, out=tmp_path, seed=0, say=silent
+    )
+    split = divide_set(found, Profile(""), seed=0)[0]
+    write_fold(tmp_path / "fold", split, read_description(folder))
+    written = index(tmp_path / "fold", read_description(tmp_path / "fold"))
+    of = {record.name: record.attributes for record in (*split.train, *split.validation)}
+    assert {record.name: record.attributes for record in written} == of
+    assert {attributes["stain"] for attributes in of.values()} == {"HE", "PAS"}
+    # Another division in the same place leaves nothing of the first.
+    write_fold(tmp_path / "fold", replace(split, train=split.test, validation=split.train[:1]), found.description)
+    again = index(tmp_path / "fold", read_description(tmp_path / "fold"))
+    assert names(again) == names(split.test) | names(split.train[:1])
