@@ -60,7 +60,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "negative numbers": (lambda f: _mask(f, np.full((36, 40), -1, np.int16)), "contains -1, wanted 0"),
     "a colored mask": (
         lambda f: _mask(f, np.random.default_rng(0).integers(0, 2, (36, 40, 3)).astype(np.uint8)),
-        "different channels or colors",
+        "one plain color a class",
     ),
     "a mask as JPEG": (_jpeg_mask, "JPEG does not keep the ids of a mask"),
     "a mask that is missing": (lambda f: (f / "masks" / "disks3.tif").unlink(), "1 of 6 images in .* have no mask"),

@@ -19,6 +19,7 @@ from .. import __version__
 
 COMMANDS = {
     "segment": "Segment images: labels, classes, difficulty, overlays, tables and a report.",
+    "inspect": "Look at training data: duplicates, broken masks, shifted pairs, and what is left out.",
     "train": "Train a model on annotated images; plans from the data when no recipe is given.",
     "evaluate": "Score predictions against references.",
     "models": "List the models that come with CellProof, or show the card of a model file.",

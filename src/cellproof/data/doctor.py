@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.ndimage import find_objects
+from scipy.ndimage import binary_erosion, find_objects
 from scipy.ndimage import label as label_components
 
 from ..checks import check_labels, check_ndim
@@ -17,30 +17,100 @@ SPECK_AREA_PX = 4
 SATURATED_SHARE = 0.01
 """More pixels than this at the picture's largest value, and that is the value's limit: overexposed."""
 
+_MOST_THIN, _FEWEST_THIN = 0.3, 10
+"""Masks with this fraction, and number, of ids without any square of 2 × 2 pixels were smoothed."""
+
+_SMALLEST_SIDE_PX, _SMALLEST_SHIFT_PX = 32, 3
+_LEAST_FIT, _CLEARLY = 0.3, 1.25
+"""A shift is told where the correlation there is at least this, and so many times that without a shift."""
+
 EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 
 
-def examine(name: str, image: np.ndarray, mask: np.ndarray, description: Description) -> list[str]:
+ADVICE = {
+    "unusable": "mend or remove the files",
+    "shared": "remove it from one of the two, or scores on held-out images flatter",
+    "duplicate": "remove the others, or folds learn from what they check with",
+    "size": "give image and mask of the same pixels",
+    "empty": "right where nothing is to be seen, else annotate it",
+    "foreground": "give each object an id of its own if they are to be told apart",
+    "exposure": "take the image with a shorter exposure, or leave it out",
+    "interpolated": "save the mask scaled without interpolation (nearest neighbor)",
+    "pieces": "give each piece an id of its own, or join them",
+    "specks": "remove them, as they teach the network to see dirt",
+    "holes": "fill them unless they are there in the specimen",
+    "shifted": "align image and mask",
+}
+"""What to do about each kind of finding."""
+
+
+def examine(image: np.ndarray, mask: np.ndarray, description: Description) -> list[tuple[str, str]]:
     """Findings about one picture and its mask, as stored; an empty list where nothing looks wrong.
 
     Args:
-        name: Begins every finding.
         image: (C, H, W) in the file's dtype.
         mask: (H, W) whole numbers.
         description: Of the data set.
+
+    Returns:
+        Kind, a key of `ADVICE`, and a sentence of each.
     """
     check_ndim(3, image=image)
     check_ndim(2, mask=mask)
     check_labels(mask=mask)
     if image.shape[1:] != mask.shape:
-        return [f"{name}: the image has shape {image.shape[1:]}, its mask {mask.shape}"]
+        return [("size", f"the image has shape {image.shape[1:]}, its mask {mask.shape}")]
     labels = mask.astype(np.int32)
     if description.ignore is not None:
         labels[mask == description.ignore] = 0
-    findings = _examine_values(labels) + _examine_exposure(image)
+    findings = _examine_values(labels, description) + _examine_exposure(image)
     if description.masks == "instances":
         findings += _examine_objects(labels)
-    return [f"{name}: {finding}" for finding in findings]
+    shift = find_shift(image, labels > 0)
+    if shift is not None:
+        rows, columns = shift
+        findings.append(("shifted", f"the mask fits the image better when moved by {rows} rows and {columns} columns"))
+    return findings
+
+
+def find_shift(image: np.ndarray, foreground: np.ndarray) -> tuple[int, int] | None:
+    """How far a mask lies beside what it marks.
+
+    The correlation of mask and intensity over all shifts has its summit at none where they fit. One elsewhere counts
+    when it is high, and clearly above that without a shift.
+
+    Args:
+        image: (C, H, W).
+        foreground: (H, W) bool.
+
+    Returns:
+        Rows and columns to move the mask by, at most an eighth of the side; None where it fits or nothing can be told.
+
+    Examples:
+        >>> image = np.zeros((1, 64, 64)); image[0, 20:40, 20:40] = 1
+        >>> find_shift(image, np.roll(image[0] > 0, (-6, 5), (0, 1)))
+        (6, -5)
+    """
+    inside = foreground.mean()
+    if not 0 < inside < 1 or min(foreground.shape) < _SMALLEST_SIDE_PX:
+        return None
+    intensity = image.astype(np.float64).mean(axis=0)
+    spread = intensity.std() * foreground.std()
+    if not spread:
+        return None
+    first = np.fft.rfft2(intensity - intensity.mean())
+    second = np.fft.rfft2(foreground - inside)
+    correlation = np.fft.irfft2(first * np.conj(second), s=foreground.shape) / (foreground.size * spread)
+    reach = [length // 8 for length in foreground.shape]
+    window = np.roll(correlation, reach, (0, 1))[: 2 * reach[0] + 1, : 2 * reach[1] + 1]
+    # Objects may be darker than their ground.
+    strength = np.abs(window)
+    row, column = np.unravel_index(int(strength.argmax()), strength.shape)
+    shift = int(row) - reach[0], int(column) - reach[1]
+    at_rest = float(strength[reach[0], reach[1]])
+    if max(map(abs, shift)) < _SMALLEST_SHIFT_PX or strength.max() < max(_LEAST_FIT, _CLEARLY * at_rest):
+        return None
+    return shift
 
 
 def find_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
@@ -58,42 +128,47 @@ def find_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
     return sorted(tuple(sorted(same)) for same in names.values() if len(same) > 1)
 
 
-def _examine_values(labels: np.ndarray) -> list[str]:
+def _examine_values(labels: np.ndarray, description: Description) -> list[tuple[str, str]]:
     values = np.unique(labels[labels > 0])
     if not values.size:
-        return ["the mask is empty"]
-    if values.tolist() == [255]:
-        return ["the mask holds 0 and 255 only: foreground, without classes or object ids"]
+        return [("empty", "the mask is empty")]
+    if values.tolist() == [255] and description.masks == "instances":
+        return [("foreground", "the mask holds 0 and 255 only: foreground, without classes or object ids")]
     return []
 
 
-def _examine_exposure(image: np.ndarray) -> list[str]:
+def _examine_exposure(image: np.ndarray) -> list[tuple[str, str]]:
     if not np.issubdtype(image.dtype, np.integer):
         return []
     share = float((image == np.iinfo(image.dtype).max).all(axis=0).mean())
-    return [f"{share:.0%} of the pixels are saturated"] if share > SATURATED_SHARE else []
+    return [("exposure", f"{share:.0%} of the pixels are saturated")] if share > SATURATED_SHARE else []
 
 
-def _examine_objects(labels: np.ndarray) -> list[str]:
-    """Specks, holes and ids in several pieces, counted over all objects."""
-    specks, holed, broken = [], [], []
+def _examine_objects(labels: np.ndarray) -> list[tuple[str, str]]:
+    """Specks, holes, ids in several pieces and ids that are mixtures of others, counted over all objects."""
+    specks, holed, broken, thin = [], [], [], []
     # Ids may be huge numbers; windows are found by their positions among the ids that occur.
     ids, positions = np.unique(np.append(labels, 0), return_inverse=True)
     windows = find_objects(positions[:-1].reshape(labels.shape))
     for number, window in zip(ids[1:].tolist(), windows, strict=True):
         own = labels[window] == number
+        if not binary_erosion(own, structure=np.ones((2, 2), bool)).any():
+            thin.append(number)
         if own.sum() <= SPECK_AREA_PX:
             specks.append(number)
         if label_components(own, structure=EIGHT_NEIGHBORS)[1] > 1:
             broken.append(number)
         if _has_hole(own):
             holed.append(number)
+    if len(thin) > _MOST_THIN * len(ids[1:]) and len(thin) >= _FEWEST_THIN:
+        # What looks like specks and pieces then are the edges of objects.
+        return [("interpolated", f"{len(thin)} of {len(ids) - 1} ids are lines of single pixels, as after smoothing")]
     kinds = (
-        (specks, f"specks of at most {SPECK_AREA_PX} pixels"),
-        (broken, "objects in several separate pieces"),
-        (holed, "objects with holes"),
+        ("specks", specks, f"specks of at most {SPECK_AREA_PX} pixels"),
+        ("pieces", broken, "objects in several separate pieces"),
+        ("holes", holed, "objects with holes"),
     )
-    return [f"{len(ids)} {kind} (ids {_first(ids)})" for ids, kind in kinds if ids]
+    return [(kind, f"{len(ids)} {words} (ids {_first(ids)})") for kind, ids, words in kinds if ids]
 
 
 def _has_hole(own: np.ndarray) -> bool:

@@ -101,6 +101,19 @@ def _without_masks(folder: Path) -> str:
     return f"{images} image{'' if images == 1 else 's'} but no masks" if images else "no images"
 
 
+def attribute(record: Record, name: str) -> str:
+    """Value of a record's attribute.
+
+    Raises:
+        InputError: It has none of that name.
+    """
+    try:
+        return dict(record.attributes)[name]
+    except KeyError:
+        known = ", ".join(dict(record.attributes)) or "none"
+        raise InputError(f"{record.name}: no attribute {name!r}; there: {known}") from None
+
+
 def _parts(folder: Path) -> list[tuple[str, dict[str, tuple[Path, Path]]]]:
     """Name of a subfolder, empty for the folder itself, and its pairs."""
     own = _pairs_of(folder)

@@ -22,8 +22,11 @@ MASK_ENDINGS: tuple[str, ...] = (
     "_segmentation",
     "_gt",
     "_annotation",
+    "_instances",
+    "_classes",
+    "_pred",
+    "_prediction",
 )
-MASK_ENDINGS += ("_annotation", "_instances", "_classes", "_pred", "_prediction")
 """``x_masks.tif`` is a mask of ``x.tif``; Cellpose, StarDist, napari and challenges use these."""
 
 IMAGE_ENDINGS = ("_img", "_image", "_raw", "_0000")

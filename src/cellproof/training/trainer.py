@@ -95,7 +95,7 @@ class Trainer:
         """One optimizer step; returns the loss. Ctrl-C waits until it is done.
 
         Raises:
-            FloatingPointError: The loss is not finite; no weight was changed.
+            FloatingPointError: The loss or a gradient is not finite; no weight was changed.
         """
         with interrupts_wait():
             # Dropout is a function of the seed and the step, so a resumed training draws the same masks.
@@ -105,8 +105,8 @@ class Trainer:
             value = self._forward(batch, loss)
             self.optimizer.zero_grad(set_to_none=True)
             value.backward()
-            if self.options.clip_norm is not None:
-                nn.utils.clip_grad_norm_(self.module.parameters(), self.options.clip_norm)
+            limit = math.inf if self.options.clip_norm is None else self.options.clip_norm
+            self._check(nn.utils.clip_grad_norm_(self.module.parameters(), limit), "gradient")
             self.optimizer.step()
             self.step += 1
             self.average.update(self.module)
@@ -122,12 +122,15 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             outputs = self.module(batch.images.to(self.device).contiguous(memory_format=torch.channels_last))
         value = loss(outputs, batch)
+        self._check(value, "loss")
+        return value
+
+    def _check(self, value: Tensor, what: str) -> None:
         if not torch.isfinite(value):
             raise FloatingPointError(
-                f"loss is {value.item()} at step {self.step}; lower the learning rate "
+                f"{what} is {value.item()} at step {self.step}; lower the learning rate "
                 f"(now {self.learning_rate:.2g}) or train in f32"
             )
-        return value
 
     def record(self, score: float, metrics: Mapping[str, float]) -> None:
         """Add a row to the history and keep the weights if they are the best so far."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .collect import Collection, collect, divide, find_records, validation_groups
-from .samples import SampleStore, attribute, load_sample
+from .inspect import inspect_data
+from .samples import SampleStore, load_sample
 from .simulate import Plan, Simulation, kinds, simulate_files
 
 __all__ = [
@@ -11,10 +12,10 @@ __all__ = [
     "Plan",
     "SampleStore",
     "Simulation",
-    "attribute",
     "collect",
     "divide",
     "find_records",
+    "inspect_data",
     "kinds",
     "load_sample",
     "simulate_files",

@@ -10,17 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from ...checks import InputError
-from ...data.description import Description, describe, read_description
+from ...data.description import Description, describe_facts, read_description
 from ...data.folds import Fold, draw_folds, hold_out
-from ...data.index import Record, index
+from ...data.index import Record, attribute, index, scan
+from ...data.mask_kind import MaskFacts, mask_facts
 from ...data.normalization import fit_channels
-from ...io import read_labels
+from ...io import read_mask
 from ...recipe import Recipe
 from ...types import Sample
-from .samples import SampleStore, attribute, load_sample
+from .inspect import Inspector, summarize
+from .samples import SampleStore, load_sample
 
-LOOKED_AT = 24
-"""Masks that tell what a folder without description holds."""
+LEARNED = ("", "train", "val")
+"""Splits that a training uses."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Collection:
         store: Their samples, by position in `records`.
         areas_px: Pixels of each sample.
         objects: Annotated objects in each sample; 0 where only classes are annotated.
+        channels: Names of the images' channels where these are several that are no color; empty otherwise.
     """
 
     records: list[Record]
@@ -40,6 +43,7 @@ class Collection:
     store: SampleStore
     areas_px: list[int]
     objects: list[int]
+    channels: tuple[str, ...] = ()
 
     def positions(self, names: Sequence[str]) -> list[int]:
         """Where the records of these names are.
@@ -70,17 +74,30 @@ def find_records(folder: Path, say: Callable[[str], None]) -> tuple[list[Record]
     description = read_description(folder)
     if description is None:
         records = index(folder, Description(folder.name, "instances"))
-        masks = [read_labels(record.mask) for record in records[:LOOKED_AT]]
-        description, notes = describe(folder.resolve().name, masks)
+        description, notes = describe_facts(folder.resolve().name, _facts_of(records))
         for note in notes:
             say(note)
-    records = [record for record in index(folder, description) if record.split in ("", "train", "val")]
+    found = scan(folder, description)
+    for note in found.notes:
+        say(note)
+    records = [record for record in found.records if record.split in LEARNED]
     if len(records) < 2:
         raise InputError(
             f"{folder}: {len(records)} annotated image{'' if len(records) == 1 else 's'}; wanted at least 2, one to "
             "learn from and one to check with: annotate another, or cut this one in two"
         )
     return _with_distinct_names(records), description
+
+
+def _facts_of(records: Sequence[Record]) -> list[MaskFacts]:
+    """What masks tell of their kind: all of those that are learned from, for a few may be empty or alike."""
+    learned = [record for record in records if record.split in LEARNED] or list(records)
+    facts = []
+    for record in learned:
+        mask = read_mask(record.mask)
+        planes = mask.values if mask.values.ndim == 3 else mask.values[None]
+        facts += [mask_facts(plane, color=mask.color) for plane in planes]
+    return facts
 
 
 def collect(records: list[Record], description: Description, recipe: Recipe, say: Callable[[str], None]) -> Collection:
@@ -90,10 +107,11 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         InputError: Naming the first file that cannot be used.
     """
     mended: Counter[str] = Counter()
+    inspector = Inspector(description)
 
     def load(position: int) -> Sample:
         record = records[position]
-        sample, notes = load_sample(record, description, recipe.data)
+        sample, notes = load_sample(record, description, recipe.data, inspector.look)
         mended.update(notes)
         try:
             fitted = fit_channels(sample.image, recipe.data.in_channels)
@@ -116,7 +134,9 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         )
     for note, times in mended.items():
         say(f"{note} ({times} masks)")
-    return Collection(records, description, store, areas, objects)
+    for finding in summarize(inspector.findings()):
+        say(f"look at the data: {finding}")
+    return Collection(records, description, store, areas, objects, inspector.channels)
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:
@@ -149,8 +169,8 @@ def _with_distinct_names(records: Sequence[Record]) -> list[Record]:
         if times[record.name] == 1
         else replace(
             record,
-            name=f"{record.split}/{record.name}",
-            group=f"{record.split}/{record.name}" if record.group == record.name else record.group,
+            name=f"{record.folder}/{record.name}",
+            group=f"{record.folder}/{record.name}" if record.group == record.name else record.group,
         )
         for record in records
     ]

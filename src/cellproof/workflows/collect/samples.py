@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from ...checks import InputError
-from ...data.description import Description
+from ...data.description import Description, as_described
 from ...data.index import Record
 from ...data.normalization import normalize
 from ...data.samples import fix_mask, make_sample, rescale_sample
-from ...io import read_image, read_labels
+from ...io import read_image, read_mask
 from ...recipe import DataConfig
-from ...types import Sample
+from ...types import Image, Sample
 
 MOST_BYTES = 6 * 1024**3
 """Samples beyond this are read again when they are drawn again."""
 
 
-def load_sample(record: Record, description: Description, data: DataConfig) -> tuple[Sample, list[str]]:
+def load_sample(
+    record: Record,
+    description: Description,
+    data: DataConfig,
+    look: Callable[[Record, Image, np.ndarray], None] = lambda record, image, mask: None,
+) -> tuple[Sample, list[str]]:
     """Read one record, normalize it and bring it to the working scale.
+
+    Args:
+        record: Of the data set.
+        description: Of the same.
+        data: How its images are read.
+        look: Called with image and mask as they are stored.
 
     Returns:
         The sample, and sentences on what was mended in its mask.
@@ -28,7 +42,7 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
         InputError: The image or mask cannot be used; the message names the file.
     """
     image = read_image(record.image)
-    mask = read_labels(record.mask)
+    mask = _read_mask(record.mask, description)
     if len(image.pixels) != 1:
         raise InputError(
             f"{record.image}: a stack of {len(image.pixels)} planes; "
@@ -39,6 +53,7 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
             f"{record.mask}: mask of {mask.shape} for an image of {image.pixels.shape[-2:]}; "
             "both must show the same pixels"
         )
+    look(record, image, mask)
     try:
         fixed, notes = fix_mask(mask, description)
         sample = make_sample(normalize(image.pixels[0], data.normalization), fixed, description)
@@ -47,6 +62,15 @@ def load_sample(record: Record, description: Description, data: DataConfig) -> t
     if data.scale != 1.0:
         sample = rescale_sample(sample, data.scale)
     return sample, notes
+
+
+def _read_mask(path: Path, description: Description) -> np.ndarray:
+    """A mask with the values that the description speaks of."""
+    mask = read_mask(path)
+    try:
+        return as_described(mask.values, description, color=mask.color)
+    except InputError as error:
+        raise error.within(path) from error
 
 
 class SampleStore:
@@ -73,19 +97,6 @@ class SampleStore:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= _bytes(oldest)
         return sample
-
-
-def attribute(record: Record, name: str) -> str:
-    """Value of a record's attribute.
-
-    Raises:
-        InputError: It has none of that name.
-    """
-    try:
-        return dict(record.attributes)[name]
-    except KeyError:
-        known = ", ".join(dict(record.attributes)) or "none"
-        raise InputError(f"{record.name}: no attribute {name!r}; there: {known}") from None
 
 
 def _bytes(sample: Sample) -> int:

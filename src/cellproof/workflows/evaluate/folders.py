@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...checks import InputError
-from ...data.description import FILE_NAME, Description, describe, read_description
+from ...data.description import FILE_NAME, Description, describe_facts, read_description
 from ...data.index import index
 from ...data.pairing import (
     MASK_FOLDERS,
@@ -23,13 +21,12 @@ from ...data.pairing import (
     stem,
     without_mask_ending,
 )
-from ...io.images import IMAGE_SUFFIXES, read_labels
+from ...io.images import IMAGE_SUFFIXES
+from .kinds import Reading, kind_of, look_at, reading_of
 from .protocol import ClassNames, Protocol
 from .protocols import load
 
 _log = logging.getLogger(__name__)
-
-_MASKS_TO_GUESS_FROM = 20
 
 NO_GROUP = "(none)"
 
@@ -43,12 +40,15 @@ class Task:
         options: Options of the protocol, of its own type.
         description: What the references hold.
         root: Folder of the data set's description; None when it was found out from the masks.
+        reading: What predictions are taken for: as they are stored, each connected piece for an object, or all
+            objects for one foreground.
     """
 
     protocol: Protocol
     options: Any
     description: Description
     root: Path | None
+    reading: Reading = "as stored"
 
     @property
     def has_objects(self) -> bool:
@@ -61,12 +61,20 @@ class Task:
         return ClassNames.of(self.description)
 
 
-def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any]) -> Task:
-    """What a reference holds, and the protocol that fits it where none is given.
+def read_task(
+    reference: Path, protocol: str | None, options: Mapping[str, Any], predictions: Path | None = None
+) -> Task:
+    """What references and predictions hold, and the protocol that fits them where none is given.
+
+    Args:
+        reference: Folder or file of references.
+        protocol: As asked for; it settles what the masks alone leave open.
+        options: Of the protocol.
+        predictions: Folder or file of predictions, looked at together with the references.
 
     Raises:
         UsageError: An unknown protocol or option.
-        InputError: No such reference, or masks that the protocol does not fit.
+        InputError: No such reference, masks that the protocol does not fit, or that may be read both ways.
     """
     chosen = None if protocol is None else load(protocol)
     if chosen is not None and chosen.needs_source:
@@ -74,15 +82,17 @@ def read_task(reference: Path, protocol: str | None, options: Mapping[str, Any])
     if not reference.exists():
         raise InputError(f"{reference} does not exist; wanted a folder of masks, a data set's split, or one mask")
     description, root = _find_description(reference)
+    sides = look_at(find_references(reference), _labels_or_classes(predictions))
     if description is None and chosen is not None and chosen.masks == ("instances",):
         description = Description(reference.name, "instances")
     if description is None:
-        description, notes = describe(str(reference), _sample_masks(reference))
+        kind = kind_of(sides, None if chosen is None else chosen.name, str(reference))
+        description, notes = describe_facts(str(reference), sides.references, kind)
         for note in notes:
             _log.warning(note)
     chosen = chosen or load("stardist" if description.masks == "instances" else "pixel")
     chosen.check_fits(description, where=str(root / FILE_NAME if root else reference))
-    return Task(chosen, chosen.options(options), description, root)
+    return Task(chosen, chosen.options(options), description, root, reading_of(sides, description))
 
 
 def _find_description(reference: Path) -> tuple[Description | None, Path | None]:
@@ -94,18 +104,13 @@ def _find_description(reference: Path) -> tuple[Description | None, Path | None]
     return None, None
 
 
-def _sample_masks(reference: Path) -> list[np.ndarray]:
-    """Some of the masks that can be read."""
-    paths = list(find_references(reference).values())
-    step = -(-len(paths) // _MASKS_TO_GUESS_FROM)
-    masks: list[np.ndarray] = []
-    for path in paths[::step]:
-        try:
-            masks += planes_of(read_labels(path))
-        except InputError:
-            # It gets a row of its own when it is to be counted.
-            continue
-    return masks
+def _labels_or_classes(predictions: Path | None) -> list[Path]:
+    """Predictions to look at: object ids where there are any, for classes can be told from them alone."""
+    if predictions is None or not predictions.exists():
+        return []
+    if predictions.is_file():
+        return [predictions]
+    return prediction_files(predictions, "_labels") or prediction_files(predictions, "_classes")
 
 
 def find_references(reference: Path) -> dict[str, Path]:
@@ -216,8 +221,3 @@ def read_groups(task: Task, by: str) -> dict[str, str]:
     if by not in columns:
         raise InputError(f"cannot group by {by!r}; the attributes' columns are {', '.join(columns) or '(none)'}")
     return {record.name: record.attributes.get(by) or NO_GROUP for record in records}
-
-
-def planes_of(labels: np.ndarray) -> list[np.ndarray]:
-    """(H, W) planes of an image (H, W) or a stack (P, H, W)."""
-    return [labels] if labels.ndim == 2 else list(labels)

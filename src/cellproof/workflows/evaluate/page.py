@@ -15,8 +15,8 @@ from ...metrics import objects
 from ...report.difficulty_pictures import Captioned, inline_figures
 from ...report.hits import hits_overlay
 from ...report.study_page import StudyPictures, StudyReport, StudyTable, study_report
-from .folders import planes_of
 from .images import image_columns, worst_images
+from .kinds import planes_of
 from .protocol import ClassNames, shown
 from .score import FolderScores, ImageScore
 

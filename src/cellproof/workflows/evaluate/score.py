@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import label as label_components
 
 from ...checks import InputError, check_same_shape
+from ...data.description import as_described
 from ...data.samples import fix_mask
-from ...io.images import read_labels
+from ...io import read_mask
 from ...metrics.rows import Level, Row
-from .folders import NO_GROUP, Task, find_predictions, find_references, only_named, planes_of, read_groups, read_task
+from .folders import NO_GROUP, Task, find_predictions, find_references, only_named, read_groups, read_task
+from .kinds import planes_of
 from .protocol import Reference, Variant
 
 _log = logging.getLogger(__name__)
@@ -118,7 +121,7 @@ def score_folders(
         UsageError: An unknown protocol or option.
         InputError: Nothing to compare, an unknown column, or masks that the protocol does not fit.
     """
-    task = read_task(reference, protocol, options or {})
+    task = read_task(reference, protocol, options or {}, predictions)
     references = find_references(reference)
     if predictions.is_file() and reference.is_dir():
         references = only_named(references, predictions)
@@ -186,13 +189,13 @@ class _Counted:
 
 def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Task, group: str) -> Iterator[_Image]:
     """Counts of each plane of one reference file."""
-    masks = [_fixed(mask, name, task=task) for mask in planes_of(read_labels(reference))]
+    masks = [_fixed(mask, name, task=task) for mask in planes_of(_read(reference, task))]
     planes: Sequence[np.ndarray | None] = [None] * len(masks)
     problem = ""
     try:
         if prediction is None:
             raise InputError("no prediction of this name")
-        planes = planes_of(read_labels(prediction))
+        planes = [_as_read(plane, task) for plane in planes_of(_read(prediction, task))]
         if len(planes) != len(masks):
             raise InputError(f"{len(planes)} planes in {prediction.name}, {len(masks)} in the reference")
     except InputError as error:
@@ -201,6 +204,20 @@ def _count_file(name: str, prediction: Path | None, reference: Path, *, task: Ta
         plane_name = name if len(masks) == 1 else f"{name}[{place}]"
         counts, own_problem = _count_plane(plane_name, plane, mask, task=task)
         yield _Image(plane_name, group, counts, prediction, reference, own_problem or problem)
+
+
+def _read(path: Path, task: Task) -> np.ndarray:
+    """A mask with the values that the description speaks of."""
+    mask = read_mask(path)
+    return as_described(mask.values, task.description, color=mask.color)
+
+
+def _as_read(prediction: np.ndarray, task: Task) -> np.ndarray:
+    """A prediction as the task takes it; see `Task.reading`."""
+    if task.reading == "pieces":
+        pieces: np.ndarray = label_components(prediction > 0, structure=np.ones((3, 3)))[0]
+        return pieces
+    return (prediction > 0).astype(np.uint8) if task.reading == "foreground" else prediction
 
 
 def _count_plane(name: str, plane: np.ndarray | None, mask: np.ndarray, *, task: Task) -> tuple[Any, str]:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ...checks import InputError, UsageError
 from ...io import Position, describe_absence, find_images, list_positions, readable
-from .record import ENDINGS, Record, given_path
+from .record import ENDINGS, PICTURE_KINDS, Record, given_path
 
 _LONGEST_NAME_BYTES = 255
 """Of a file system that does not say."""
 
-_LONGEST_ENDING = ".traceback.txt"
+_OTHER_ENDINGS = (".traceback.txt", *(f"_{kind}.jpg" for kind in PICTURE_KINDS))
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _longest_name_bytes(out: Path) -> int:
         most = os.pathconf(out, "PC_NAME_MAX")
     except (OSError, ValueError, AttributeError):  # a system without it
         most = _LONGEST_NAME_BYTES
-    return most - max(len(ending) for ending in (*ENDINGS, _LONGEST_ENDING))
+    return most - max(len(ending) for ending in (*ENDINGS, *_OTHER_ENDINGS))
 
 
 def _target(path: Path) -> Path:

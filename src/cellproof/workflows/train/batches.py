@@ -10,13 +10,13 @@ import torch
 
 from ...augment.compose import Augmentation
 from ...data.folds import Fold
-from ...data.index import Record
+from ...data.index import Record, attribute
 from ...data.normalization import fit_channels
 from ...data.targets import make_targets
 from ...recipe import DataConfig, Recipe
 from ...training.batch import Batch
 from ...types import Heads, Sample
-from ..collect import Collection, SampleStore, attribute
+from ..collect import Collection, SampleStore
 from .augment import augmentation
 from .build import heads_of
 

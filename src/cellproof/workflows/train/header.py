@@ -27,6 +27,7 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         classes=(*background, *description.classes),
         colors=description.colors if not background else (),
         in_channels=recipe.data.in_channels,
+        channels=collection.channels if len(collection.channels) == recipe.data.in_channels else (),
         normalization=recipe.data.normalization,
         scale=recipe.data.scale,
         fit_side_px=recipe.data.fit_side_px,

@@ -25,6 +25,7 @@ from ..predict import MODEL_FILE, write_trained
 from .batches import batch_maker
 from .build import build_module, heads_of, loop_options, loss_of, start_from
 from .examples import make_examples
+from .fingerprint import check_fingerprint, write_fingerprint
 from .folder import (
     checkpoint_path,
     open_run,
@@ -68,11 +69,14 @@ def run_training(request: TrainRequest, watcher: Watcher) -> Path:
     device = choose_device(request.device)
     records, description = find_records(request.data, watcher.say)
     state = open_run(request, records, description, device=device)
+    if request.resume:
+        check_fingerprint(request.out, request.data, records)
     collection = collect(records, description, state.recipe, watcher.say)
     state.timings.reading_s = time.monotonic() - started
     if not request.resume:
         _plan_steps(collection, state)
         state.timings.reading_s = time.monotonic() - started
+        write_fingerprint(request.out, request.data, records)
         write_plan(state)
     for reason in state.reasons:
         watcher.say(f"plan: {reason}")
@@ -246,6 +250,8 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         say=watcher.say,
         classes=collection.description.classes,
     )
+    if tuned.note:
+        watcher.say(tuned.note)
     state.timings.choosing_s = time.monotonic() - started
     return tuned
 
@@ -280,12 +286,12 @@ def _verdict(collection: Collection, state: RunState) -> tuple[str, ...]:
 def _keep_unfinished(members: Members, collection: Collection, state: RunState, watcher: Watcher) -> None:
     """Write the best model so far, untuned, with the fold that was interrupted as its last member."""
     unfinished = unfinished_weights(checkpoint_path(state.request.out, len(members)))
-    if unfinished is not None:
+    if unfinished is not None and all(bool(value.isfinite().all()) for value in unfinished.values()):
         members = [*members, unfinished]
     state.status = "stopped"
     write_state(state)
     if not members:
-        watcher.say("stopped before the first checkpoint; there is no model yet")
+        watcher.say("stopped before the first model worth keeping; there is none yet")
         return
     path = state.request.out / MODEL_FILE
     tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state), state.recipe.steps)

@@ -17,7 +17,7 @@ from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, Trus
 from ..predict import Predictor
 from .trust import fit_on_held_out, tempered
 from .tune_steps import tune_steps
-from .validate import measure, measure_objects, middle, within
+from .validate import check_outputs, measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
 
@@ -32,12 +32,14 @@ class Tuned:
         metrics: Of the chosen options on the validation samples, name → value; of class maps before any repair.
         steps: Repairs of the class map, with the options that were chosen.
         trust: How results are to be judged; None where validation is too small, or for semantic data.
+        note: Why nothing was chosen, in a sentence; empty where something was.
     """
 
     options: InstanceOptions
     temperature: float
     metrics: Mapping[str, float]
     steps: tuple[Step, ...] = ()
+    note: str = ""
     trust: TrustRecord | None = None
 
 
@@ -79,15 +81,18 @@ def tune(
     predictors = _OnePredictor(members, module, heads=heads, recipe=recipe)
     for position in kept:
         maps.append(predictors.of(owners[position]).predict(cuts[position].image, scale=1.0))
-    options = tune_instances(samples, maps, recipe.instance, heads) if heads.has_instances else recipe.instance
+    check_outputs(maps)
+    note = nothing_to_choose_with(samples, heads)
+    can_choose = heads.has_instances and not note
+    options = tune_instances(samples, maps, recipe.instance, heads) if can_choose else recipe.instance
     metrics = measure(samples, maps, heads=heads, options=options)
     for name in sorted(set(names) - {""}):
         chosen = [i for i, group in enumerate(names) if group == name]
         part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
         metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
-    temperature = calibrate(samples, maps)
+    temperature = 1.0 if _is_one_class(samples) else calibrate(samples, maps)
     trust = None
-    if heads.has_instances:
+    if can_choose:
 
         def predict(number: int, image: np.ndarray) -> Maps:
             if image is samples[number].image:
@@ -96,7 +101,9 @@ def tune(
 
         trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
     steps, errors = tune_steps(samples, maps, recipe.steps, classes)
-    return Tuned(options, temperature, metrics | errors, steps, trust)
+    if can_choose and options == recipe.instance:
+        note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
+    return Tuned(options, temperature, metrics | errors, steps, note, trust)
 
 
 class _OnePredictor:
@@ -124,6 +131,22 @@ class _OnePredictor:
         return self.predictor
 
 
+def nothing_to_choose_with(samples: Sequence[Sample], heads: Heads) -> str:
+    """Why held-out samples cannot choose anything, in a sentence; empty where they can."""
+    kept = "so nothing was chosen, the recipe's options are kept and scores say little: hold out images that show some"
+    if heads.has_instances and not any(sample.instances is not None and sample.instances.any() for sample in samples):
+        return f"the {len(samples)} held-out images hold no object, {kept}"
+    if _is_one_class(samples):
+        return f"the {len(samples)} held-out images hold no annotated pixel of more than one class, {kept}"
+    return ""
+
+
+def _is_one_class(samples: Sequence[Sample]) -> bool:
+    """Whether all annotated pixels are of one class, from which no temperature follows."""
+    found = {int(value) for sample in samples for value in np.unique(sample.class_map)} - {IGNORE}
+    return len(found) < 2
+
+
 def tune_instances(
     samples: Sequence[Sample], maps: Sequence[Maps], options: InstanceOptions, heads: Heads
 ) -> InstanceOptions:
@@ -131,21 +154,42 @@ def tune_instances(
     fitting = [method for method in methods() if set(needs(method)) <= set(heads.names)]
     # What needs no output of its own is for networks that have nothing better.
     better = [method for method in fitting if needs(method)]
-    options = _best(samples, maps, [msgspec.structs.replace(options, method=method) for method in better or fitting])
+    options = _best(
+        samples, maps, [msgspec.structs.replace(options, method=method) for method in better or fitting], options
+    )
     choices: list[tuple[str, Sequence[Setting]]] = [
         ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
         *tuned(options.method).items(),
         ("smallest_area_px", (5, 10, 20, 30, 45)),
     ]
     for name, values in choices:
-        options = _best(samples, maps, [with_option(options, name, value) for value in values])
+        options = _best(samples, maps, _nearest_first(options, name, values), options)
     return options
 
 
-def _best(samples: Sequence[Sample], maps: Sequence[Maps], candidates: Sequence[InstanceOptions]) -> InstanceOptions:
-    """The candidate of the highest mean AP; the first of several, or where there is none."""
-    scores = [measure_objects(samples, maps, candidate)["map"] for candidate in candidates]
-    return candidates[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
+def _nearest_first(options: InstanceOptions, name: str, values: Sequence[Setting]) -> list[InstanceOptions]:
+    """Candidates for an option, the nearest to its present value first, so that of equals it wins."""
+    settings = dict(options.options)
+    present = getattr(options, name) if name in options.__struct_fields__ else settings.get(name)
+
+    def distance(value: Setting) -> float:
+        if isinstance(present, int | float) and isinstance(value, int | float):
+            return abs(float(value) - float(present))
+        return 0.0
+
+    return [with_option(options, name, value) for value in sorted(values, key=distance)]
+
+
+def _best(
+    samples: Sequence[Sample],
+    maps: Sequence[Maps],
+    candidates: Sequence[InstanceOptions],
+    present: InstanceOptions,
+) -> InstanceOptions:
+    """The candidate of the highest mean AP; of equals the present options, else the first."""
+    ordered = sorted(candidates, key=lambda candidate: candidate != present)
+    scores = [measure_objects(samples, maps, candidate)["map"] for candidate in ordered]
+    return ordered[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
 
 
 def calibrate(samples: Sequence[Sample], maps: Sequence[Maps]) -> float:

@@ -41,13 +41,32 @@ class Validator:
         self.precision = precision
 
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
-        """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics."""
+        """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics.
+
+        Raises:
+            FloatingPointError: The network's outputs are not numbers.
+        """
         predictor = Predictor.of_module(
             module, heads=self.heads, in_channels=self.in_channels, precision=self.precision
         )
         maps = [predictor.predict(sample.image, scale=1.0) for sample in self.samples]
+        check_outputs(maps)
         metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
         return metrics["map" if self.heads.has_instances else "mean_iou"], metrics
+
+
+def check_outputs(maps: Sequence[Maps]) -> None:
+    """Refuse outputs that are not numbers, which training steps may leave behind without a loss that shows it.
+
+    Raises:
+        FloatingPointError: Naming what to do.
+    """
+    if not all(
+        np.isfinite(m.probabilities).all() and all(np.isfinite(f).all() for f in m.fields.values()) for m in maps
+    ):
+        raise FloatingPointError(
+            "the network's outputs are not finite on the held-out images; lower the learning rate or train in f32"
+        )
 
 
 def limited(samples: Sequence[Sample], *, most_pixels: int) -> list[Sample]:
