@@ -3,9 +3,9 @@
     python benchmarks/train_default_gpu.py --data DATA/dsb2018 --imagenet efficientnet-lite0.pth --out OUT --minutes 8
 
 All networks learn from the same batches, which worker processes make (`gpu_patches.py`); the smaller ones also learn
-from the soft outputs of the last, the teacher. The learning rate falls to 0 as the time runs out. Every minute the averaged
-weights go to OUT/NAME.pt; with ``--checkpoint`` the whole state is kept and a stopped training goes on. `train_default_finish.py`
-turns OUT/NAME.pt into a model file. Runs on a processor, too, to try it out.
+from the soft outputs of the last, the teacher. The learning rate falls to 0 as the time runs out. Every minute the
+averaged weights go to OUT/NAME.pt; with ``--checkpoint`` the whole state is kept and a stopped training goes on.
+`train_default_finish.py` turns OUT/NAME.pt into a model file. Runs on a processor, too, to try it out.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A section absorbs light by Beer and Lambert's law, so in optical density dyes add up. An image is divided into the
 amounts of two dyes and a rest; the dyes' colors and strengths are then changed, and some nuclei may take another dye,
-as a section stained with hematoxylin and DAB shows brown nuclei among blue ones. This works on raw intensities: it has to come
-before normalization, which a stretch of each channel makes no longer light.
+as a section stained with hematoxylin and DAB shows brown nuclei among blue ones. This works on raw intensities: it
+has to come before normalization, which a stretch of each channel makes no longer light.
 
 References:
     Ruifrok, Johnston (2001). Quantification of histochemical staining by color deconvolution. Analytical and

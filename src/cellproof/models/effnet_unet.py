@@ -2,11 +2,12 @@
 
 Made for processors: depth-wise convolutions at full width are few and coarse, no convolution runs at full resolution,
 and the logits of each 2 × 2 pixels come out of one place (pixel shuffle). A second entrance, a 6 × 6 convolution of
-stride 2, brings the fine structure that the narrow stem loses: it equals a 3 × 3 convolution of the pixel-unshuffled image.
+stride 2, brings the fine structure that the narrow stem loses: it equals a 3 × 3 convolution of the pixel-unshuffled
+image.
 
 The encoder has the layers and names of the EfficientNet-Lite0 that was trained on ImageNet, up to stride 16, so that
-`load_imagenet` can start it from those weights. Strided convolutions are padded alike on all sides, where TensorFlow pads
-below and to the right: the same features, a pixel further up and left.
+`load_imagenet` can start it from those weights. Strided convolutions are padded alike on all sides, where TensorFlow
+pads below and to the right: the same features, a pixel further up and left.
 
 References:
     Tan, Le (2019). EfficientNet: rethinking model scaling for convolutional neural networks. ICML. arXiv:1905.11946
