@@ -171,7 +171,7 @@ def test_training_from_python_leaves_what_the_documents_list(annotated, tmp_path
     )
     assert model == Path(out) / "model.safetensors"
     listed = {"model.safetensors", "report.html", "history.csv", "losses.csv", "run.json"}
-    listed |= {"recipe.toml", "splits.json"}
+    listed |= {"recipe.toml", "splits.json", "data.json"}
     assert {path.name for path in Path(out).iterdir()} == listed | {"checkpoint-1.safetensors"}
     assert "Finished: 4 steps" in (Path(out) / "report.html").read_text(encoding="utf-8")
     assert json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))["status"] == "finished"
