@@ -134,7 +134,7 @@ def test_a_shape_that_leaves_a_doubt_is_refused(shape, model):
         ({"channels": [3]}, "counted from 0: choose among 0 to 0"),
         ({"channels": ["DAPI"]}, "an array has no names"),
         ({"diameter_px": 12}, "knows no size of objects"),
-        ({"steps": ["reconnect"]}, "refine steps cannot be applied by segment yet"),
+        ({"steps": ["reconnect"]}, "step 'reconnect' repairs class maps, but model .* tells objects apart"),
         ({"tta": None}, "expected True, False or 'auto'"),
         ({"max_memory": 4}, "max_memory 4 means 4 bytes, too little for any image; for gigabytes write 4GB"),
         ({"max_memory": "4XB"}, "expected a number and a unit, for example 4GB"),
