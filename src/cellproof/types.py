@@ -5,6 +5,7 @@ Axes are (plane,) (channel,) row, column. Nothing here computes more than a slic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import msgspec
 import numpy as np
 
 from .parts import Head, Heads, InstanceOptions, LossTerm, Setting, Step
+from .records import ImageKind, LogisticModel, TrustRecord
 
 __all__ = [
     "IGNORE",
@@ -20,8 +22,10 @@ __all__ = [
     "Head",
     "Heads",
     "Image",
+    "ImageKind",
     "InstanceOptions",
     "IntensityStatistics",
+    "LogisticModel",
     "LossTerm",
     "ModelHeader",
     "Normalization",
@@ -33,6 +37,7 @@ __all__ = [
     "Spacing",
     "Step",
     "TrainingRecord",
+    "TrustRecord",
     "with_current_keys",
 ]
 
@@ -257,6 +262,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         training: Provenance.
         statistics: Of the training images.
         metrics: Validation results, name → value.
+        trust: How results are judged; None in files without, whose verdicts are of the old kind.
     """
 
     name: str
@@ -283,6 +289,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training: TrainingRecord = TrainingRecord()
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
+    trust: TrustRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -297,6 +304,9 @@ class Quality:
             nothing is foreground and nothing was nearly so.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
+        expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.
+        expected_count: Expected number of objects in the image, missed ones included; NaN where the model cannot tell.
+        expected_count_sd: Standard deviation of the true count about it.
 
     Example:
         >>> Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects")
@@ -308,6 +318,9 @@ class Quality:
     expected_dice: float
     verdict: Literal["accept", "review", "reject"]
     why: str
+    expected_f1: float = math.nan
+    expected_count: float = math.nan
+    expected_count_sd: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,15 @@ def test_a_closed_gate_cuts_the_skip_connection():
 
 
 @torch.no_grad()
-def test_attention_lies_between_0_and_1_and_has_the_resolution_of_its_level():
+def test_attention_lies_between_0_and_1_and_is_constant_over_the_pixels_of_its_level():
     torch.manual_seed(0)
     network = attention_unet.build(in_channels=1, out_channels=2, width=4, depth=3).eval()
-    maps = network.explain(torch.randn(1, 1, 32, 48))
-    assert {name: tuple(map_.shape) for name, map_ in maps.items()} == {
-        "attention at 1/1": (1, 1, 32, 48),
-        "attention at 1/2": (1, 1, 16, 24),
-    }
+    maps = network.explain(torch.randn(1, 1, 31, 48))
+    assert {name: map_.shape for name, map_ in maps.items()} == dict.fromkeys(
+        ("attention at 1/1", "attention at 1/2"), (31, 48)
+    )
+    coarse = maps["attention at 1/2"]
+    assert (coarse[:30:2, ::2] == coarse[1:31:2, 1::2]).all()
     assert all(0 < float(map_.min()) <= float(map_.max()) < 1 for map_ in maps.values())
 
 

@@ -55,7 +55,8 @@ def test_without_ensemble_the_second_network_reads_the_translated_images_as_chan
 
 @torch.no_grad()
 def test_filters_are_not_negative_and_translated_images_lie_between_0_and_1():
-    maps = tiny().eval().explain(torch.randn(1, 1, 16, 16))
+    maps = tiny().eval().explain(torch.randn(1, 1, 17, 16))
+    assert {map_.shape for map_ in maps.values()} == {(17, 16)}
     assert sorted(maps) == ["filter 0", "filter 1", "filter 2", "translated 0", "translated 1", "translated 2"]
     assert min(float(maps[f"filter {c}"].min()) for c in range(3)) >= 0
     for c in range(3):

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from ._any_size import AnySize
 from ._double_convolution import initialize, reach_px
 from ._options import Norm, check_counts, check_norm, normalization
+from ._padding import pad_to_stride
 
 
 def build(
@@ -77,17 +80,21 @@ class AttentionUNet(AnySize):
         return self._run(image)[0]
 
     @torch.no_grad()
-    def explain(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    def explain(self, image: torch.Tensor) -> dict[str, np.ndarray]:
         """How much each level lets through of its skip connection.
 
         Args:
-            image: (N, in_channels, H, W), H and W multiples of ``stride``.
+            image: (1, in_channels, H, W) of any size.
 
         Returns:
-            For each level above the coarsest an (N, 1, h, w) map in (0, 1), named after its resolution.
+            For each level above the coarsest an (H, W) map in (0, 1), named after its resolution.
         """
-        _, attention = self._run(image)
-        return {f"attention at 1/{2**level}": map_ for level, map_ in attention.items()}
+        height, width = image.shape[-2:]
+        _, attention = self._run(pad_to_stride(image, self.stride))
+        enlarged = {level: functional.interpolate(map_, scale_factor=2**level) for level, map_ in attention.items()}
+        return {
+            f"attention at 1/{2**level}": map_[0, 0, :height, :width].cpu().numpy() for level, map_ in enlarged.items()
+        }
 
     def _run(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[int, torch.Tensor]]:
         features = self.down[0](image)

@@ -15,11 +15,13 @@ from __future__ import annotations
 from math import lcm
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..checks import InputError
 from ._any_size import AnySize
+from ._padding import pad_to_stride
 
 Ensemble = Literal["none", "fixed", "automated"]
 
@@ -108,16 +110,19 @@ class AutoPreprocess(AnySize):
         return [] if self.ensemble == "none" else [float(weight) for weight in self.weigh]
 
     @torch.no_grad()
-    def explain(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Filters (N, 1, H, W) at least 0, and translated images (N, in_channels, H, W) in (0, 1), class by class.
+    def explain(self, image: torch.Tensor) -> dict[str, np.ndarray]:
+        """Filters, at least 0, and translated images in (0, 1), mean over channels, class by class; (H, W) each.
 
         Args:
-            image: (N, in_channels, H, W), H and W multiples of ``stride``.
+            image: (1, in_channels, H, W) of any size.
         """
-        filters = self._filters(image)
-        translated = self._translated(image, filters)
-        maps = {f"filter {c}": filters[:, c : c + 1] for c in range(filters.shape[1])}
-        return maps | {f"translated {c}": translated[:, c] for c in range(filters.shape[1])}
+        height, width = image.shape[-2:]
+        padded = pad_to_stride(image, self.stride)
+        filters = self._filters(padded)
+        translated = self._translated(padded, filters).mean(dim=2)
+        maps = {f"filter {c}": filters[0, c] for c in range(filters.shape[1])}
+        maps |= {f"translated {c}": translated[0, c] for c in range(filters.shape[1])}
+        return {name: map_[:height, :width].cpu().numpy() for name, map_ in maps.items()}
 
     def _filters(self, image: torch.Tensor) -> torch.Tensor:
         return torch.relu(_logits(self.first.forward_aligned(image)))

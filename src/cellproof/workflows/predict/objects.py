@@ -15,7 +15,8 @@ from ...inference.activate import Maps
 from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
 from ...refine import apply_steps
-from ...types import ModelHeader, Prediction
+from ...types import InstanceOptions, ModelHeader, Prediction
+from .evidence import Evidence, gather
 from .load import Model
 from .predictor import SCALES, Predictor
 
@@ -57,6 +58,15 @@ class Labeled:
     maps: Maps
     labels: np.ndarray
     classes: np.ndarray
+
+    def evidence(self, image: np.ndarray, options: InstanceOptions) -> Evidence:
+        """For and against the objects.
+
+        Args:
+            image: (C, H, W) normalized.
+            options: How the objects were made.
+        """
+        return gather(self.maps, self.labels, image, options=options, scale=self.scale)
 
 
 def predict_objects(

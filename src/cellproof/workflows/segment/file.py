@@ -216,4 +216,11 @@ def _record(
         seconds=seconds,
         class_fractions=class_fractions(planes, model.header),
         scale=min(plane.scale for plane in planes),
+        expected_f1=_known(quality.expected_f1),
+        expected_count=_known(quality.expected_count),
+        expected_count_sd=_known(quality.expected_count_sd),
     )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 
 from ...difficulty.confidence import confidence, difficulty_from_confidence
-from ...difficulty.drift import drift_notes
-from ...difficulty.quality import assess
 from ...instances.measure import measure
 from ...types import Segmentation
 from ..predict import Labeled, Model, Predictor, Timings, predict_objects
+from .trust import judge_plane
 
 
 def segment_plane(
@@ -81,17 +80,15 @@ def _describe(
     objects: Mapping[str, np.ndarray] = measure(
         labels, intensity=pixels, classes=first[1:], confidence=sure, pixel_size_um=pixel_size_um
     )
-    drift = drift_notes(
-        image.mean(axis=(1, 2)).tolist(),
-        header.statistics,
-        diameters_px=objects["equivalent_diameter_area"] * view.scale if header.heads.has_instances else None,
-    )
+    quality, right = judge_plane(header, image, view, sure=sure, diameters_px=objects["equivalent_diameter_area"])
+    if right is not None:
+        objects = {**objects, "p_right": right}
     return Segmentation(
         labels=labels,
         classes=view.classes,
         probabilities=view.maps.probabilities,
         difficulty=difficulty_from_confidence(sure, classes=header.heads.classes),
         objects=objects,
-        quality=assess(view.maps.probabilities, labels, sure=sure, drift=drift),
+        quality=quality,
         scale=view.scale,
     )

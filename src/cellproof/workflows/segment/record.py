@@ -130,6 +130,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seconds: What it took; the time to write the record itself is missing.
         class_fractions: Area fraction of each class by name, of models without objects.
         scale: Pixels of the network's grid per pixel of the image, smallest over planes; None in older records.
+        expected_f1: Mean over planes that have one; None where none has.
+        expected_count: Objects that are there, in all planes; None where the model cannot tell.
+        expected_count_sd: Its standard deviation.
     """
 
     name: str
@@ -150,6 +153,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: Seconds
     class_fractions: Mapping[str, float] = {}
     scale: float | None = None
+    expected_f1: float | None = None
+    expected_count: float | None = None
+    expected_count_sd: float | None = None
 
 
 def given_path(path: Path) -> str:

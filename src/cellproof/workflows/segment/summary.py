@@ -140,7 +140,7 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
-    names += ["expected_dice", "verdict", "why"]
+    names += ["expected_dice", "expected_f1", "expected_count", "expected_count_sd", "verdict", "why"]
     table = {name: [line[place] for line in lines] for place, name in enumerate(names)}
     classes = dict.fromkeys(name for row in rows if isinstance(row, Record) for name in row.class_fractions)
     return table | {f"fraction_{name}": [_fraction(row, name) for row in rows] for name in classes}
@@ -154,7 +154,7 @@ def _fraction(row: Row, name: str) -> float | None:
 
 def _image_line(row: Row) -> tuple[object, ...]:
     if isinstance(row, Failure):
-        empty = [None] * 8
+        empty = [None] * 11
         return (row.name, row.path.name, *empty, "left out" if row.left_out else "failed", row.reason)
     return (
         row.name,
@@ -166,10 +166,17 @@ def _image_line(row: Row) -> tuple[object, ...]:
         None if row.scale is None else round(row.scale, _DIGITS),
         row.count,
         None if row.mean_confidence is None else round(row.mean_confidence, _DIGITS),
-        None if row.expected_dice is None else round(row.expected_dice, _DIGITS),
+        _rounded(row.expected_dice, _DIGITS),
+        _rounded(row.expected_f1, _DIGITS),
+        _rounded(row.expected_count, 1),
+        _rounded(row.expected_count_sd, 1),
         row.verdict,
         row.why,
     )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters: Parameters) -> dict[str, object]:

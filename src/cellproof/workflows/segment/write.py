@@ -144,7 +144,16 @@ def join_quality(qualities: Sequence[Quality]) -> Quality:
         expected_dice=fmean(promised) if promised else math.nan,
         verdict=verdict,
         why=why,
+        expected_f1=_mean_known([quality.expected_f1 for quality in qualities]),
+        expected_count=sum(quality.expected_count for quality in qualities),
+        # Errors of planes are taken for independent.
+        expected_count_sd=math.hypot(*(quality.expected_count_sd for quality in qualities)),
     )
+
+
+def _mean_known(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
 
 
 def class_fractions(planes: Sequence[Plane], header: ModelHeader) -> dict[str, float]:

@@ -42,6 +42,7 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         training=_record(collection, state),
         statistics=_statistics(collection, state),
         metrics=dict(tuned.metrics),
+        trust=tuned.trust,
     )
 
 

@@ -246,6 +246,8 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         module=build_module(recipe, collection.description).to(state.device),
         groups=validation_groups(collection, state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
+        copies=unhurried,
+        say=watcher.say,
         classes=collection.description.classes,
     )
     if tuned.note:

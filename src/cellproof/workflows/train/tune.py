@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,8 +13,9 @@ from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps
 from ...instances import methods, needs, tuned, with_option
 from ...recipe import Recipe
-from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
+from .trust import fit_on_held_out, tempered
 from .tune_steps import tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 
@@ -30,6 +31,7 @@ class Tuned:
         temperature: Of the softmax.
         metrics: Of the chosen options on the validation samples, name → value; of class maps before any repair.
         steps: Repairs of the class map, with the options that were chosen.
+        trust: How results are to be judged; None where validation is too small, or for semantic data.
         note: Why nothing was chosen, in a sentence; empty where something was.
     """
 
@@ -38,6 +40,7 @@ class Tuned:
     metrics: Mapping[str, float]
     steps: tuple[Step, ...] = ()
     note: str = ""
+    trust: TrustRecord | None = None
 
 
 def tune(
@@ -49,6 +52,8 @@ def tune(
     module: nn.Module,
     groups: Sequence[Sequence[str]],
     most_pixels: int,
+    copies: bool = True,
+    say: Callable[[str], None] = lambda line: None,
     classes: Sequence[str] = (),
 ) -> Tuned:
     """Choose what validation can: how objects are made, the options of repairs, and the temperature.
@@ -63,6 +68,8 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
+        copies: Whether verdicts are fitted on degraded copies, too.
+        say: Told where validation is too small to fit verdicts on.
         classes: Names of all classes, by which repairs find theirs.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
@@ -71,14 +78,9 @@ def tune(
     every_name = [name for fold_groups in groups for name in fold_groups]
     samples, names = [cuts[position] for position in kept], [every_name[position] for position in kept]
     maps: list[Maps] = []
-    for number, member in enumerate(members):
-        module.load_state_dict(dict(member))
-        module.eval()
-        own = [cuts[position] for position in kept if owners[position] == number]
-        predictor = Predictor.of_module(
-            module, heads=heads, in_channels=recipe.data.in_channels, precision=recipe.training.precision
-        )
-        maps += [predictor.predict(cut.image, scale=1.0) for cut in own]
+    predictors = _OnePredictor(members, module, heads=heads, recipe=recipe)
+    for position in kept:
+        maps.append(predictors.of(owners[position]).predict(cuts[position].image, scale=1.0))
     check_outputs(maps)
     note = nothing_to_choose_with(samples, heads)
     can_choose = heads.has_instances and not note
@@ -88,11 +90,45 @@ def tune(
         chosen = [i for i, group in enumerate(names) if group == name]
         part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
         metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
+    temperature = 1.0 if _is_one_class(samples) else calibrate(samples, maps)
+    trust = None
+    if can_choose:
+
+        def predict(number: int, image: np.ndarray) -> Maps:
+            if image is samples[number].image:
+                return tempered(maps[number], temperature)
+            return tempered(predictors.of(owners[kept[number]]).predict(image, scale=1.0), temperature)
+
+        trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
     steps, errors = tune_steps(samples, maps, recipe.steps, classes)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
-    temperature = 1.0 if _is_one_class(samples) else calibrate(samples, maps)
-    return Tuned(options, temperature, metrics | errors, steps, note)
+    return Tuned(options, temperature, metrics | errors, steps, note, trust)
+
+
+class _OnePredictor:
+    """Predictors of members that take turns in one module; samples of a member after one another load it once."""
+
+    def __init__(
+        self, members: Sequence[Mapping[str, Tensor]], module: nn.Module, *, heads: Heads, recipe: Recipe
+    ) -> None:
+        self.members, self.module, self.heads, self.recipe = members, module, heads, recipe
+        self.number = -1
+        self.predictor: Predictor | None = None
+
+    def of(self, number: int) -> Predictor:
+        """The predictor of a member, until another is asked for."""
+        if self.predictor is None or number != self.number:
+            self.module.load_state_dict(dict(self.members[number]))
+            self.module.eval()
+            self.number = number
+            self.predictor = Predictor.of_module(
+                self.module,
+                heads=self.heads,
+                in_channels=self.recipe.data.in_channels,
+                precision=self.recipe.training.precision,
+            )
+        return self.predictor
 
 
 def nothing_to_choose_with(samples: Sequence[Sample], heads: Heads) -> str:

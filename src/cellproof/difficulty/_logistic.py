@@ -1,0 +1,103 @@
+"""A logistic model of a few named features, its coefficients plain numbers that a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import optimize
+
+from ..checks import InputError
+from ..types import LogisticModel
+
+LARGEST_LOGIT = 12.0
+"""Beyond this a probability is 1 or 0 for all purposes; it also keeps `numpy.exp` in range."""
+
+
+def fit_logistic(
+    features: Mapping[str, np.ndarray], truth: np.ndarray, *, ridge: float = 1.0, weights: np.ndarray | None = None
+) -> LogisticModel:
+    """The likeliest logistic model of standardized features, its coefficients held back by a ridge.
+
+    Args:
+        features: Name → (n,) finite values.
+        truth: (n,) in [0, 1]: whether something holds, or to which fraction.
+        ridge: Penalty ½ ridge Σ w² on the coefficients of standardized features, against a sum over n rows; the
+            intercept is free.
+        weights: (n,) of the rows, 1 where not given.
+
+    Returns:
+        The model. Features that never change get the coefficient 0.
+
+    Raises:
+        InputError: no row, or lengths differ.
+
+    Example:
+        >>> model = fit_logistic({"x": np.array([0.0, 1, 2, 3])}, np.array([0, 0, 1, 1]))
+        >>> apply_logistic(model, {"x": np.array([1.5])}).round(3)
+        array([0.5])
+    """
+    names = tuple(features)
+    if truth.size == 0 or any(features[name].shape != truth.shape for name in names):
+        shapes = ", ".join(str(features[name].shape) for name in names)
+        raise InputError(f"features have shapes {shapes} and truth {truth.shape}, expected the same (n,), n at least 1")
+    table = np.stack([features[name] for name in names], axis=1).astype(np.float64)
+    mean, sd = table.mean(axis=0), table.std(axis=0)
+    sd[sd < 1e-9] = 1.0
+    rows = (table - mean) / sd
+    weight = np.ones(len(rows)) if weights is None else weights
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        slope, intercept = parameters[:-1], parameters[-1]
+        logit = rows @ slope + intercept
+        value = weight @ (np.logaddexp(0, logit) - truth * logit) + ridge / 2 * (slope @ slope)
+        error = weight * (_sigmoid(logit) - truth)
+        return float(value), np.append(rows.T @ error + ridge * slope, error.sum())
+
+    found = optimize.minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B")
+    *slopes, intercept = found.x
+    return LogisticModel(
+        features=names,
+        mean=_numbers(mean),
+        sd=_numbers(sd),
+        weights=_numbers(slopes),
+        intercept=round(float(np.clip(intercept, -LARGEST_LOGIT, LARGEST_LOGIT)), 5),
+    )
+
+
+def apply_logistic(model: LogisticModel, features: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Probabilities that a model gives.
+
+    Args:
+        model: From `fit_logistic`.
+        features: Name → (n,) values; those that the model does not name are not looked at.
+
+    Returns:
+        (n,) in (0, 1). A feature that is not a number counts as its mean.
+
+    Raises:
+        InputError: a feature of the model is missing.
+    """
+    missing = [name for name in model.features if name not in features]
+    if missing:
+        raise InputError(f"features lack {', '.join(missing)}; give those that the model was fitted on")
+    logit = np.full(np.shape(next(iter(features.values()))), model.intercept)
+    for name, mean, sd, weight in zip(model.features, model.mean, model.sd, model.weights, strict=True):
+        logit = logit + weight * np.nan_to_num((features[name] - mean) / sd, posinf=0.0, neginf=0.0)
+    return _sigmoid(logit)
+
+
+def logit(probability: np.ndarray, *, margin: float = 1e-3) -> np.ndarray:
+    """log(p / (1 - p)), with p kept this far from 0 and 1."""
+    kept = np.clip(np.asarray(probability, np.float64), margin, 1 - margin)
+    odds: np.ndarray = np.log(kept / (1 - kept))
+    return odds
+
+
+def _sigmoid(logit: np.ndarray) -> np.ndarray:
+    probability: np.ndarray = 1 / (1 + np.exp(-np.clip(logit, -LARGEST_LOGIT, LARGEST_LOGIT)))
+    return probability
+
+
+def _numbers(values: Sequence[float] | np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(value), 5) for value in values)

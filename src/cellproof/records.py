@@ -1,0 +1,78 @@
+"""By which numbers a model judges its own results; kept in the header of a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · (feature - mean) / sd.
+
+    Attributes:
+        features: Names of the features.
+        mean: Of each feature over the rows that it was fitted on.
+        sd: Standard deviation of each; 1 for one that never changed.
+        weights: Change of the log odds for one sd more of each feature.
+        intercept: Log odds where every feature has its mean.
+    """
+
+    features: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    sd: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+    intercept: float = 0.0
+
+
+class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one kind of training image looks like, in d statistics.
+
+    Attributes:
+        name: Of the kind, as the data's table calls it; empty where it has none.
+        images: Number of images.
+        mean: (d,) of the statistics.
+        whitening: d (d + 1) / 2 numbers, the lower triangle of a matrix row by row: its product with an image's
+            distance from the mean has unit covariance over the kind.
+        line: Distance beyond which an image is foreign to the kind.
+    """
+
+    name: str
+    images: int
+    mean: tuple[float, ...]
+    whitening: tuple[float, ...]
+    line: float
+
+
+class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers by which a model judges its own results, fitted on held-out images and degraded copies of them.
+
+    Attributes:
+        objects: Probability that an object is right, from the evidence of `difficulty.object_trust`.
+        f1: Expected F1 at IoU 0.5 of an image, from the evidence of `difficulty.image_trust`.
+        count_log_ratio: Log of the count of reference objects over that of objects found: intercept, then one
+            coefficient for each of ``count_features``.
+        count_features: Names of the evidence of images that the count is corrected by.
+        count_error: Relative standard deviation of the expected count where nothing is in doubt, and how much it grows
+            with 1 - expected F1.
+        accept_f1: Expected F1 from which on an image is accepted.
+        accept_dice: Expected Dice from which on an image is accepted.
+        promise_f1: F1 below which an accepted image breaks the promise.
+        promise_fraction: Largest fraction of accepted images that may.
+        kinds: What each kind of training image looks like.
+        images: Number of held-out images that all this was fitted on, copies not counted.
+        metrics: How well it ranks and is calibrated out of sample, name → value.
+    """
+
+    objects: LogisticModel
+    f1: LogisticModel
+    count_log_ratio: tuple[float, ...]
+    count_features: tuple[str, ...]
+    count_error: tuple[float, float]
+    accept_f1: float
+    accept_dice: float
+    promise_f1: float = 0.7
+    promise_fraction: float = 0.03
+    kinds: tuple[ImageKind, ...] = ()
+    images: int = 0
+    metrics: Mapping[str, float] = {}

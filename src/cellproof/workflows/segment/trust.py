@@ -1,0 +1,48 @@
+"""How far a plane's result can be trusted: by the model's trust record where it has one, else by its pixels alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...difficulty.drift import drift_notes
+from ...difficulty.quality import assess
+from ...difficulty.verdict import judge
+from ...types import ModelHeader, Quality
+from ..predict import Labeled
+
+OLD_KIND = "judged by pixels alone, as the model holds no trust record"
+"""Said of verdicts of instance models from before there were such records, or of too small a validation."""
+
+
+def judge_plane(
+    header: ModelHeader, image: np.ndarray, view: Labeled, *, sure: np.ndarray, diameters_px: np.ndarray
+) -> tuple[Quality, np.ndarray | None]:
+    """The verdict on a plane, and each object's probability of being right.
+
+    Args:
+        header: Of the model.
+        image: (C, H, W) normalized.
+        view: What the model predicts and finds.
+        sure: (H, W) confidence.
+        diameters_px: (n,) of the objects, in pixels of the image.
+
+    Returns:
+        The verdict; and (n,) probabilities, None for models without a trust record, whose verdict looks at pixels only
+        and says so.
+    """
+    probabilities, labels = view.maps.probabilities, view.labels
+    if header.trust is not None:
+        found = view.evidence(image, header.instance)
+        return judge(
+            header.trust,
+            objects=found.objects,
+            image=found.image,
+            statistics=found.statistics,
+            expected_dice=found.expected_dice,
+            mean_confidence=float(sure.mean(dtype=np.float64)),
+        )
+    known = diameters_px * view.scale if header.heads.has_instances else None
+    quality = assess(probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known))
+    return (replace(quality, why=f"{quality.why} ({OLD_KIND})") if header.heads.has_instances else quality), None

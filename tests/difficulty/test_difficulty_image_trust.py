@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from cellproof.checks import InputError
+from cellproof.difficulty.fit import Judged, fit_trust, out_of_sample
+from cellproof.difficulty.foreign import fit_kinds
+from cellproof.difficulty.image_trust import (
+    accept_from,
+    expected_count,
+    image_features,
+    missed_candidates,
+    right_features,
+    with_image,
+)
+from cellproof.difficulty.verdict import judge
+from cellproof.types import TrustRecord
+
+STATISTICS = ("contrast", "size")
+
+
+def simulated(count=60, *, seed=0, objects=20):
+    """Objects are right with a probability that one feature tells; what is missed is seen as candidates."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        quality = rng.normal(1.5, 1.5)
+        evidence = rng.normal(quality, 1, objects)
+        right = (rng.random(objects) < 1 / (1 + np.exp(-evidence))).astype(float)
+        missed = int(rng.integers(0, 8))
+        image = {"dice": quality, "undecided": 0.1, "missed": math.log1p(missed / objects), "log_count": 3.0}
+        made.append(
+            Judged(
+                group=str(number),
+                is_copy=number % 2 == 1,
+                objects=with_image({"evidence": evidence}, image),
+                right=right,
+                image=image,
+                statistics=dict(zip(STATISTICS, rng.normal(0, 1, 2), strict=True)),
+                expected_dice=0.9,
+                f1=2 * right.sum() / (objects + right.sum() + missed),
+                dice=0.9,
+                count=int(right.sum() + missed),
+            )
+        )
+    return made
+
+
+@pytest.fixture(scope="module")
+def trust() -> TrustRecord:
+    made = simulated(200)
+    return fit_trust(made, fit_kinds([one.statistics for one in made], ["simulated"] * len(made)))
+
+
+def test_the_threshold_is_the_lowest_that_keeps_the_promise():
+    expected = np.linspace(0, 1, 1001)
+    true = np.where(expected < 0.6, 0.5, 0.9)
+    threshold = accept_from(expected, true, below=0.7, fraction=0.05)
+    accepted = true[expected >= threshold]
+    assert (accepted < 0.7).mean() <= 0.05 < (true[expected >= threshold - 0.01] < 0.7).mean()
+
+
+def test_where_no_threshold_keeps_the_promise_none_is_accepted():
+    expected = np.linspace(0, 1, 50)
+    assert accept_from(expected, np.zeros(50), below=0.7, fraction=0.03) > 1
+    assert accept_from(np.array([0.9]), np.array([1.0]), below=0.7, fraction=0.03) > 0.9
+
+
+def test_candidates_are_regions_outside_objects():
+    labels = np.array([[1, 1, 0, 0, 0, 0]])
+    assert missed_candidates(labels, np.array([[1, 1, 0, 2, 0, 3]])) == 2
+    assert missed_candidates(np.zeros((2, 2), int), np.zeros((2, 2), int)) == 0
+
+
+def test_features_of_an_empty_image_are_finite():
+    empty = np.zeros((4, 4), np.int32)
+    found = image_features(empty, empty * 0.0, dice=math.nan, candidates=empty, rivals={"finer": empty})
+    assert all(math.isfinite(value) for value in {**found, **right_features(np.zeros(0))}.values())
+
+
+def test_expected_f1_and_probabilities_hold_on_images_not_fitted_on(trust):
+    fresh = simulated(300, seed=1)
+    given = [
+        judge(
+            trust,
+            objects=one.objects,
+            image=one.image,
+            statistics=one.statistics,
+            expected_dice=0.9,
+            mean_confidence=0.9,
+        )
+        for one in fresh
+    ]
+    expected = np.array([quality.expected_f1 for quality, _ in given])
+    true = np.array([one.f1 for one in fresh])
+    assert np.corrcoef(expected, true)[0, 1] > 0.8
+    assert expected.mean() == pytest.approx(true.mean(), abs=0.02)
+    right = np.concatenate([own for _, own in given])
+    assert right.mean() == pytest.approx(np.concatenate([one.right for one in fresh]).mean(), abs=0.02)
+    accepted = np.array([quality.verdict == "accept" for quality, _ in given])
+    assert accepted.sum() > 50
+    assert (true[accepted] < 0.7).mean() <= 0.06
+    within = [
+        abs(one.count - q.expected_count) <= q.expected_count_sd for one, (q, _) in zip(fresh, given, strict=True)
+    ]
+    assert 0.55 < np.mean(within) < 0.85
+
+
+def test_the_metrics_of_the_record_are_those_out_of_sample(trust):
+    assert trust.metrics["object_auroc"] == pytest.approx(0.85, abs=0.06)
+    assert trust.metrics["object_calibration_error"] < 0.03
+    assert trust.metrics["f1_rank_correlation"] > 0.8
+    assert trust.metrics["accepted_below_promise"] <= 0.03
+
+
+def test_an_image_without_objects_is_never_accepted(trust):
+    image = {"dice": 0.0, "undecided": 0.0, "missed": 0.0, "log_count": 0.0}
+    quality, right = judge(
+        trust,
+        objects=with_image({"evidence": np.zeros(0)}, image),
+        image=image,
+        statistics=dict.fromkeys(STATISTICS, 0.0),
+        expected_dice=math.nan,
+        mean_confidence=1.0,
+    )
+    assert (quality.verdict, quality.count, right.size) == ("review", 0, 0)
+    assert math.isnan(quality.expected_f1)
+    assert quality.why.startswith("nothing found")
+
+
+def test_a_foreign_image_is_to_be_reviewed_however_sure_its_objects_are(trust):
+    sure = {"dice": 3.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0}
+    given = {
+        "objects": with_image({"evidence": np.full(20, 6.0)}, sure),
+        "image": sure,
+        "expected_dice": 0.98,
+        "mean_confidence": 0.99,
+    }
+    assert judge(trust, statistics=dict.fromkeys(STATISTICS, 0.0), **given)[0].verdict == "accept"
+    quality, _ = judge(trust, statistics=dict.fromkeys(STATISTICS, 9.0), **given)
+    assert quality.verdict == "review"
+    assert quality.why.startswith("unlike the training images (nearest kind: simulated")
+
+
+def test_a_low_expected_dice_is_rejected(trust):
+    image = {"dice": 3.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0}
+    quality, _ = judge(
+        trust,
+        objects=with_image({"evidence": np.full(20, 6.0)}, image),
+        image=image,
+        statistics=dict.fromkeys(STATISTICS, 0.0),
+        expected_dice=0.5,
+        mean_confidence=0.9,
+    )
+    assert (quality.verdict, quality.why) == ("reject", "expected Dice 0.50 is below 0.6")
+
+
+def test_missed_candidates_raise_the_expected_count(trust):
+    image = {"dice": 1.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0, **right_features(np.full(20, 0.9))}
+    few, sd = expected_count(trust, image, 20)
+    many, larger_sd = expected_count(trust, {**image, "missed": math.log1p(0.5)}, 20)
+    assert many > few
+    assert larger_sd > sd > 0
+
+
+def test_too_few_images_are_refused_and_folds_keep_images_together():
+    with pytest.raises(InputError, match="validation too small to fit verdicts on: 4 images"):
+        fit_trust(simulated(4))
+    assert out_of_sample(simulated(20)).f1.shape == (20,)
+
+
+def test_a_record_comes_back_from_json(trust):
+    assert msgspec.json.decode(msgspec.json.encode(trust), type=TrustRecord) == trust

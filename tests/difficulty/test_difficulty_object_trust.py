@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.measure import regionprops
+
+from cellproof.checks import InputError
+from cellproof.difficulty._logistic import fit_logistic
+from cellproof.difficulty.fit import area_under_roc
+from cellproof.difficulty.object_trust import (
+    agreement,
+    cross_fit,
+    fold_masks,
+    object_features,
+    object_truth,
+    p_right,
+)
+
+
+def squares():
+    """Two touching squares of 6 × 6 px and a single one, cut by the border; with their probability."""
+    labels = np.zeros((20, 30), np.int32)
+    labels[4:10, 4:10], labels[4:10, 10:16], labels[14:20, 22:28] = 1, 2, 3
+    return labels, np.where(labels > 0, 0.9, 0.05)
+
+
+def test_agreement_is_the_best_iou_with_any_object():
+    labels = np.array([[1, 1, 1, 1, 0, 2]])
+    rival = np.array([[5, 5, 5, 7, 7, 0]])
+    assert agreement(labels, rival) == pytest.approx([3 / 4, 0])
+    assert agreement(np.zeros((2, 2), int), np.ones((2, 2), int)).size == 0
+
+
+def test_contact_is_the_touching_fraction_of_the_outline_and_a_boundary_makes_it_strong():
+    labels, foreground = squares()
+    boundary = np.zeros(labels.shape)
+    weak = object_features(labels, foreground, boundary=boundary)
+    assert weak["contact"] == pytest.approx([6 / 24, 6 / 24, 0])
+    assert weak["weak_contact"] == pytest.approx([6 / 24, 6 / 24, 0])
+    boundary[:, 9:11] = 1
+    assert object_features(labels, foreground, boundary=boundary)["weak_contact"] == pytest.approx([0, 0, 0])
+
+
+def test_features_of_squares_drawn_by_hand():
+    labels, foreground = squares()
+    found = object_features(labels, foreground, rivals={"same": labels}, scale=2.0)
+    assert found["mean_probability"] == pytest.approx(np.log(9) * np.ones(3))
+    assert found["rim_probability"] == pytest.approx([0.05] * 3)
+    assert found["cut"].tolist() == [0, 0, 1]
+    assert found["larger"].tolist() == found["smaller"].tolist() == [0, 0, 0]
+    assert found["log_diameter"] == pytest.approx(np.log(2 * np.sqrt(4 * 36 / np.pi)) * np.ones(3))
+    assert found["solidity"] == pytest.approx([1, 1, 1])
+    assert found["agrees_same"].tolist() == [1, 1, 1]
+
+
+def test_solidity_is_close_to_that_of_scikit_image():
+    rows, columns = np.mgrid[:60, :60]
+    disc = np.hypot(rows - 30, columns - 30) < 20
+    labels = (disc & ~((rows > 25) & (rows < 35) & (columns > 30))).astype(np.int32)
+    found = object_features(labels, labels.astype(float))["solidity"][0]
+    assert found == pytest.approx(regionprops(labels)[0].solidity, abs=0.01)
+    assert found < 0.9
+
+
+def test_a_boundary_through_an_object_is_seen_inside():
+    labels = np.zeros((20, 20), np.int32)
+    labels[2:18, 2:18] = 1
+    boundary = np.zeros(labels.shape)
+    assert object_features(labels, labels * 1.0, boundary=boundary)["inner_boundary"].tolist() == [0]
+    boundary[:, 9:11] = 0.8
+    assert object_features(labels, labels * 1.0, boundary=boundary)["inner_boundary"] == pytest.approx([0.8])
+
+
+def test_no_objects_give_empty_features_and_gaps_are_refused():
+    found = object_features(np.zeros((5, 5), np.int32), np.zeros((5, 5)), boundary=np.zeros((5, 5)))
+    assert {values.shape for values in found.values()} == {(0,)}
+    with pytest.raises(InputError, match="gaps"):
+        object_features(np.array([[2, 2]]), np.ones((1, 2)))
+
+
+def test_objects_mostly_without_annotation_have_no_truth():
+    labels = np.array([[1, 1, 2, 2, 3, 3]])
+    reference = np.array([[4, 4, 0, 0, 6, 6]])
+    ignored = np.array([[0, 0, 0, 0, 1, 1]], bool)
+    assert object_truth(labels, reference, ignored=ignored) == pytest.approx([1, 0, np.nan], nan_ok=True)
+    assert object_truth(labels, reference).tolist() == [1, 0, 1]
+
+
+def test_a_group_is_left_out_whole_and_probabilities_are_calibrated():
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=4000)
+    truth = (rng.random(4000) < 1 / (1 + np.exp(-1 - 2 * evidence))).astype(float)
+    groups = np.repeat(np.arange(80), 50)
+    for out in fold_masks(groups, 5):
+        assert not set(groups[out]) & set(groups[~out])
+    given = cross_fit({"evidence": evidence, "noise": rng.normal(size=4000)}, truth, groups)
+    assert given == pytest.approx(1 / (1 + np.exp(-1 - 2 * evidence)), abs=0.06)
+    model = fit_logistic({"evidence": evidence}, truth)
+    assert model.weights[0] / model.sd[0] == pytest.approx(2, abs=0.2)
+    with pytest.raises(InputError, match="evidence"):
+        p_right(model, {"other": evidence})
+    with pytest.raises(InputError, match="fewer folds"):
+        fold_masks(np.zeros(5), 2)
+
+
+def test_area_under_roc_equals_its_definition_over_pairs():
+    rng = np.random.default_rng(1)
+    score, holds = rng.integers(0, 6, 60), rng.random(60) < 0.4
+    one, other = score[holds][:, None], score[~holds][None]
+    assert area_under_roc(score, holds) == pytest.approx(((one > other) + 0.5 * (one == other)).mean())
+    assert np.isnan(area_under_roc(score, np.ones(60, bool)))
