@@ -18,18 +18,18 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from cellproof.augment.compose import Augmentation
 from cellproof.augment.stain import Restain
 from cellproof.data.description import Description
-from cellproof.data.index import Record
+from cellproof.data.index import Record, attribute
 from cellproof.data.normalization import fit_channels, normalize
 from cellproof.data.samples import fix_mask, make_sample
-from cellproof.data.targets import boundary_map, poisson_height
+from cellproof.data.targets import make_targets
 from cellproof.io import read_image, read_labels
 from cellproof.recipe import Recipe
 from cellproof.simulate.histology import simulate_histology
 from cellproof.simulate.nuclei import BLURRED, DIM, SHARP, simulate_nuclei
-from cellproof.types import IGNORE, Sample
-from cellproof.workflows.collect import attribute
+from cellproof.types import Heads, Sample
 from cellproof.workflows.train.augment import augmentation
 from cellproof.workflows.train.batches import draw_weights
+from cellproof.workflows.train.build import heads_of
 
 SIMULATED = 0.12
 """Fraction of the patches that are simulated, half fluorescence, half stained sections."""
@@ -65,12 +65,13 @@ class Source:
 
 @dataclass
 class Patches(IterableDataset[tuple[torch.Tensor, ...]]):
-    """Endless batches (images float16, class map, boundary, height float16); each worker draws its own."""
+    """Endless batches (images float16, class map, fields float16); each worker draws its own."""
 
     sources: list[Source]
     weights: np.ndarray
     recipe: Recipe
     description: Description
+    heads: Heads
     seed: int
     simulated: list[Source] = field(default_factory=list)
     restained: dict[int, Sample] = field(default_factory=dict)
@@ -81,13 +82,14 @@ class Patches(IterableDataset[tuple[torch.Tensor, ...]]):
         torch.set_num_threads(1)
         while True:
             patches = [self._patch(rng) for _ in range(self.recipe.training.batch)]
+            targets = [make_targets(patch, self.heads) for patch in patches]
             images = np.stack([fit_channels(patch.image, 3) for patch in patches])
             yield tuple(
                 torch.from_numpy(array)
                 for array in (
                     images.astype(np.float16),
-                    np.stack([patch.class_map for patch in patches]),
-                    *_fields(patches),
+                    np.stack([target.class_map for target in targets]),
+                    np.stack([target.fields for target in targets]).astype(np.float16),
                 )
             )
 
@@ -162,7 +164,7 @@ def loader(
     for kind in kinds:
         fraction = sum(w for w, r in zip(weights, records, strict=True) if attribute(r, recipe.data.balance) == kind)
         print(f"{kind}: {fraction:.3f} of the real patches", flush=True)
-    patches = Patches(sources, weights, recipe, description, seed)
+    patches = Patches(sources, weights, recipe, description, heads_of(recipe, description), seed)
     return DataLoader(
         patches,
         batch_size=None,
@@ -171,18 +173,6 @@ def loader(
         prefetch_factor=3 if workers else None,
         multiprocessing_context="fork" if workers else None,
     )
-
-
-def _fields(patches: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
-    """Boundary (N, 1, H, W) uint8 and height float16 of the patches' objects."""
-    boundaries, heights = [], []
-    for patch in patches:
-        assert patch.instances is not None
-        ignored = patch.class_map == IGNORE
-        instances = np.where(ignored, 0, patch.instances)
-        boundaries.append(boundary_map(instances, ignored=ignored).astype(np.uint8))
-        heights.append(poisson_height(instances).astype(np.float16))
-    return np.stack(boundaries)[:, None], np.stack(heights)[:, None]
 
 
 def _simulate(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Turn weights of `train_default_gpu.py` into a model file: thresholds and temperature from dsb2018 val.
 
-python benchmarks/train_default_finish.py OUT/small.pt --data DATA/dsb2018 --model nuclei.safetensors
+``python benchmarks/train_default_finish.py OUT/small.pt --data DATA/dsb2018 --model nuclei.safetensors``
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the set dsb2018")
     parser.add_argument("--model", type=Path, required=True, help="file to write")
     parser.add_argument("--pixels", type=int, default=60_000_000, help="of val to look at (default: all)")
-    parser.add_argument("--views", action="store_true", help="tune for eight views, as small images get")
     arguments = parser.parse_args()
     content = torch.load(arguments.weights, weights_only=True, map_location="cpu")
     recipe = read_recipe(str(Path(__file__).with_name("train_default.toml")))
@@ -49,7 +48,6 @@ def main() -> None:
         module=build(in_channels=3, out_channels=heads.channels, **content["options"]),
         groups=validation_groups(collection, [fold], recipe.data.balance),
         most_pixels=arguments.pixels,
-        views=arguments.views,
     )
     request = TrainRequest(data=arguments.data, out=arguments.model.parent, seed=int(content["seed"]))
     state = RunState(request, recipe, description, [], [fold], "cuda")

