@@ -1,8 +1,8 @@
-"""Time and memory of ``cellproof segment`` on a 2048 × 2048 picture, from file to files.
+"""Time and memory of ``cellproof segment`` on a 2048 × 2048 image, from file to files.
 
 Every run is a process of its own, as a user starts it. The first one converts the network and keeps it; the
-others, whose medians count, read it from the cache. Two pictures: a mosaic of simulated fields and, where DATA
-is given, one of mirrored fluorescence pictures of ``dsb2018`` val.
+others, whose medians count, read it from the cache. Two images: a mosaic of simulated fields and, where DATA
+is given, one of mirrored fluorescence images of ``dsb2018`` val.
 
 About 2 minutes on 2 idle cores. Times say little while the machine does something else.
 """
@@ -31,7 +31,7 @@ NUCLEI_A_TILE = 110
 
 
 def main() -> None:
-    """Make the pictures, run the command on them, write the page."""
+    """Make the images, run the command on them, write the page."""
     arguments = _arguments()
     rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as name:
@@ -48,7 +48,7 @@ def main() -> None:
         helps = [run_cellproof("--help").seconds for _ in range(arguments.help_runs)]
     names = list(lines[0])
     body = [
-        f"{arguments.size} × {arguments.size} pixels; medians of {arguments.repeat} runs of each picture, in "
+        f"{arguments.size} × {arguments.size} pixels; medians of {arguments.repeat} runs of each image, in "
         "brackets the extremes. Whole process: start of Python to its end, report included. File to file: read, "
         "network, instances, measurements and writing of labels, classes, difficulty, overlay and table, as in "
         "`run.json`.",
@@ -65,12 +65,12 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, nargs="?", help="folder of dsb2018, for the second picture")
+    parser.add_argument("data", type=Path, nargs="?", help="folder of dsb2018, for the second image")
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
-    parser.add_argument("--size", type=int, default=2048, help="edge of the pictures in pixels (default: 2048)")
-    parser.add_argument("--repeat", type=int, default=5, help="timed runs of each picture (default: 5)")
+    parser.add_argument("--size", type=int, default=2048, help="edge of the images in pixels (default: 2048)")
+    parser.add_argument("--repeat", type=int, default=5, help="timed runs of each image (default: 5)")
     parser.add_argument("--help-runs", type=int, default=10, help="runs of cellproof --help (default: 10)")
-    parser.add_argument("--seed", type=int, default=0, help="of the pictures")
+    parser.add_argument("--seed", type=int, default=0, help="of the images")
     return parser.parse_args()
 
 
@@ -134,7 +134,7 @@ def _simulated(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _real(data: Path, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Drawn pictures, each mirrored at its edges or cut to 512 px, side by side, uint8."""
+    """Drawn images, each mirrored at its edges or cut to 512 px, side by side, uint8."""
     description = read_description(data)
     assert description is not None
     records = [r for r in index(data, description) if r.split == "val" and r.attributes["modality"] == "fluorescence"]

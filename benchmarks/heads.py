@@ -176,7 +176,7 @@ def _header(recipe: Recipe, description: Description) -> ModelHeader:
 
 
 def _choose(records: Sequence[Record], arguments: argparse.Namespace) -> list[Record]:
-    """Records of the split; where only some are wanted, taken in turns from the groups in a drawn order."""
+    """Records of the split; where only some are expected, taken in turns from the groups in a drawn order."""
     there = [record for record in records if record.split == arguments.split]
     if arguments.images is None or arguments.images >= len(there):
         return there

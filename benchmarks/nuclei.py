@@ -89,7 +89,7 @@ class Part:
         data: Folder of the set.
         split: Of the set.
         by: Column to group by; "" for none.
-        plain: Whether every picture is looked at once only.
+        plain: Whether every image is looked at once only.
     """
 
     title: str

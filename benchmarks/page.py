@@ -23,7 +23,7 @@ def write_page(name: str, title: str, body: str, *, seed: int | None = None) -> 
         name: Of the script and the page.
         title: Heading.
         body: Markdown under it.
-        seed: Of every draw; None where nothing is drawn.
+        seed: Random seed; None where nothing is drawn.
     """
     said = f"`{command()}`" + (f", seed {seed}" if seed is not None else "")
     made = f"{datetime.date.today().isoformat()}, commit {commit()}."

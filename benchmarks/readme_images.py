@@ -100,7 +100,7 @@ def _photograph(browser: str, page: Path, shot: Path, size: tuple[int, int], *, 
 
 
 def _square(rgb: np.ndarray, corner: tuple[int, int]) -> Image.Image:
-    """A square of the picture, as large as its shorter side or the sheet's, in the sheet's size."""
+    """A square of the image, as large as its shorter side or the sheet's, in the sheet's size."""
     side = min(*rgb.shape[:2], SIDE_PX)
     top, left = (min(at, length - side) for at, length in zip(corner, rgb.shape[:2], strict=True))
     cut = Image.fromarray(rgb[top : top + side, left : left + side])

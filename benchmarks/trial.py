@@ -164,7 +164,7 @@ def score(trial: Trial, records: Sequence[Record], description: Description, *, 
 
 
 def write_set(folder: Path, records: Sequence[Record], description: Description) -> None:
-    """A folder of training data with these pictures alone, as links."""
+    """A folder of training data with these images alone, as links."""
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
@@ -182,7 +182,7 @@ def write_set(folder: Path, records: Sequence[Record], description: Description)
 
 
 def records_of(folder: Path) -> tuple[list[Record], Description]:
-    """All pictures of a set and its description."""
+    """All images of a set and its description."""
     description = read_description(folder)
     if description is None:
         raise SystemExit(f"{folder} has no dataset.toml")

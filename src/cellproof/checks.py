@@ -69,7 +69,7 @@ def check_ndim(ndim: int, **arrays: np.ndarray) -> None:
     """
     for name, array in arrays.items():
         if array.ndim != ndim:
-            raise InputError(f"{name} has shape {array.shape}, wanted {ndim} axes")
+            raise InputError(f"{name} has shape {array.shape}, expected {ndim} axes")
 
 
 def check_labels(**arrays: np.ndarray) -> None:
@@ -80,9 +80,9 @@ def check_labels(**arrays: np.ndarray) -> None:
     """
     for name, array in arrays.items():
         if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
-            raise InputError(f"{name} has dtype {array.dtype}, wanted whole numbers (0 background, 1…n objects)")
+            raise InputError(f"{name} has dtype {array.dtype}, expected whole numbers (0 background, 1…n objects)")
         if array.size and array.min() < 0:
-            raise InputError(f"{name} contains {array.min()}, wanted 0 (background) and positive ids")
+            raise InputError(f"{name} contains {array.min()}, expected 0 (background) and positive ids")
 
 
 def check_finite(**arrays: np.ndarray) -> None:

@@ -109,19 +109,19 @@ class Spacing:
 
 @dataclass(frozen=True)
 class Image:
-    """A picture, stack or time series as it was stored, with every axis named.
+    """An image, stack or time series as it was stored, with every axis named.
 
     Attributes:
         pixels: (P, C, H, W) in the file's own dtype; P planes, C channels.
         plane_axes: Names of the axes that were flattened into P, e.g. ``"T"``, ``"Z"``,
-            ``"TZ"``; empty for a single picture.
+            ``"TZ"``; empty for a single image.
         plane_shape: Lengths of those axes; their product is P.
         spacing: Distances between pixels, planes and time points.
         channel_names: One name a channel.
         color: Whether the channels are red, green and blue, because the file says so; channels of a
             fluorescence image are not.
         notes: Every guess that was made while reading, as a sentence for the user.
-        source: Where the picture came from, for messages.
+        source: Where the image came from, for messages.
     """
 
     pixels: np.ndarray
@@ -183,7 +183,7 @@ class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         low_percentile: Percentile of the whole plane that becomes 0.
         high_percentile: Percentile that becomes 1.
         per_channel: Percentiles of each channel on its own (True) or of all together (False).
-        smallest_range: A channel whose range is below this share of the widest channel's is
+        smallest_range: A channel whose range is below this fraction of the widest channel's is
             scaled by that share instead, so that an empty channel stays empty.
     """
 
@@ -243,14 +243,14 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         heads: Meaning of the output channels.
         classes: Name of each class; with instances, class 0 is the background.
         colors: ``#rrggbb`` of each class.
-        in_channels: Channels that the network reads; a gray picture is repeated to fill them.
+        in_channels: Channels that the network reads; a gray image is repeated to fill them.
         channels: Names of the channels of the training images where these were several that are no color, as in
             fluorescence; empty for gray and color images.
         normalization: How intensities were scaled.
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
-        fit_side_px: Pictures are scaled to this shorter side unless it differs more than fourfold: for
+        fit_side_px: Images are scaled to this shorter side unless it differs more than fourfold: for
             cut-outs that frame one cell, whatever their magnification; 0 for never.
-        fit_objects: Whether pictures of objects much larger than those of the training images are
+        fit_objects: Whether images of objects much larger than those of the training images are
             shrunk until their objects are of the size that the network knows.
         pixel_size_um: Pixel size of the training images, None if unknown.
         stride_px: The network's input must be a multiple of this.

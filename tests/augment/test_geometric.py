@@ -31,7 +31,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def noise_sample(shape=(70, 90), *, channels=2, seed=0):
-    """A picture of noise with blocky labels: objects 5, 10, …, classes 1 and 3."""
+    """An image of noise with blocky labels: objects 5, 10, …, classes 1 and 3."""
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 5, (math.ceil(shape[0] / 8), math.ceil(shape[1] / 8)))
     labels = np.kron(blocks, np.ones((8, 8), int))[: shape[0], : shape[1]]
@@ -254,7 +254,7 @@ def test_images_of_any_size_fill_a_patch(seed, rows, columns):
         patch = geometric.apply(sample, geometric.draw(np.random.default_rng(seed), sample))
         assert patch.image.shape == (2, 16, 17)
         assert sample.image.min() - 1e-6 <= patch.image.min() <= patch.image.max() <= sample.image.max() + 1e-6
-        # A picture of a pixel or two may fall between the places of a shrinking patch.
+        # An image of a pixel or two may fall between the places of a shrinking patch.
         assert (patch.class_map != IGNORE).any() or min(rows, columns) < 3
 
 

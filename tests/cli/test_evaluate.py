@@ -222,7 +222,7 @@ def test_a_prediction_with_an_unknown_class_counts_as_missed(tmp_path: Path) -> 
     write_classes(predictions / "a_classes.tif", np.full((2, 4), 7, np.uint8))
     rows = evaluate_folders(predictions, reference)
     assert problems(rows) == [
-        "a: prediction contains class 7, wanted 0…1; check the list of classes and the value of "
+        "a: prediction contains class 7, expected 0…1; check the list of classes and the value of "
         "pixels without annotation; counted as all missed"
     ]
     assert pick(rows, "accuracy").value == 0

@@ -23,7 +23,7 @@ ENGINE = ("--engine", "torch", "--precision", "f32")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A small U-Net with random weights that finds something in nearly every picture."""
+    """A small U-Net with random weights that finds something in nearly every image."""
     heads = heads_of(2, ["boundary", "distance", "flows"])
     options = {"width": 4, "depth": 2}
     torch.manual_seed(3)

@@ -96,8 +96,8 @@ def test_what_was_made_where_and_the_next_command_are_printed(tmp_path, capsys):
     out = tmp_path / "my set"
     assert simulate("liver", out, "--count", 2) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "2 pictures of liver made, 96 × 96 px",
-        f"pictures: {out / 'images'}",
+        "2 images of liver made, 96 × 96 px",
+        f"images: {out / 'images'}",
         f"truth: {out / 'masks'} (0 cytoplasm, 1 membrane, 2 nucleus) and {out / 'cells'} (ids)",
         f"next: cellproof train '{out}' --out RUN",
     ]
@@ -106,7 +106,7 @@ def test_what_was_made_where_and_the_next_command_are_printed(tmp_path, capsys):
 def test_a_single_picture_is_no_data_set_to_train_on(tmp_path, capsys):
     assert simulate("nuclei", tmp_path, "--count", 1) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "1 picture of nuclei made, 96 × 96 px"
+    assert said[0] == "1 image of nuclei made, 96 × 96 px"
     assert said[-1] == f"next: cellproof segment {tmp_path / 'images'} --out RESULTS"
 
 

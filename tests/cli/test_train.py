@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture
 def data(tmp_path):
-    """Two pictures of a bright half."""
+    """Two images of a bright half."""
     for kind in ("images", "masks"):
         (tmp_path / "data" / kind).mkdir(parents=True)
     for number in range(2):

@@ -33,7 +33,7 @@ class Case:
     Attributes:
         file: Stem of the file that the loss lives in.
         loss: (outputs, left out) → scalar.
-        perfect: Outputs that say exactly what is wanted.
+        perfect: Outputs that say exactly what is expected.
         kind: What to call it.
     """
 

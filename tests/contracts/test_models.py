@@ -99,7 +99,7 @@ def test_auxiliary_logits_are_cropped_like_the_logits():
 
 @torch.no_grad()
 def test_padding_does_not_move_the_picture(network):
-    # Away from the lower and right edges an odd-sized crop sees what the whole picture sees there.
+    # Away from the lower and right edges an odd-sized crop sees what the whole image sees there.
     side = 2 * network.receptive_field_px + 2 * network.stride
     image = torch.randn(1, 2, side, side).double()
     network.double()

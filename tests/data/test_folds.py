@@ -105,7 +105,7 @@ def test_what_cannot_be_divided_is_refused():
     pair = [record("a", "g"), record("b", "g")]
     with pytest.raises(InputError, match="2 folds of 2 images in 1 groups"):
         draw_folds(pair, folds=2, seed=0)
-    with pytest.raises(InputError, match="2 images in 1 groups; wanted at least 2 groups"):
+    with pytest.raises(InputError, match="2 images in 1 groups; expected at least 2 groups"):
         hold_out(pair, share=0.5, seed=0)
     with pytest.raises(InputError, match="share is 1"):
         hold_out(pair, share=1, seed=0)

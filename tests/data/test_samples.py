@@ -51,9 +51,9 @@ def test_objects_of_several_classes_take_theirs_from_the_class_map():
 @pytest.mark.parametrize(
     ("mask", "description", "options", "message"),
     [
-        ([[0, 1, 2], [3, 0, 0]], SEMANTIC, {}, "the mask holds 2, 3, wanted class ids 0 to 1"),
+        ([[0, 1, 2], [3, 0, 0]], SEMANTIC, {}, "the mask holds 2, 3, expected class ids 0 to 1"),
         ([[1, 2]], TWO_KINDS, {}, "objects of the classes nucleus, debris need a class map"),
-        ([[1, 2]], TWO_KINDS, {"classes": np.array([[1, 3]])}, "the mask holds 3, wanted class ids 1 to 2"),
+        ([[1, 2]], TWO_KINDS, {"classes": np.array([[1, 3]])}, "the mask holds 3, expected class ids 1 to 2"),
         ([[1, 2]], TWO_KINDS, {"classes": np.array([[1]])}, "object ids are 1 × 2 pixels and the class map 1 × 1"),
     ],
 )

@@ -71,7 +71,7 @@ def test_logits_that_say_nothing_keep_temperature_one():
     [
         (np.zeros((2, 0)), np.zeros(0, int), "n at least 1"),
         (np.zeros((2, 3)), np.zeros(2, int), r"logits \(2, 3\) and classes \(2,\)"),
-        (np.zeros((2, 3)), np.array([0, 1, 255]), "reach from 0 to 255, wanted 0…1"),
+        (np.zeros((2, 3)), np.array([0, 1, 255]), "reach from 0 to 255, expected 0…1"),
         (np.full((2, 3), np.inf), np.zeros(3, int), "logits contains 6 NaN or infinite"),
     ],
 )

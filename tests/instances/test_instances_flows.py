@@ -169,7 +169,7 @@ def test_a_single_pixel_can_be_an_object():
 
 
 def test_flows_of_another_shape_are_refused_with_both_shapes():
-    with pytest.raises(InputError, match=r"flows has shape \(2, 4, 5\), wanted \(2, 4, 4\)"):
+    with pytest.raises(InputError, match=r"flows has shape \(2, 4, 5\), expected \(2, 4, 4\)"):
         follow_flows(np.zeros((2, 4, 5)), np.ones((4, 4), bool))
 
 

@@ -125,7 +125,7 @@ def test_bright_pixels_with_little_spread_keep_their_standard_deviation():
 @pytest.mark.parametrize(
     ("extras", "message"),
     [
-        ({"classes": np.ones(3)}, r"classes has shape \(3,\), wanted \(2,\)"),
+        ({"classes": np.ones(3)}, r"classes has shape \(3,\), expected \(2,\)"),
         ({"confidence": np.ones((2, 2))}, "shapes differ"),
         ({"intensity": np.ones((1, 2, 2))}, "shapes differ"),
         ({"intensity": np.ones((1, 3))}, "intensity has shape"),

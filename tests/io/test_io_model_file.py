@@ -216,8 +216,8 @@ def test_the_outputs_of_a_model_of_format_1_are_read_by_name():
         (Heads(2, (Head("a"), Head("a"))), "wanted different names"),
         (Heads(2, (Head("classes"),)), "none of them classes"),
         (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
-        (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, wanted 2"),
-        (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, wanted a multiple of 4"),
+        (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, expected 2"),
+        (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, expected a multiple of 4"),
     ],
 )
 def test_outputs_that_no_network_has_are_refused(tmp_path, heads, reason):

@@ -214,4 +214,4 @@ def test_a_picture_whose_header_declares_no_columns_is_said_to_have_no_pixels(na
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     path = tmp_path / "a.tif"
     os.mkfifo(path)
-    _assert_refused(path, "a pipe or device, wanted a file")
+    _assert_refused(path, "a pipe or device, expected a file")

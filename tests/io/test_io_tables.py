@@ -57,7 +57,7 @@ def test_columns_of_different_lengths_are_refused(tmp_path):
     [
         (b"", "empty"),
         (b"\n\n", "no header"),
-        (b"a,b\n1\n", "row 2 has 1 cells, wanted 2"),
+        (b"a,b\n1\n", "row 2 has 1 cells, expected 2"),
         (b"a,a\n1,2\n", "repeat"),
         (b"a\n\xff\xfe\n", "UTF-8"),
         (b'a\n"unclosed\n', "UTF-8 CSV"),

@@ -135,7 +135,7 @@ def test_pixels_without_annotation_do_not_count() -> None:
 def test_another_ignore_value_frees_255_and_none_ignores_nothing() -> None:
     reference = np.array([0, 1, 7], np.uint16)
     assert confusion(np.array([0, 1, 1]), reference, classes=2, ignore=7).counts.sum() == 2
-    with pytest.raises(InputError, match="reference contains class 255, wanted 0…1"):
+    with pytest.raises(InputError, match="reference contains class 255, expected 0…1"):
         confusion(np.array([0]), np.array([255]), classes=2, ignore=None)
 
 
@@ -184,8 +184,8 @@ def test_degenerate_cases_have_the_documented_value(case) -> None:
     [
         (np.zeros((2, 3), int), np.zeros((3, 2), int), r"shapes differ: prediction \(2, 3\), reference \(3, 2\)"),
         (np.zeros(2), np.zeros(2, int), "prediction has dtype float64"),
-        (np.array([2]), np.array([0]), "prediction contains class 2, wanted 0…1"),
-        (np.array([0]), np.array([9]), "reference contains class 9, wanted 0…1"),
+        (np.array([2]), np.array([0]), "prediction contains class 2, expected 0…1"),
+        (np.array([0]), np.array([9]), "reference contains class 9, expected 0…1"),
     ],
 )
 def test_unusable_arrays_are_refused_with_a_line_that_says_why(prediction, reference, message: str) -> None:

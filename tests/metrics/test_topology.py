@@ -45,8 +45,8 @@ RINGS = {
     "a theta": ((".....", ".###.", ".#.#.", ".###.", ".#.#.", ".###.", "....."), Betti(1, 2)),
     "two rings": (("###.###", "#.#.#.#", "###.###"), Betti(2, 2)),
     "two rings that touch at a corner": (("###...", "#.#...", "###...", "...###", "...#.#", "...###"), Betti(1, 2)),
-    "a ring along the picture's edge": (("####", "#..#", "####"), Betti(1, 1)),
-    "a ring cut by the picture's edge": (("#..#", "#..#", "####"), Betti(1, 0)),
+    "a ring along the image's edge": (("####", "#..#", "####"), Betti(1, 1)),
+    "a ring cut by the image's edge": (("#..#", "#..#", "####"), Betti(1, 0)),
     "a ring in a ring": (("#####", "#...#", "#.#.#", "#...#", "#####"), Betti(2, 1)),
     "holes that touch at a corner are two": (("####", "#.##", "##.#", "####"), Betti(1, 2)),
     "no membrane": (("...", "..."), Betti(0, 0)),
@@ -181,7 +181,7 @@ def test_what_is_predicted_in_pixels_without_annotation_changes_nothing(seed: in
     ("prediction", "reference", "message"),
     [
         (np.zeros((2, 3), bool), np.zeros((3, 2), bool), "shapes differ"),
-        (np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool), "prediction has dtype uint8, wanted a boolean mask"),
+        (np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool), "prediction has dtype uint8, expected a boolean mask"),
         (np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool), "wanted 2 axes"),
     ],
 )

@@ -13,7 +13,7 @@ ANGLES = (0, 7, 22.5, 45, 60, 90, 135)
 
 
 def bar(width_px: float, angle: float, offset_px: float = 0.0, size: int = 480) -> np.ndarray:
-    """A straight bar through the whole picture."""
+    """A straight bar through the whole image."""
     rows, columns = np.mgrid[:size, :size] - size / 2 + 0.3
     radians = math.radians(angle)
     return np.abs(rows * math.cos(radians) - columns * math.sin(radians) + offset_px) <= width_px / 2

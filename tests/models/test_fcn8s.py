@@ -115,12 +115,12 @@ def test_an_fcn8s_without_memory_draws_no_weights(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 0}, "width is 0, wanted a whole number, at least 1"),
-        ({"fc_width": "many"}, "fc_width is 'many', wanted a whole number"),
-        ({"fc_width": True}, "fc_width is True, wanted a whole number"),
-        ({"dropout": 1.0}, "dropout is 1.0, wanted a probability"),
-        ({"dropout": float("nan")}, "dropout is nan, wanted a probability"),
-        ({"norm": "group"}, "norm is 'group', wanted one of none, batch, batch_renorm"),
+        ({"width": 0}, "width is 0, expected a whole number, at least 1"),
+        ({"fc_width": "many"}, "fc_width is 'many', expected a whole number"),
+        ({"fc_width": True}, "fc_width is True, expected a whole number"),
+        ({"dropout": 1.0}, "dropout is 1.0, expected a probability"),
+        ({"dropout": float("nan")}, "dropout is nan, expected a probability"),
+        ({"norm": "group"}, "norm is 'group', expected one of none, batch, batch_renorm"),
     ],
 )
 def test_options_of_an_fcn8s_out_of_range_are_refused(options, message):

@@ -130,12 +130,12 @@ def test_an_aligned_image_is_not_copied():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"depth": 0}, "depth is 0, wanted a whole number, at least 1"),
-        ({"depth": 10**9}, "depth is 1000000000, wanted at most 12"),
+        ({"depth": 0}, "depth is 0, expected a whole number, at least 1"),
+        ({"depth": 10**9}, "depth is 1000000000, expected at most 12"),
         ({"in_channels": 0}, "in_channels is 0"),
-        ({"dropout": 1.0}, "dropout is 1.0, wanted a probability"),
-        ({"norm": "layer"}, "norm is 'layer', wanted one of none, batch, batch_renorm, group"),
-        ({"upsample": "nearest"}, "upsample is 'nearest', wanted one of interpolate, transposed"),
+        ({"dropout": 1.0}, "dropout is 1.0, expected a probability"),
+        ({"norm": "layer"}, "norm is 'layer', expected one of none, batch, batch_renorm, group"),
+        ({"upsample": "nearest"}, "upsample is 'nearest', expected one of interpolate, transposed"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

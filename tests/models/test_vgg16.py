@@ -175,8 +175,8 @@ def test_missing_and_misshapen_tensors_are_named_and_nothing_is_changed(oracle, 
     missing = {name: value for name, value in tensors.items() if name != last_stage(oracle)}
     misshapen = {**tensors, "classifier.3.weight": torch.zeros(12, 7)}
     for changed, message in (
-        (missing, f"{last_stage(oracle)} is missing, wanted shape (64, 64, 3, 3)"),
-        (misshapen, "classifier.3.weight is of shape (12, 7), wanted shape (12, 12)"),
+        (missing, f"{last_stage(oracle)} is missing, expected shape (64, 64, 3, 3)"),
+        (misshapen, "classifier.3.weight is of shape (12, 7), expected shape (12, 12)"),
     ):
         save_file(changed, file)
         with pytest.raises(InputError, match=re.escape(message)):
@@ -184,7 +184,7 @@ def test_missing_and_misshapen_tensors_are_named_and_nothing_is_changed(oracle, 
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     save_file(tensors, file)
     with pytest.raises(
-        InputError, match=re.escape("features.0.weight is of shape (8, 3, 3, 3), wanted shape (4, 3, 3, 3)")
+        InputError, match=re.escape("features.0.weight is of shape (8, 3, 3, 3), expected shape (4, 3, 3, 3)")
     ):
         load_vgg16(thin(norm, width=4), file)
 

@@ -25,7 +25,7 @@ def pieces(mask, structure=None):
 
 
 def wall_with_a_gap(width_px=3):
-    """A membrane across the picture with 10 columns missing, and what the network thought of it."""
+    """A membrane across the image with 10 columns missing, and what the network thought of it."""
     class_map = np.zeros((40, 60), np.uint8)
     top = 20 - width_px // 2
     class_map[top : top + width_px] = 1
@@ -315,7 +315,7 @@ def test_whatever_comes_only_membrane_is_added_or_taken(data, shape):
         ({"rest": 1}, "wanted different numbers"),
         ({"longest_px": 0}, "longest_px is 0"),
         ({"smallest_px": -1}, "smallest_px is -1"),
-        ({"width_px": 0.5}, "width_px is 0.5, wanted at least 1"),
+        ({"width_px": 0.5}, "width_px is 0.5, expected at least 1"),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(change, message):

@@ -10,7 +10,7 @@ from cellproof.refine._spurs import without_spurs
 
 
 def bars(distance_px: int) -> np.ndarray:
-    """Two membranes across the picture, three pixels wide."""
+    """Two membranes across the image, three pixels wide."""
     mask = np.zeros((50, 60), bool)
     mask[9:12] = mask[9 + distance_px : 12 + distance_px] = True
     return mask

@@ -131,9 +131,7 @@ def test_figures_of_a_page_keep_caption_scale_and_colors():
 @pytest.mark.parametrize(("columns", "down", "across"), [(None, 1, 3), (2, 2, 2), (9, 1, 3)])
 def test_pictures_stand_side_by_side_unchanged_with_captions_and_scales_below(columns, down, across):
     rng = np.random.default_rng(2)
-    row = [
-        Captioned(f"Picture {n}", rng.integers(0, 255, (90, 200, 3), np.uint8), 0.5 if n else None) for n in range(3)
-    ]
+    row = [Captioned(f"Image {n}", rng.integers(0, 255, (90, 200, 3), np.uint8), 0.5 if n else None) for n in range(3)]
     sheet = side_by_side(row, columns=columns)
     step_down, step_across = sheet.shape[0] // down, (sheet.shape[1] + 8) // across
     for place, picture in enumerate(row):

@@ -15,7 +15,7 @@ QUALITIES = ("good", "low")
 
 @pytest.fixture(scope="module")
 def livers():
-    """One picture of each quality, of the same cells."""
+    """One image of each quality, of the same cells."""
     return {
         quality: simulate_liver(np.random.default_rng(3), shape=(300, 320), quality=quality) for quality in QUALITIES
     }
@@ -84,7 +84,7 @@ def test_nuclei_are_green_and_membranes_less_so(livers, quality):
 
 
 def best_shift(channel, truth, reach=3):
-    """Shift of the truth, in rows and columns, at which it is most alike to the picture."""
+    """Shift of the truth, in rows and columns, at which it is most alike to the image."""
     inner = channel[reach:-reach, reach:-reach].astype(float).ravel()
     height, width = truth.shape
     shifts = {

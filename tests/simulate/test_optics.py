@@ -69,7 +69,7 @@ def test_a_point_of_light_has_its_haze_wherever_it_lies(row):
     assert haze.sum() == pytest.approx(0.5, rel=0.05)
     places = np.indices(light.shape)
     center = [(axis * haze).sum() / haze.sum() for axis in places]
-    # A block of 4 px: its middle lies up to 1.5 px from the point, and haze is cut at the picture's edge.
+    # A block of 4 px: its middle lies up to 1.5 px from the point, and haze is cut at the image's edge.
     assert np.hypot(center[0] - row, center[1] - (2 * row - 10)) < 2.5
 
 

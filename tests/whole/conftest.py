@@ -1,4 +1,4 @@
-"""A model whose answers are known beforehand, pictures for it, and the command line as a function."""
+"""A model whose answers are known beforehand, images for it, and the command line as a function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cellproof.io import write_model
 from cellproof.types import InstanceOptions, ModelHeader
 
 BRIGHT = 10.0
-"""Logit of foreground in the brightest pixel of a picture; it is -BRIGHT in the darkest."""
+"""Logit of foreground in the brightest pixel of an image; it is -BRIGHT in the darkest."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def threshold_header(**changes: object) -> ModelHeader:
-    """Header of the model that takes for an object what is brighter than the middle of the picture's range."""
+    """Header of the model that takes for an object what is brighter than the middle of the image's range."""
     settings: dict[str, object] = {
         "name": "threshold",
         "architecture": "unet",
@@ -83,7 +83,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory, write_threshold_model: 
 
 
 def draw_disks(rng: np.random.Generator, *, shape: tuple[int, int] = (40, 48)) -> tuple[np.ndarray, np.ndarray]:
-    """A noisy uint8 picture of bright disks, and their labels in raster order, (H, W) each."""
+    """A noisy uint8 image of bright disks, and their labels in raster order, (H, W) each."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     is_disk = np.zeros(shape, bool)
     for row in range(8, shape[0] - 8, 14):
@@ -96,7 +96,7 @@ def draw_disks(rng: np.random.Generator, *, shape: tuple[int, int] = (40, 48)) -
 
 @dataclass(frozen=True)
 class Pictures:
-    """A folder of good pictures, and the labels that each must get."""
+    """A folder of good images, and the labels that each must get."""
 
     folder: Path
     labels: dict[str, np.ndarray]
@@ -108,7 +108,7 @@ class Pictures:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
-    """Six small pictures of different sizes; not to be changed."""
+    """Six small images of different sizes; not to be changed."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(7)
     labels = {}
@@ -149,7 +149,7 @@ class Annotated:
 
 
 def annotate(folder: Path) -> Annotated:
-    """Six pictures of disks with masks of two classes; the same ones every time."""
+    """Six images of disks with masks of two classes; the same ones every time."""
     data, recipe = folder / "disks", folder / "tiny.toml"
     rng = np.random.default_rng(5)
     for part in ("images", "masks"):

@@ -32,7 +32,7 @@ def _disturbed(run: dict[str, Any], calm: dict[str, float]) -> dict[str, float]:
 
     Args:
         run: The ``arguments``, perhaps a ``signal``, and when it comes: an ``event`` (below 0 counted from the end),
-            or a share of all events (``event_share``) or of the time (``time_share``); and perhaps arguments of
+            or a fraction of all events (``event_share``) or of the time (``time_share``); and perhaps arguments of
             runs that come ``then``, until one has exit code 0.
         calm: What the undisturbed run gave.
     """

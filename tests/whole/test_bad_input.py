@@ -178,7 +178,7 @@ def _patched(data: bytes, place: int, layout: str, *numbers: int) -> bytes:
 
 
 def _odd_files(trap: Path) -> dict[str, bytes]:
-    """Files none of which is a picture that the model can read."""
+    """Files none of which is an image that the model can read."""
     rng = np.random.default_rng(3)
     with_nan, with_infinity = _disks(rng).astype(np.float32), _disks(rng).astype(np.float32)
     with_nan[3, 4], with_infinity[5, 6] = np.nan, -np.inf
@@ -187,7 +187,7 @@ def _odd_files(trap: Path) -> dict[str, bytes]:
     channels: dict[str, object] = {"photometric": "minisblack", "metadata": {"axes": "CYX"}, "ome": True}
     files = {f"empty_{suffix[1:]}{suffix}": b"" for suffix in (".tif", ".png", ".jpg", ".bmp", ".webp", ".npy")}
     return files | {
-        "text.tif": b"Dear colleague,\nthe picture is attached.\n",
+        "text.tif": b"Dear colleague,\nthe image is attached.\n",
         "text2.png": "µ\n".encode(),
         "page.jpg": b"<!DOCTYPE html><title>404</title>",
         "archive.webp": b"PK\x03\x04" + bytes(60),
@@ -289,7 +289,7 @@ def _half_written(folder: Path) -> list[str]:
 
 
 def _foreground(path: Path) -> np.ndarray:
-    """What the threshold model must find in a picture without damage."""
+    """What the threshold model must find in an image without damage."""
     red = read_image(path).pixels[:, 0].astype(np.float64)
     low, high = np.percentile(red, (1, 99.8), axis=(1, 2))[..., None, None]
     return (red - low) / (high - low) > 0.5

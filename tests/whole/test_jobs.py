@@ -71,7 +71,7 @@ def segment(model_file, tmp_path):
 
 @pytest.fixture
 def two(pictures, tmp_path) -> list[Path]:
-    """Copies of two pictures, free to be changed."""
+    """Copies of two images, free to be changed."""
     folder = tmp_path / "in"
     folder.mkdir()
     return [Path(shutil.copy(pictures.folder / f"{name}.tif", folder)) for name in ("disks4", "disks0")]
@@ -177,7 +177,7 @@ def test_the_planes_of_a_stack_are_segmented_one_by_one(segment, pictures, tmp_p
     assert [row["plane"] for row in rows] == ["0"] * count + ["2"] * count
     assert [int(row["label"]) for row in rows] == 2 * list(range(1, count + 1))
     assert record.count == 2 * count
-    assert any("the pictures show plane" in note for note in record.notes)
+    assert any("the images show plane" in note for note in record.notes)
 
 
 def test_a_second_run_does_nothing_twice(segment, two, tmp_path):

@@ -1,4 +1,4 @@
-"""Whole trainings of a second: tiny networks on simulated pictures written to disk."""
+"""Whole trainings of a second: tiny networks on simulated images written to disk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_pair(folder, name, image, mask):
 
 @pytest.fixture
 def instances(tmp_path):
-    """Four pictures with object ids, without splits."""
+    """Four images with object ids, without splits."""
     data = tmp_path / "nuclei"
     for number in range(4):
         write_pair(data, f"field{number}", *picture(number))
@@ -226,7 +226,7 @@ def test_two_pictures_are_enough_and_one_is_refused_saying_why(instances, start,
     assert start(instances, settings=("training.steps=1",)).exists()
     for kind in ("images", "masks"):
         (instances / kind / "field1.png").unlink()
-    with pytest.raises(InputError, match="1 annotated image; wanted at least 2, one to learn from and one to check"):
+    with pytest.raises(InputError, match="1 annotated image; expected at least 2, one to learn from and one to check"):
         start(instances, "one")
 
 

@@ -55,9 +55,9 @@ def _only(folder: Path, count: int) -> None:
 INSTANCES = 'name = "disks"\nmasks = "instances"\n'
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "a mask of another size": (lambda f: _mask(f, np.zeros((30, 40), np.uint8)), r"disks3.tif: mask of \(30, 40\) for"),
-    "a class without name": (lambda f: _mask(f, np.full((36, 40), 7, np.uint8)), "holds 7, wanted class ids 0"),
-    "broken numbers": (lambda f: _mask(f, np.full((36, 40), 0.5, np.float32)), "value 0.5; wanted whole numbers"),
-    "negative numbers": (lambda f: _mask(f, np.full((36, 40), -1, np.int16)), "contains -1, wanted 0"),
+    "a class without name": (lambda f: _mask(f, np.full((36, 40), 7, np.uint8)), "holds 7, expected class ids 0"),
+    "broken numbers": (lambda f: _mask(f, np.full((36, 40), 0.5, np.float32)), "value 0.5; expected whole numbers"),
+    "negative numbers": (lambda f: _mask(f, np.full((36, 40), -1, np.int16)), "contains -1, expected 0"),
     "a colored mask": (
         lambda f: _mask(f, np.random.default_rng(0).integers(0, 2, (36, 40, 3)).astype(np.uint8)),
         "one plain color a class",
@@ -80,8 +80,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda f: _image(f, np.random.default_rng(0).integers(0, 9, (36, 40, 3)).astype(np.uint8), photometric="rgb"),
         "3 channels, the recipe's network reads 1",
     ),
-    "one picture": (lambda f: _only(f, 1), "1 annotated image; wanted at least 2"),
-    "no pictures": (lambda f: _only(f, 0), "holds no images"),
+    "one image": (lambda f: _only(f, 1), "1 annotated image; expected at least 2"),
+    "no images": (lambda f: _only(f, 0), "holds no images"),
     "nothing annotated and no description": (
         lambda f: ((f / "dataset.toml").unlink(), _all_empty(f)),
         "no annotated pixel in 6 masks",

@@ -41,7 +41,7 @@ def effective_receptive_field(
         (H, W) float64, non-negative; see `influence_map`.
     """
     if images < 1:
-        raise InputError(f"images is {images}, wanted at least 1")
+        raise InputError(f"images is {images}, expected at least 1")
     total = np.zeros(size_px)
     for _ in range(images):
         total += influence_map(module, rng.standard_normal((in_channels, *size_px)), position=position)
@@ -85,7 +85,7 @@ def influence_map(module: nn.Module, image: np.ndarray, *, position: tuple[int, 
 
 
 def radius_px(influence: np.ndarray, *, position: tuple[int, int], share: float = 0.95) -> float:
-    """Radius of the smallest disc around ``position`` that contains a share of all influence.
+    """Radius of the smallest disc around ``position`` that contains a fraction of all influence.
 
     Args:
         influence: (H, W) non-negative.
@@ -96,7 +96,7 @@ def radius_px(influence: np.ndarray, *, position: tuple[int, int], share: float 
         Distance from the center to the outermost pixel center needed, ≥ 0. NaN where nothing has influence.
     """
     if not 0 < share <= 1:
-        raise InputError(f"share is {share}, wanted a number in (0, 1]")
+        raise InputError(f"share is {share}, expected a number in (0, 1]")
     check_ndim(2, influence=influence)
     rows, columns = np.nonzero(influence)
     if not rows.size:

@@ -79,20 +79,20 @@ class Geometric:
 
     def __post_init__(self) -> None:
         if min(self.patch_px) < 1:
-            raise InputError(f"patch_px is {self.patch_px}, wanted at least one row and one column")
+            raise InputError(f"patch_px is {self.patch_px}, expected at least one row and one column")
         if self.rotate not in ("none", "quarter", "any"):
-            raise InputError(f"rotate is {self.rotate!r}, wanted 'none', 'quarter' or 'any'")
+            raise InputError(f"rotate is {self.rotate!r}, expected 'none', 'quarter' or 'any'")
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise InputError(f"scale is {self.scale}, wanted 0 < smallest <= largest")
+            raise InputError(f"scale is {self.scale}, expected 0 < smallest <= largest")
         if self.shear < 0 or self.anisotropy < 0:
             raise InputError(f"shear {self.shear} and anisotropy {self.anisotropy} must not be negative")
         if not 0 <= self.foreground_bias <= 1:
-            raise InputError(f"foreground_bias is {self.foreground_bias}, wanted a share in [0, 1]")
+            raise InputError(f"foreground_bias is {self.foreground_bias}, expected a share in [0, 1]")
         # The field's slope then has a standard deviation of 0.12; a fold is a slope of about -1, eight of them.
         if not 0 <= self.elastic_px <= self.elastic_sigma_px / 10 or self.elastic_sigma_px <= 0:
             raise InputError(
                 f"elastic_px is {self.elastic_px} with elastic_sigma_px {self.elastic_sigma_px}: the image would "
-                "fold; wanted 0 <= elastic_px <= elastic_sigma_px / 10"
+                "fold; expected 0 <= elastic_px <= elastic_sigma_px / 10"
             )
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> GeometricParams:

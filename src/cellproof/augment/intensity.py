@@ -63,7 +63,7 @@ class Intensity:
     def __post_init__(self) -> None:
         for step in self.steps:
             if not 0 <= step.p <= 1:
-                raise InputError(f"p of {step} is {step.p}, wanted a probability in [0, 1]")
+                raise InputError(f"p of {step} is {step.p}, expected a probability in [0, 1]")
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> IntensityParams:
         """Draw which steps happen, and how strongly."""

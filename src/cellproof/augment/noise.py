@@ -90,7 +90,7 @@ class Sharpen:
 
     Attributes:
         p: Probability.
-        largest_amount: Largest share of the difference, drawn uniformly from 0.
+        largest_amount: Largest fraction of the difference, drawn uniformly from 0.
         sigma_px: Standard deviation of the blur.
     """
 

@@ -52,7 +52,7 @@ class Restain:
     Attributes:
         variation: Standard deviation of each component of a dye's color, 0.1 a visible difference between laboratories.
         strength: Standard deviation of the logarithm of the amounts' gains.
-        dab: Probability of a section with DAB in place of eosin, with a drawn share of the nuclei marked.
+        dab: Probability of a section with DAB in place of eosin, with a drawn fraction of the nuclei marked.
         foreign: Probability of two dyes of any color.
     """
 

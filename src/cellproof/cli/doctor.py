@@ -1,4 +1,4 @@
-"""`cellproof doctor`: what is installed, what the machine can do, and whether a picture is segmented."""
+"""`cellproof doctor`: what is installed, what the machine can do, and whether an image is segmented."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Finding:
 
 
 def doctor_command() -> None:
-    """Check this installation: versions, devices, folders, the default model, and one simulated picture."""
+    """Check this installation: versions, devices, folders, the default model, and one simulated image."""
     findings = []
     for finding in examine():
         findings.append(finding)

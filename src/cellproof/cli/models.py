@@ -109,7 +109,7 @@ def card(header: ModelHeader, *, model: str, path: Path, digest: str) -> Iterato
     yield f"outputs: {', '.join(_outputs(header))}; objects by {_method(header)}"
     options = ", ".join(f"{name} {value}" for name, value in header.options.items())
     yield f"network: {header.architecture} ({options}), {header.members} in the file"
-    yield f"reads {header.in_channels} channels at {header.scale:g} × the image's size; gray pictures are repeated"
+    yield f"reads {header.in_channels} channels at {header.scale:g} × the image's size; gray images are repeated"
     yield f"pixel size of the training images: {pixel_size(header)}"
     if header.statistics.object_diameter_px:
         low, middle, high = header.statistics.object_diameter_px

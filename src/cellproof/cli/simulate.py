@@ -1,4 +1,4 @@
-"""`cellproof simulate`: pictures with exact truth, to train on, to test with and to learn the commands."""
+"""`cellproof simulate`: images with exact truth, to train on, to test with and to learn the commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KNOWN_KINDS = ("nuclei", "histology")
 
 
 class QualityOption(StrEnum):
-    """How good the pictures are."""
+    """How good the images are."""
 
     good = "good"
     low = "low"
@@ -32,13 +32,13 @@ def simulate_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the data set; new, empty or ours.")
     ],
-    count: Annotated[int, typer.Option(min=1, help="Pictures wanted; what is there already is kept.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of every draw; picture k depends on it and k alone.")] = 0,
-    size: Annotated[int, typer.Option(min=64, help="Rows and columns of a picture.")] = 512,
+    count: Annotated[int, typer.Option(min=1, help="Images wanted; what is there already is kept.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; image k depends on it and k alone.")] = 0,
+    size: Annotated[int, typer.Option(min=64, help="Rows and columns of an image.")] = 512,
     quality: Annotated[QualityOption, typer.Option(help="low: blurred, grainy and unevenly lit.")] = QualityOption.good,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Simulate annotated pictures: a folder that `cellproof train` reads as it is.
+    """Simulate annotated images: a folder that `cellproof train` reads as it is.
 
     liver: cells with red membranes and green nuclei. honeycomb: a gray monolayer. nuclei: fluorescent. histology:
     H&E. Liver and honeycomb come with class maps in masks/ and ids of the cells in cells/, the others with ids.
@@ -74,9 +74,9 @@ def show_simulation(plan: Plan, simulation: Simulation) -> None:
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""
-    typer.echo(f"{made} picture{'' if made == 1 else 's'} of {plan.kind} made, {plan.size} × {plan.size} px{before}")
+    typer.echo(f"{made} image{'' if made == 1 else 's'} of {plan.kind} made, {plan.size} × {plan.size} px{before}")
     masks = ", ".join(f"{value} {name}" for value, name in enumerate(kind.classes))
-    typer.echo(f"pictures: {simulation.out / 'images'}")
+    typer.echo(f"images: {simulation.out / 'images'}")
     if kind.has_cells:
         typer.echo(f"truth: {simulation.out / 'masks'} ({masks}) and {simulation.out / 'cells'} (ids)")
     else:

@@ -1,1 +1,1 @@
-"""Files become samples: which pictures there are, how they are split, and what is to be learned from them."""
+"""Files become samples: which images there are, how they are split, and what is to be learned from them."""

@@ -31,7 +31,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         classes: Class names; with instances those of the objects, whose ids are 1…K (0 is background).
         colors: ``#rrggbb`` of each class; may be empty.
         ignore: Mask value of pixels without annotation.
-        pixel_size_um: Edge of a pixel in µm.
+        pixel_size_um: Pixel size in µm.
         attributes: File with a table of columns per image, matched by ``name``.
         group: Its column that folds never divide.
         license: License of the images.
@@ -221,7 +221,7 @@ def _contradiction(description: Description) -> str:
     if description.masks == "semantic" and not 2 <= count < IGNORE:
         return f"semantic masks with {count} classes; name every pixel value, background too (2 to {IGNORE - 1})"
     if not 1 <= count < IGNORE:
-        return f"classes has {count} names, wanted 1 to {IGNORE - 1}"
+        return f"classes has {count} names, expected 1 to {IGNORE - 1}"
     if len(set(description.classes)) < count:
         return f"classes names one twice: {', '.join(description.classes)}"
     if description.colors and len(description.colors) != count:
@@ -237,8 +237,9 @@ def _number_out_of_range(description: Description) -> str:
     lowest = len(description.classes) if description.masks == "semantic" else 1
     if description.ignore is not None and not lowest <= description.ignore <= LARGEST_IGNORE:
         return (
-            f"ignore is {description.ignore}, wanted {lowest} to {LARGEST_IGNORE}, a value that no class or object has"
+            f"ignore is {description.ignore}, expected {lowest} to {LARGEST_IGNORE}, "
+            "a value that no class or object has"
         )
     if description.pixel_size_um is not None and not 0 < description.pixel_size_um < float("inf"):
-        return f"pixel_size_um is {description.pixel_size_um}, wanted a positive number"
+        return f"pixel_size_um is {description.pixel_size_um}, expected a positive number"
     return ""

@@ -1,4 +1,4 @@
-"""What looks wrong with an annotated picture, as sentences for the person who can put it right."""
+"""What looks wrong with an annotated image, as sentences for the person who can put it right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPECK_AREA_PX = 4
 """Objects of at most this many pixels are hardly drawn on purpose."""
 
 SATURATED_SHARE = 0.01
-"""More pixels than this at the picture's largest value, and that is the value's limit: overexposed."""
+"""More pixels than this at the image's largest value, and that is the value's limit: overexposed."""
 
 _MOST_THIN, _FEWEST_THIN = 0.3, 10
 """Masks with this fraction, and number, of ids without any square of 2 × 2 pixels were smoothed."""
@@ -45,7 +45,7 @@ ADVICE = {
 
 
 def examine(image: np.ndarray, mask: np.ndarray, description: Description) -> list[tuple[str, str]]:
-    """Findings about one picture and its mask, as stored; an empty list where nothing looks wrong.
+    """Findings about one image and its mask, as stored; an empty list where nothing looks wrong.
 
     Args:
         image: (C, H, W) in the file's dtype.
@@ -114,10 +114,10 @@ def find_shift(image: np.ndarray, foreground: np.ndarray) -> tuple[int, int] | N
 
 
 def find_duplicates(hashes: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Names of pictures that are the same, to find those that leak from one split into another.
+    """Names of images that are the same, to find those that leak from one split into another.
 
     Args:
-        hashes: Name → hash of the picture's content.
+        hashes: Name → hash of the image's content.
 
     Returns:
         One tuple of sorted names for each content that is there more than once.

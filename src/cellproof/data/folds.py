@@ -1,4 +1,4 @@
-"""Which pictures are learned from and which are kept to check: drawn from a seed, written down, read back."""
+"""Which images are learned from and which are kept to check: drawn from a seed, written down, read back."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def draw_folds(records: Sequence[Record], *, folds: int, seed: int, stratify_by:
     groups = _shuffled_groups(records, seed=seed, stratify_by=stratify_by)
     if not 2 <= folds <= len(groups):
         raise InputError(
-            f"{folds} folds of {len(records)} images in {len(groups)} groups; wanted 2 to {len(groups)} folds, "
+            f"{folds} folds of {len(records)} images in {len(groups)} groups; expected 2 to {len(groups)} folds, "
             "because a group never divides"
         )
     parts = _deal(groups, [1 / folds] * folds)
@@ -72,11 +72,12 @@ def hold_out(records: Sequence[Record], *, share: float, seed: int, stratify_by:
         InputError: Fewer than two groups, a share out of range, a name twice, or a record without the attribute.
     """
     if not 0 < share < 1:
-        raise InputError(f"share is {share:g}, wanted a number between 0 and 1")
+        raise InputError(f"share is {share:g}, expected a number between 0 and 1")
     groups = _shuffled_groups(records, seed=seed, stratify_by=stratify_by)
     if len(groups) < 2:
         raise InputError(
-            f"{len(records)} images in {len(groups)} groups; wanted at least 2 groups, to learn from and to check with"
+            f"{len(records)} images in {len(groups)} groups; expected at least 2 groups, to learn from and to "
+            f"check with"
         )
     _, kept = _deal(groups, [1 - share, share])
     return _fold(records, kept)
@@ -135,7 +136,7 @@ def folds_from_json(text: str) -> list[Fold]:
         folds = msgspec.json.decode(text, type=list[Fold])
     except msgspec.DecodeError as error:
         raise InputError(
-            f'the folds cannot be read: {error}; wanted [{{"train": [names], "val": [names]}}, …]'
+            f'the folds cannot be read: {error}; expected [{{"train": [names], "val": [names]}}, …]'
         ) from error
     for number, fold in enumerate(folds, start=1):
         both = sorted(set(fold.train) & set(fold.val))

@@ -1,4 +1,4 @@
-"""Which picture belongs to which mask, in a folder of training data."""
+"""Which image belongs to which mask, in a folder of training data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .description import Description
 from .pairing import IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, is_mask_name, list_names, pair, pair_in_one_folder
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
-"""Files of other kinds beside the pictures (tables, notes, thumbnails' databases) are passed over."""
+"""Files of other kinds beside the images (tables, notes, thumbnails' databases) are passed over."""
 
 CELLS = "cells"
 """Folder beside masks of membranes with the ids of what they enclose; for scores, not for learning."""
@@ -23,13 +23,13 @@ LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ an
 
 @dataclass(frozen=True)
 class Record:
-    """One annotated picture on disk.
+    """One annotated image on disk.
 
     Attributes:
-        name: Stem of the picture's file, without what says that it is an image.
+        name: Stem of the image's file, without what says that it is an image.
         split: "train", "val" or "test" for a folder that is named so or alike; the folder's own name for any
             other; empty where there are no such folders.
-        image: File of the picture.
+        image: File of the image.
         mask: File of the mask.
         group: What folds never divide; the name itself where no group column is given.
         attributes: The row of the attributes table; empty where there is none.
@@ -59,12 +59,12 @@ class Index:
 
 
 def index(folder: Path, description: Description) -> list[Record]:
-    """Pairs of picture and mask, by split and name; `scan` without its notes."""
+    """Pairs of image and mask, by split and name; `scan` without its notes."""
     return scan(folder, description).records
 
 
 def scan(folder: Path, description: Description) -> Index:
-    """Pairs of picture and mask, and what was left out.
+    """Pairs of image and mask, and what was left out.
 
     Looked for, in this order: two folders, as ``images`` and ``masks``; files beside each other in the folder, as
     ``x.tif`` and ``x_masks.tif``; either of these in its subfolders, whose names are the splits, or where none is
@@ -75,7 +75,7 @@ def scan(folder: Path, description: Description) -> Index:
         description: Of the same; names the attributes table and the group column.
 
     Raises:
-        InputError: Nothing is found, a picture or mask lacks its partner, two files fit one name, or the
+        InputError: Nothing is found, an image or mask lacks its partner, two files fit one name, or the
             attributes table lacks a file, a column or a row that is needed.
     """
     if not folder.is_dir():
@@ -162,7 +162,7 @@ def _one_of(folder: Path, names: Sequence[str]) -> Path | None:
     there = {path.name for path in folder.iterdir() if path.is_dir()}
     found = [name for name in names if name in there]
     if len(found) > 1 and not all(name.endswith(("Tr", "Ts")) for name in found):
-        raise InputError(f"{folder}: {found[0]}/ and {found[1]}/ both may hold what is wanted; keep one of them")
+        raise InputError(f"{folder}: {found[0]}/ and {found[1]}/ both may hold what is expected; keep one of them")
     return folder / found[0] if found else None
 
 

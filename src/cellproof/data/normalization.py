@@ -21,7 +21,7 @@ def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
     """Scale each channel so that its low percentile becomes 0 and its high percentile 1.
 
     Above a million pixels the percentiles are those of every second, third, … row and column: the same
-    for the same picture, and quick.
+    for the same image, and quick.
 
     Args:
         pixels: (C, H, W) of any real dtype.
@@ -36,10 +36,10 @@ def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
     check_ndim(3, image=pixels)
     check_finite(image=pixels)
     if not pixels.size:
-        raise InputError(f"image has shape {pixels.shape}, wanted at least one channel and one pixel")
+        raise InputError(f"image has shape {pixels.shape}, expected at least one channel and one pixel")
     low_percentile, high_percentile = normalization.low_percentile, normalization.high_percentile
     if not 0 <= low_percentile < high_percentile <= 100:
-        raise InputError(f"percentiles are {low_percentile:g} and {high_percentile:g}, wanted 0 ≤ low < high ≤ 100")
+        raise InputError(f"percentiles are {low_percentile:g} and {high_percentile:g}, expected 0 ≤ low < high ≤ 100")
     if pixels.dtype == bool:
         pixels = pixels.astype(np.uint8)
     step = math.ceil(math.sqrt(pixels.shape[1] * pixels.shape[2] / MOST_PIXELS))
@@ -54,9 +54,9 @@ def normalize(pixels: np.ndarray, normalization: Normalization) -> np.ndarray:
 
 
 def fit_channels(pixels: np.ndarray, in_channels: int) -> np.ndarray:
-    """Give a picture the number of channels that a network reads.
+    """Give an image the number of channels that a network reads.
 
-    Gray is repeated; a picture whose channels are all equal counts as gray.
+    Gray is repeated; an image whose channels are all equal counts as gray.
 
     Args:
         pixels: (C, H, W).

@@ -1,4 +1,4 @@
-"""A picture and its mask become a sample; what is fixed on the way is said aloud."""
+"""An image and its mask become a sample; what is fixed on the way is said aloud."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 def make_sample(
     image: np.ndarray, mask: np.ndarray, description: Description, *, classes: np.ndarray | None = None
 ) -> Sample:
-    """Sample of a normalized picture and its mask as `fix_mask` leaves it.
+    """Sample of a normalized image and its mask as `fix_mask` leaves it.
 
     Args:
         image: (C, H, W) float32, normalized.
@@ -28,14 +28,14 @@ def make_sample(
         `IGNORE` in its class map and 0 in its instances.
 
     Raises:
-        InputError: Mask and picture differ in size, a value is no class, or the class of objects is missing.
+        InputError: Mask and image differ in size, a value is no class, or the class of objects is missing.
     """
     check_ndim(3, image=image)
     check_ndim(2, mask=mask)
     check_labels(mask=mask)
     if image.shape[1:] != mask.shape:
         raise InputError(
-            f"the image is {_size(image)} pixels and its mask {_size(mask)} (rows × columns); wanted the same size"
+            f"the image is {_size(image)} pixels and its mask {_size(mask)} (rows × columns); expected the same size"
         )
     ignored = mask == description.ignore if description.ignore is not None else np.zeros(mask.shape, bool)
     if description.masks == "semantic":
@@ -90,7 +90,7 @@ def rescale_sample(sample: Sample, scale: float) -> Sample:
         InputError: The scale is not positive.
     """
     if not 0 < scale < np.inf:
-        raise InputError(f"scale is {scale:g}, wanted a positive number")
+        raise InputError(f"scale is {scale:g}, expected a positive number")
     rows, columns = (max(1, round(length * scale)) for length in sample.class_map.shape)
     if (rows, columns) == sample.class_map.shape:
         return sample
@@ -102,7 +102,7 @@ def rescale_sample(sample: Sample, scale: float) -> Sample:
 
 def rescale_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Intensities (C, H, W) on a grid of ``shape``, linear, smoothed before shrinking; float32."""
-    from skimage.transform import resize  # a fifth of a second that pictures at their own scale do not need
+    from skimage.transform import resize  # a fifth of a second that images at their own scale do not need
 
     shrinks = shape[0] < image.shape[1] or shape[1] < image.shape[2]
     resized: np.ndarray = resize(
@@ -124,7 +124,7 @@ def _object_classes(instances: np.ndarray, classes: np.ndarray | None, descripti
     check_labels(classes=classes)
     if classes.shape != instances.shape:
         raise InputError(
-            f"the object ids are {_size(instances)} pixels and the class map {_size(classes)}; wanted the same size"
+            f"the object ids are {_size(instances)} pixels and the class map {_size(classes)}; expected the same size"
         )
     _check_classes(classes[inside], lowest=1, highest=len(description.classes))
     return np.where(inside, classes, 0).astype(np.uint8)
@@ -135,7 +135,7 @@ def _check_classes(values: np.ndarray, *, lowest: int, highest: int) -> None:
     if wrong:
         listed = ", ".join(str(value) for value in wrong[:5]) + (", …" if len(wrong) > 5 else "")
         raise InputError(
-            f"the mask holds {listed}, wanted class ids {lowest} to {highest}; "
+            f"the mask holds {listed}, expected class ids {lowest} to {highest}; "
             "list every class in dataset.toml, or name the ignore value there"
         )
 

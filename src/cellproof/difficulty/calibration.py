@@ -31,7 +31,7 @@ class Reliability:
 
     Attributes:
         confidence: (bins,) mean confidence; NaN in an empty bin.
-        accuracy: (bins,) share of correct pixels; NaN in an empty bin.
+        accuracy: (bins,) fraction of correct pixels; NaN in an empty bin.
         count: (bins,) number of pixels.
     """
 
@@ -77,9 +77,9 @@ def fit_temperature(logits: np.ndarray, classes: np.ndarray) -> float:
     check_ndim(2, logits=logits)
     check_finite(logits=logits)
     if classes.shape != logits.shape[1:] or classes.size == 0:
-        raise InputError(f"logits {logits.shape} and classes {classes.shape}, wanted (K, n) and (n,), n at least 1")
+        raise InputError(f"logits {logits.shape} and classes {classes.shape}, expected (K, n) and (n,), n at least 1")
     if classes.min() < 0 or classes.max() >= len(logits):
-        raise InputError(f"classes reach from {classes.min()} to {classes.max()}, wanted 0…{len(logits) - 1}")
+        raise InputError(f"classes reach from {classes.min()} to {classes.max()}, expected 0…{len(logits) - 1}")
     relative = logits.astype(np.float64) - logits.max(axis=0)
     if not relative.any():
         return 1.0
@@ -114,10 +114,10 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) 
     """
     check_same_shape(confidence=confidence, correct=correct)
     if bins < 1:
-        raise InputError(f"bins is {bins}, wanted at least 1")
+        raise InputError(f"bins is {bins}, expected at least 1")
     values = confidence.ravel().astype(np.float64)
     if not ((values >= 0) & (values <= 1)).all():
-        raise InputError("confidence has values outside [0, 1] or NaN, wanted probabilities")
+        raise InputError("confidence has values outside [0, 1] or NaN, expected probabilities")
     which = np.clip(np.ceil(values * bins).astype(np.int64) - 1, 0, bins - 1)
     count = np.bincount(which, minlength=bins)
     filled = np.where(count > 0, count, np.nan)

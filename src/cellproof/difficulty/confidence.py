@@ -47,7 +47,7 @@ def difficulty_from_confidence(confidence: np.ndarray, *, classes: int) -> np.nd
         InputError: ``classes`` is below 2.
     """
     if classes < 2:
-        raise InputError(f"classes is {classes}, wanted at least 2: a single class is never in doubt")
+        raise InputError(f"classes is {classes}, expected at least 2: a single class is never in doubt")
     difficulty = np.subtract(1, confidence)
     difficulty *= classes / (classes - 1)
     clipped: np.ndarray = np.clip(difficulty, 0, 1, out=difficulty)
@@ -174,9 +174,9 @@ def check_probabilities(probabilities: np.ndarray) -> None:
     lowest, highest = float(total.min()), float(total.max())
     if not (lowest >= 1 - SUM_TOLERANCE and highest <= 1 + SUM_TOLERANCE):
         raise InputError(
-            f"probabilities sum to {lowest:.4g}…{highest:.4g} over the {len(probabilities)} classes, wanted 1 "
+            f"probabilities sum to {lowest:.4g}…{highest:.4g} over the {len(probabilities)} classes, expected 1 "
             "at every pixel; apply a softmax to logits first"
         )
     smallest = float(probabilities.min())
     if smallest < -SUM_TOLERANCE:
-        raise InputError(f"probabilities contains {smallest:.4g}, wanted values in [0, 1]; apply a softmax first")
+        raise InputError(f"probabilities contains {smallest:.4g}, expected values in [0, 1]; apply a softmax first")

@@ -1,4 +1,4 @@
-"""How far predictions of the same pixels differ: views of one picture, or the networks of an ensemble.
+"""How far predictions of the same pixels differ: views of one image, or the networks of an ensemble.
 
 The generalized Jensen-Shannon divergence of V predictions is the entropy of their mean less the mean of their
 entropies. It is the mutual information between the predicted class and the number of the prediction: what a pixel's
@@ -84,11 +84,11 @@ class Disagreement:
 
 
 def disagreement(predictions: Iterable[np.ndarray]) -> np.ndarray:
-    """Disagreement of predictions of the same picture, in whatever order.
+    """Disagreement of predictions of the same image, in whatever order.
 
     Args:
         predictions: (V, C, H, W), or V times (C, H, W) that are taken one after the other; of views, each brought
-            back to where the picture lay.
+            back to where the image lay.
 
     Returns:
         (H, W) in [0, 1], as `Disagreement.result` says.
@@ -121,7 +121,7 @@ class Poll:
 
         Args:
             member: Number of the network, from 0 on; all views of a network come in succession.
-            probabilities: (C, H, W), summing to 1 over classes, on the grid of the picture.
+            probabilities: (C, H, W), summing to 1 over classes, on the grid of the image.
 
         Raises:
             InputError: the network's views were counted already, or as in `Disagreement.add`.

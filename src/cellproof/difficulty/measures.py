@@ -1,4 +1,4 @@
-"""All measures of a picture's difficulty side by side, each in [0, 1] with 1 hardest."""
+"""All measures of an image's difficulty side by side, each in [0, 1] with 1 hardest."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .confidence import difficult_pixels, difficulty_from_confidence, entropy, m
 
 @dataclass(frozen=True)
 class DifficultyMaps:
-    """Measures of one picture, (H, W) floats in [0, 1], 0 sure and 1 hardest.
+    """Measures of one image, (H, W) floats in [0, 1], 0 sure and 1 hardest.
 
     Attributes:
         confidence: Chance of error relative to a blind guess, (1 - f) / (1 - 1/C), f the largest probability.
         entropy: Of the class probabilities, in units of log C.
         margin: One minus the lead of the likeliest class over the second.
-        tta: Disagreement between flips and quarter turns of the picture; None where there was one view.
+        tta: Disagreement between flips and quarter turns of the image; None where there was one view.
         ensemble: Disagreement between networks; None where there was one.
-        difficult: (H, W) bool, the paper's map: f below its mean over the picture.
+        difficult: (H, W) bool, the paper's map: f below its mean over the image.
         alpha: That mean.
         further: Those of files in ``difficulty`` that have a ``measure``, by name.
     """
@@ -52,7 +52,7 @@ def difficulty_maps(
     ensemble: np.ndarray | None = None,
     within: np.ndarray | None = None,
 ) -> DifficultyMaps:
-    """Every measure of one picture.
+    """Every measure of one image.
 
     Args:
         probabilities: (C, H, W), C at least 2, summing to 1 over classes.

@@ -1,7 +1,7 @@
 """Quality of objects and images without a reference: what calibrated probabilities promise.
 
-The thresholds are conventions, not measurements: they are set so that a reviewer looks at a picture
-whose promised Dice is clearly below what careful annotators reach among themselves (about 0.9).
+The thresholds are conventions, not measurements: they are set so that a reviewer looks at an image
+whose expected Dice is clearly below what careful annotators reach among themselves (about 0.9).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> 
             "use the heads that the network was built for"
         )
     if not temperature > 0:
-        raise InputError(f"temperature is {temperature}, wanted a number above 0; 1 leaves probabilities as they are")
+        raise InputError(f"temperature is {temperature}, expected a number above 0; 1 leaves probabilities as they are")
     _softmax(outputs[heads.class_slice], temperature)
     for head in heads.fields:
         own = outputs[heads.slices[head.name]]

@@ -31,7 +31,7 @@ finally:
 
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500}
 _LARGEST_DIFFERENCE = 1e-3
-"""Of a converted network from the original, as a share of the largest output; rounding stays below 1e-5."""
+"""Of a converted network from the original, as a fraction of the largest output; rounding stays below 1e-5."""
 
 
 class ConversionError(RuntimeError):

@@ -62,7 +62,9 @@ def predict(
     """
     check_ndim(3, image=image)
     if image.size == 0 or not engines:
-        raise InputError(f"got {len(engines)} engines and an image of shape {image.shape}; wanted at least one of each")
+        raise InputError(
+            f"got {len(engines)} engines and an image of shape {image.shape}; expected at least one of each"
+        )
     plan = plan_tiles((image.shape[1], image.shape[2]), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
     views = EIGHT_VIEWS if tta else (AS_IS,)
     shares = list(fades(plan) if blend else cores(plan))

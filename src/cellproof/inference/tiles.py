@@ -83,7 +83,7 @@ def plan_tiles(shape: tuple[int, int], *, halo_px: int, stride_px: int, max_pixe
     """
     if min(shape) < 1 or halo_px < 0 or stride_px < 1:
         raise InputError(
-            f"cannot tile shape {shape} with halo_px={halo_px} and stride_px={stride_px}; wanted at least 1, 0 and 1"
+            f"cannot tile shape {shape} with halo_px={halo_px} and stride_px={stride_px}; expected at least 1, 0 and 1"
         )
     halo_px = round_up(halo_px, stride_px)
     height_px, width_px = (round_up(length_px, stride_px) for length_px in shape)

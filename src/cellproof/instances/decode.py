@@ -54,7 +54,7 @@ def foreground_mask(probabilities: np.ndarray, *, threshold: float) -> np.ndarra
     """
     check_ndim(3, probabilities=probabilities)
     if len(probabilities) < 2:
-        raise InputError(f"probabilities has {len(probabilities)} class, wanted background and at least one more")
+        raise InputError(f"probabilities has {len(probabilities)} class, expected background and at least one more")
     background = probabilities[0]
     check_finite(probabilities=background)
     foreground: np.ndarray = 1 - background >= threshold

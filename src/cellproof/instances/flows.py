@@ -59,7 +59,7 @@ def follow_flows(flows: np.ndarray, foreground: np.ndarray, *, smallest_sink_px:
     """
     check_ndim(2, foreground=foreground)
     if flows.shape != (2, *foreground.shape):
-        raise InputError(f"flows has shape {flows.shape}, wanted {(2, *foreground.shape)} like the foreground")
+        raise InputError(f"flows has shape {flows.shape}, expected {(2, *foreground.shape)} like the foreground")
     pixels = np.flatnonzero(foreground)
     labels = np.zeros(foreground.size, np.int32)
     if pixels.size:

@@ -54,7 +54,7 @@ def measure(
     columns = _size_and_place(runs, labels.shape)
     if classes is not None:
         if classes.shape != runs.ids.shape:
-            raise InputError(f"classes has shape {classes.shape}, wanted {runs.ids.shape}: one for each object")
+            raise InputError(f"classes has shape {classes.shape}, expected {runs.ids.shape}: one for each object")
         columns = {"label": columns.pop("label"), "class": classes, **columns}
     columns |= _shape(runs, columns["area"])
     columns["perimeter"] = _perimeter(labels, runs.ids)

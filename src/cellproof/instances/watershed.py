@@ -71,7 +71,7 @@ def watershed_objects(
     check_ndim(2, height=height, foreground=foreground)
     check_same_shape(height=height, foreground=foreground)
     if not seed_threshold > 0:
-        raise InputError(f"seed_threshold is {seed_threshold}, wanted a height above 0, such as 0.1")
+        raise InputError(f"seed_threshold is {seed_threshold}, expected a height above 0, such as 0.1")
     check_finite(height=height)
     surface = _surface(height, boundary, boundary_weight)
     basins, summits = _basins(surface, foreground)

@@ -47,7 +47,7 @@ def read_start(path: Path, count: int) -> bytes:
     """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
-            raise refusal(path, "a pipe or device, wanted a file; give the files themselves")  # may never end
+            raise refusal(path, "a pipe or device, expected a file; give the files themselves")  # may never end
         with path.open("rb") as file:
             start = file.read(count)
     except InputError:
@@ -126,7 +126,7 @@ def _open_error(path: Path, error: OSError | ValueError) -> InputError:
         case FileNotFoundError():
             return refusal(path, "there is no such file; check the name")
         case IsADirectoryError():
-            return refusal(path, "this is a folder, wanted a file; give the files in it")
+            return refusal(path, "this is a folder, expected a file; give the files in it")
         case PermissionError():
             return refusal(path, "no permission to read the file; change its permissions")
         case _:

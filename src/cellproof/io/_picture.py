@@ -20,7 +20,7 @@ _UPRIGHT = 1
 
 
 def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
-    """The first picture of a PNG, JPEG, BMP or WebP file.
+    """The first image of a PNG, JPEG, BMP or WebP file.
 
     Args:
         path: The file.
@@ -36,10 +36,10 @@ def read_picture(path: Path, kind: str, *, as_stored: bool) -> Stored:
             # Its decoder allocates when it opens.
             check_declared(path, shape=(*_webp_size(data), 3), itemsize=1, samples=3)
         if kind in ("PNG", "BMP"):
-            # Pillow only says of a picture without pixels that it is none.
+            # Pillow only says of an image without pixels that it is none.
             check_declared(path, shape=_plain_size(data, kind), itemsize=0)
         if kind == "PNG":
-            # Opening does not look at the checksums of the pixel data; a second, closed, picture does.
+            # Opening does not look at the checksums of the pixel data; a second, closed, image does.
             PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
         with _opener(kind)(io.BytesIO(data)) as picture:
             width, height = picture.size
@@ -67,11 +67,11 @@ def _opener(kind: str) -> Callable[[io.BytesIO], Any]:
 def _stored(path: Path, picture: Picture, *, as_stored: bool) -> Stored:
     notes = []
     if getattr(picture, "n_frames", 1) > 1:
-        notes.append(f"an animation of {getattr(picture, 'n_frames', 1)} pictures; the first was read")
+        notes.append(f"an animation of {getattr(picture, 'n_frames', 1)} images; the first was read")
     picture.load()
     if picture.getexif().get(_ORIENTATION_TAG, _UPRIGHT) != _UPRIGHT:
         picture = ImageOps.exif_transpose(picture)
-        notes.append("the picture was turned upright as its EXIF orientation says")
+        notes.append("the image was turned upright as its EXIF orientation says")
     if picture.mode in ("P", "PA") and as_stored:
         indices = np.asarray(picture)[..., 0] if picture.mode == "PA" else np.asarray(picture)
         if not _is_scrambled(indices, picture.convert("RGB")):
@@ -94,7 +94,7 @@ def _is_scrambled(indices: np.ndarray, colors: Picture) -> bool:
 
 
 def _named(array: np.ndarray, notes: list[str] | tuple[str, ...], *, as_stored: bool) -> Stored:
-    """Name the axes of a decoded picture and leave its alpha out."""
+    """Name the axes of a decoded image and leave its alpha out."""
     if array.ndim == 2:
         return Stored(array, "YX", notes=tuple(notes))
     samples = array.shape[2]

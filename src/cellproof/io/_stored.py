@@ -63,10 +63,12 @@ def rename_axes(path: Path, stored: Stored, axes: str) -> Stored:
     letters, shape = axes.upper(), stored.array.shape
     if len(letters) != len(shape):
         raise refusal(
-            path, f"axes {axes!r} for an array of shape {shape}; wanted one letter an axis, {len(shape)} in all"
+            path, f"axes {axes!r} for an array of shape {shape}; expected one letter an axis, {len(shape)} in all"
         )
     if not (letters.isascii() and letters.isalpha() and len(set(letters)) == len(letters) and {*"YX"} <= {*letters}):
-        raise refusal(path, f"axes {axes!r}; wanted different letters with Y and X among them, such as ZYX, CYX or YXC")
+        raise refusal(
+            path, f"axes {axes!r}; expected different letters with Y and X among them, such as ZYX, CYX or YXC"
+        )
     color = "S" in letters and shape[letters.index("S")] == 3
     return replace(stored, axes=letters, color=color)
 
@@ -74,8 +76,8 @@ def rename_axes(path: Path, stored: Stored, axes: str) -> Stored:
 def settle_axes(path: Path, stored: Stored) -> Stored:
     """Decide what the unknown axes (Q, I) are: a safe guess with a note, or a refusal.
 
-    One unknown axis besides rows and columns is taken for planes. An array without any names is a picture,
-    planes of pictures, or a picture with at most four channels last, where its lengths leave no doubt.
+    One unknown axis besides rows and columns is taken for planes. An array without any names is an image,
+    planes of images, or an image with at most four channels last, where its lengths leave no doubt.
 
     Raises:
         InputError: listing what the array may be.
@@ -102,7 +104,7 @@ def _guess_all_axes(path: Path, stored: Stored) -> Stored:
     """Name the axes of an array that came without any names."""
     shape = stored.array.shape
     if len(shape) < 2:
-        raise refusal(path, f"an array of shape {shape}; wanted rows and columns, with planes or channels if any")
+        raise refusal(path, f"an array of shape {shape}; expected rows and columns, with planes or channels if any")
     if len(shape) == 2:
         return replace(stored, axes="YX")
     if len(shape) > 3:

@@ -39,7 +39,7 @@ def read_tiff(path: Path, *, as_stored: bool, position: int | None = None) -> St
 
     Args:
         path: The file.
-        as_stored: Keep the stored numbers (label images) where a picture would be shown through
+        as_stored: Keep the stored numbers (label images) where an image would be shown through
             a color table or inverted.
         position: Which of its images, by its number in `tiff_positions`; None for the first.
 
@@ -194,7 +194,7 @@ def _as_shown(path: Path, stored: Stored, *, page: Any, as_stored: bool) -> Stor
     )
     if not known:
         name = getattr(page.photometric, "name", photometric)
-        raise refusal(path, f"colors are stored as {name}, wanted gray, channels or RGB; save it as RGB")
+        raise refusal(path, f"colors are stored as {name}, expected gray, channels or RGB; save it as RGB")
     if _has_alpha(stored, page):
         stored = without_alpha(stored, as_stored=as_stored)
     samples = stored.array.shape[stored.axes.index("S")] if "S" in stored.axes else 1

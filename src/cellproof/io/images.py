@@ -37,7 +37,7 @@ def read_image(
     axes: str | None = None,
     position: int | None = None,
 ) -> Image:
-    """Read one picture, stack or time series.
+    """Read one image, stack or time series.
 
     What the file does not say and had to be guessed stands in the notes of the result: unknown axes taken
     for planes, alpha left out, color tables resolved, three equal colors made one gray channel; so do previews
@@ -147,7 +147,7 @@ def read_mask(path: str | Path) -> Mask:
         count = planes.pixels.shape[1]
         raise refusal(
             path,
-            f"a mask of {count} different channels; wanted one whole number or 8-bit color a pixel, save it as gray",
+            f"a mask of {count} different channels; expected one whole number or 8-bit color a pixel, save it as gray",
         )
     else:
         labels = _whole_numbers(path, _native(path, planes.pixels[:, 0]))
@@ -155,12 +155,12 @@ def read_mask(path: str | Path) -> Mask:
     if color and _has_smooth_colors(labels):
         raise refusal(
             path,
-            "many colors of single pixels, as in a photo or a smoothed mask; wanted one whole number a pixel, or "
+            "many colors of single pixels, as in a photo or a smoothed mask; expected one whole number a pixel, or "
             "one plain color a class or object: save the mask unscaled, without smoothing",
         )
     if not color and _is_antialiased(labels):
         raise refusal(
-            path, "values between 0 and 255 at the edges of a mask; wanted ids, save it unscaled, without smoothing"
+            path, "values between 0 and 255 at the edges of a mask; expected ids, save it unscaled, without smoothing"
         )
     values = np.ascontiguousarray(labels if planes.axes else labels[0])
     return Mask(values, color, stored.content, stored.notes)
@@ -192,7 +192,7 @@ def _expand(given: Path) -> list[Path]:
         images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
         if not images:
             there = ", ".join(sorted({path.suffix or path.name for path in files})[:8]) or "nothing"
-            raise refusal(given, f"no image in the folder (there: {there}); wanted {', '.join(IMAGE_SUFFIXES)}")
+            raise refusal(given, f"no image in the folder (there: {there}); expected {', '.join(IMAGE_SUFFIXES)}")
         return images
     if given.exists() or given.is_symlink():
         return [given]
@@ -201,7 +201,7 @@ def _expand(given: Path) -> list[Path]:
     matches = sorted(Path(match) for match in glob.glob(str(given), recursive=True))
     images = [path for path in matches if _may_be_file(path) and path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        raise refusal(given, f"the pattern matches no image; wanted {', '.join(IMAGE_SUFFIXES)}")
+        raise refusal(given, f"the pattern matches no image; expected {', '.join(IMAGE_SUFFIXES)}")
     return images
 
 
@@ -242,7 +242,7 @@ def _check_suffix(path: Path) -> None:
     if suffix in _MAKERS_SUFFIXES:
         raise refusal(path, f"{suffix} is not read; save it as OME-TIFF, for example with Fiji's Bio-Formats exporter")
     if suffix not in IMAGE_SUFFIXES:
-        raise refusal(path, f"files ending in {suffix or 'nothing'} are not read; wanted {', '.join(IMAGE_SUFFIXES)}")
+        raise refusal(path, f"files ending in {suffix or 'nothing'} are not read; expected {', '.join(IMAGE_SUFFIXES)}")
 
 
 def _kind(start: bytes) -> tuple[str, tuple[str, ...]]:
@@ -313,7 +313,7 @@ def _whole_numbers(path: Path, labels: np.ndarray) -> np.ndarray:
     check_finite(**{str(path): labels})
     broken = labels[labels != np.rint(labels)]
     if broken.size:
-        raise refusal(path, f"a mask with the value {broken[0]:g}; wanted whole numbers, threshold or round it first")
+        raise refusal(path, f"a mask with the value {broken[0]:g}; expected whole numbers, threshold or round it first")
     largest = float(np.abs(labels).max())
     if largest > 2**24:
         raise refusal(path, f"ids up to {largest:g} as floats are not exact; save them as whole numbers")

@@ -83,7 +83,7 @@ def write_classes(
     """
     check_labels(classes=classes)
     if classes.max(initial=0) > np.iinfo(np.uint8).max:
-        raise refusal(Path(path), f"the class id {classes.max()} does not fit into 8 bits; wanted 0 to 255")
+        raise refusal(Path(path), f"the class id {classes.max()} does not fit into 8 bits; expected 0 to 255")
     stack = _unflatten(Path(path), classes.astype(np.uint8), plane_axes, plane_shape)
     description = {"content": "class ids", "classes": list(names), "colors": list(colors)}
     where = _Where(plane_axes, spacing or Spacing(), tuple(channel_names))
@@ -115,7 +115,7 @@ def write_difficulty(
     check_finite(difficulty=difficulty)
     if difficulty.size and (difficulty.min() < 0 or difficulty.max() > 1):
         raise InputError(
-            f"difficulty spans {difficulty.min():g} to {difficulty.max():g}, wanted 0 (sure) to 1 (hardest)"
+            f"difficulty spans {difficulty.min():g} to {difficulty.max():g}, expected 0 (sure) to 1 (hardest)"
         )
     scaled = np.rint(difficulty.astype(np.float32) * 255).astype(np.uint8)
     stack = _unflatten(Path(path), scaled, plane_axes, plane_shape)
@@ -131,7 +131,7 @@ def _unflatten(path: Path, array: np.ndarray, plane_axes: str, plane_shape: tupl
     if not fits or len(plane_axes) != len(plane_shape) or not can_be_named(plane_axes):
         raise refusal(
             path,
-            f"an array of shape {array.shape} with plane axes {plane_axes!r} of lengths {plane_shape}; wanted "
+            f"an array of shape {array.shape} with plane axes {plane_axes!r} of lengths {plane_shape}; expected "
             "(H, W), or (P, H, W) with up to three plane axes such as TZ whose lengths multiply to P",
         )
     if array.size == 0:

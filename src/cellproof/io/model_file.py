@@ -44,9 +44,9 @@ def write_model(path: str | Path, header: ModelHeader, tensors: Mapping[str, np.
     try:
         unchanged = msgspec.json.decode(encoded, type=ModelHeader) == header
     except msgspec.ValidationError as error:
-        raise refusal(Path(path), f"the model header has a value that JSON cannot hold ({error}); mend it") from error
+        raise refusal(Path(path), f"the model header has a value that JSON cannot hold ({error}); fix it") from error
     if not unchanged:
-        raise refusal(Path(path), "the model header holds values of wrong types; wanted those of ModelHeader")
+        raise refusal(Path(path), "the model header holds values of wrong types; expected those of ModelHeader")
     metadata = {"cellproof": encoded.decode(), "format_version": str(_FORMAT_VERSION)}
     # np.ascontiguousarray would give a single number an axis, and it would not come back as it was.
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
@@ -110,7 +110,9 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[ModelHeader, dict[str, np.
 
 def _header(path: Path, metadata: Mapping[str, str]) -> ModelHeader:
     if "cellproof" not in metadata:
-        raise refusal(path, "a safetensors file without CellProof's header; wanted a model written by cellproof train")
+        raise refusal(
+            path, "a safetensors file without CellProof's header; expected a model written by cellproof train"
+        )
     version = metadata.get("format_version", "")
     if not version.isdecimal() or int(version) > _FORMAT_VERSION:
         raise refusal(
@@ -133,25 +135,25 @@ def _out_of_range(header: ModelHeader) -> str:
     low, high = header.normalization.low_percentile, header.normalization.high_percentile
     statistics = header.statistics
     wanted = {
-        f"in_channels {header.in_channels}, wanted at least 1": header.in_channels >= 1,
-        f"stride_px {header.stride_px}, wanted at least 1": header.stride_px >= 1,
-        f"receptive_field_px {header.receptive_field_px}, wanted at least 0": header.receptive_field_px >= 0,
-        f"members {header.members}, wanted at least 1": header.members >= 1,
-        f"{len(header.classes)} class names for {header.heads.classes} classes, wanted as many, and at least 2": (
+        f"in_channels {header.in_channels}, expected at least 1": header.in_channels >= 1,
+        f"stride_px {header.stride_px}, expected at least 1": header.stride_px >= 1,
+        f"receptive_field_px {header.receptive_field_px}, expected at least 0": header.receptive_field_px >= 0,
+        f"members {header.members}, expected at least 1": header.members >= 1,
+        f"{len(header.classes)} class names for {header.heads.classes} classes, expected as many, and at least 2": (
             len(header.classes) == header.heads.classes >= 2
         ),
         _odd_head(header.heads): not _odd_head(header.heads),
-        f"{len(header.conditions)} conditions in {header.in_channels} channels, wanted at least one of the image": (
+        f"{len(header.conditions)} conditions in {header.in_channels} channels, expected at least one of the image": (
             len(header.conditions) < header.in_channels
         ),
-        f"temperature {header.temperature}, wanted more than 0": 0 < header.temperature < math.inf,
-        f"scale {header.scale}, wanted {smallest} to {largest}": smallest <= header.scale <= largest,
+        f"temperature {header.temperature}, expected more than 0": 0 < header.temperature < math.inf,
+        f"scale {header.scale}, expected {smallest} to {largest}": smallest <= header.scale <= largest,
         "intensity statistics that are not one mean and sd a channel": (
             len(statistics.mean) == len(statistics.sd)
             and len(statistics.mean) in (0, header.in_channels - len(header.conditions))
         ),
         "object diameters that are not three percentiles": len(statistics.object_diameter_px) in (0, 3),
-        f"percentiles {low} and {high}, wanted 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
+        f"percentiles {low} and {high}, expected 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
     }
     return next((problem for problem, holds in wanted.items() if not holds), "")
 
@@ -159,14 +161,14 @@ def _out_of_range(header: ModelHeader) -> str:
 def _odd_head(heads: Heads) -> str:
     """What is wrong with the outputs besides the classes, or nothing."""
     if len(set(heads.names)) < len(heads.names) or "classes" in heads.names:
-        return f"outputs {', '.join(heads.names)}, wanted different names, none of them classes"
+        return f"outputs {', '.join(heads.names)}, expected different names, none of them classes"
     for head in heads.fields:
         if head.channels < 1:
-            return f"output {head.name} of {head.channels} channels, wanted at least 1"
+            return f"output {head.name} of {head.channels} channels, expected at least 1"
         if head.geometry == "vector" and head.channels != 2:
-            return f"output {head.name} is a vector of {head.channels} channels, wanted 2"
+            return f"output {head.name} is a vector of {head.channels} channels, expected 2"
         if head.geometry == "rays" and head.channels % 4:
-            return f"output {head.name} has {head.channels} rays, wanted a multiple of 4"
+            return f"output {head.name} has {head.channels} rays, expected a multiple of 4"
     return ""
 
 

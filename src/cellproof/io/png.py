@@ -1,4 +1,4 @@
-"""Pictures and class maps of eight bits as PNG."""
+"""Images and class maps of eight bits as PNG."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
     """
     if pixels.dtype != np.uint8 or pixels.size == 0 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise refusal(
-            Path(path), f"pixels of type {pixels.dtype} and shape {pixels.shape}; wanted uint8, (H, W) or (H, W, 3)"
+            Path(path), f"pixels of type {pixels.dtype} and shape {pixels.shape}; expected uint8, (H, W) or (H, W, 3)"
         )
     with atomic_path(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")

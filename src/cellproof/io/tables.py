@@ -29,7 +29,7 @@ def write_csv(path: str | Path, columns: Mapping[str, Sequence[object] | np.ndar
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise InputError(f"{path}: columns of different lengths ({listed}); wanted one value a row in each")
+        raise InputError(f"{path}: columns of different lengths ({listed}); expected one value a row in each")
     text = io.StringIO()
     plain = csv.writer(text, lineterminator="\n")
     # The csv module quotes line feeds by itself, but not a carriage return that ends no line here.
@@ -57,13 +57,13 @@ def read_csv(path: str | Path) -> dict[str, list[str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise refusal(path, f"no table in UTF-8 CSV ({error}); save it as CSV with UTF-8") from error
     if not rows:
-        raise refusal(path, "the table has no header; wanted column names in the first line")
+        raise refusal(path, "the table has no header; expected column names in the first line")
     names = rows[0]
     if len(set(names)) < len(names):
         raise refusal(path, f"column names repeat ({', '.join(names)}); rename one of them")
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(names):
-            raise refusal(path, f"row {number} has {len(row)} cells, wanted {len(names)} as in the header; repair it")
+            raise refusal(path, f"row {number} has {len(row)} cells, expected {len(names)} as in the header; repair it")
     return {name: [row[column] for row in rows[1:]] for column, name in enumerate(names)}
 
 

@@ -27,7 +27,7 @@ def check_masks(**masks: np.ndarray | None) -> None:
     for name, mask in given.items():
         if mask.dtype != bool:
             raise InputError(
-                f"{name} has dtype {mask.dtype}, wanted a boolean mask; compare a class map with its class"
+                f"{name} has dtype {mask.dtype}, expected a boolean mask; compare a class map with its class"
             )
 
 
@@ -39,7 +39,7 @@ def annotated(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
 def skeleton(mask: np.ndarray) -> np.ndarray:
     """Center lines of a mask, one pixel wide, with as many components and holes as the mask has.
 
-    Lines end about half their width before the picture does. A turned mask has nearly, not exactly, the turned
+    Lines end about half their width before the image does. A turned mask has nearly, not exactly, the turned
     skeleton.
 
     References:

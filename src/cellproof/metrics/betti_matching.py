@@ -27,7 +27,7 @@ from .topology import Betti
 def betti_matching_errors(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray | None = None) -> Betti:
     """Pieces and holes of either mask without a partner in the other.
 
-    Pieces hang together over 8 neighbors, holes over 4; background at the picture's edge is no hole. Errors are never
+    Pieces hang together over 8 neighbors, holes over 4; background at the image's edge is no hole. Errors are never
     smaller than the differences of the Betti numbers (`topology.betti_errors`), as each feature has one partner
     at most.
 

@@ -49,7 +49,7 @@ def count_gaps(
     A pixel of the reference's skeleton is *covered* when a membrane pixel within the tolerance has it as its nearest
     skeleton pixel; so membrane that merely ends nearby covers nothing ahead of it, and a gap keeps its length.
     A *gap* is a run (8 neighbors) of at least `smallest_px` uncovered pixels; a whole missing edge, or a whole
-    missing network, is one run. Skeleton within the tolerance of the picture's edge or of ignored pixels is not
+    missing network, is one run. Skeleton within the tolerance of the image's edge or of ignored pixels is not
     looked at, since what covers it may lie beyond; runs that come from there count if the rest is long enough.
     A run is *bridged* when one piece of membrane, of what lies within twice the tolerance of the run, comes within
     the tolerance of all its ends: the membrane is there, only displaced. What the network bridges is no gap.
@@ -57,7 +57,7 @@ def count_gaps(
 
     A *false closing* is made by a piece (8 neighbors) of the pixels that the repair added, further than the tolerance
     from the reference membrane and than twice the tolerance from its skeleton (nearer, it would bridge a gap, and
-    nothing is to be both), that touches other membrane or the picture's edge in k ≥ 2 separate places: it has
+    nothing is to be both), that touches other membrane or the image's edge in k ≥ 2 separate places: it has
     k - 1 of them, the number of regions cut in two or of parts joined. Pieces that touch in one place (spurs,
     thickening) or none (blobs) join nothing and are not counted. Background regions and parts of membrane too small
     for a cell are taken for flaws: they are filled, or not seen.
@@ -83,7 +83,7 @@ def count_gaps(
     """
     check_masks(network=network, refined=refined, reference=reference, ignored=ignored)
     if not tolerance_px >= 0:
-        raise InputError(f"tolerance_px is {tolerance_px}, wanted a distance of 0 or more")
+        raise InputError(f"tolerance_px is {tolerance_px}, expected a distance of 0 or more")
     network, refined, reference = (annotated(mask, ignored) for mask in (network, refined, reference))
     unknown = np.zeros(reference.shape, bool) if ignored is None else ignored
     line = skeleton(reference)

@@ -120,7 +120,7 @@ def match(overlap: Overlap, threshold: float) -> Matching:
         [1.0]
     """
     if not 0 < threshold <= 1:
-        raise InputError(f"threshold is {threshold}, wanted an IoU in (0, 1]")
+        raise InputError(f"threshold is {threshold}, expected an IoU in (0, 1]")
     chosen = _only_partners(overlap, threshold) if threshold >= 0.5 else _assign(overlap, threshold)
     rows, columns = overlap.pairs[chosen].T
     return Matching(overlap.reference_ids[rows], overlap.prediction_ids[columns], overlap.iou[chosen])

@@ -217,7 +217,7 @@ def _annotated(reference: np.ndarray, ignore: int | None) -> np.ndarray:
 def _check_classes(values: np.ndarray, *, what: str, classes: int) -> None:
     if values.size and values.max() >= classes:
         raise InputError(
-            f"{what} contains class {values.max()}, wanted 0…{classes - 1}; "
+            f"{what} contains class {values.max()}, expected 0…{classes - 1}; "
             "check the list of classes and the value of pixels without annotation"
         )
 

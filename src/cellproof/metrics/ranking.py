@@ -13,8 +13,8 @@ def auroc(score: np.ndarray, wrong: np.ndarray) -> float:
     """Chance that a wrong pixel has a higher score than a right one; a tie counts half.
 
     This is the area under the curve of receiver operating characteristics, computed exactly as the Mann-Whitney
-    statistic: two sorts, and every wrong score is looked up among the right ones. For several pictures, give their
-    annotated pixels joined: pooled, a score must also rank the pixels of one picture against those of another.
+    statistic: two sorts, and every wrong score is looked up among the right ones. For several images, give their
+    annotated pixels joined: pooled, a score must also rank the pixels of one image against those of another.
 
     Args:
         score: Any shape, higher where an error is more likely; NaN is refused.

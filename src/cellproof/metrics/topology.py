@@ -24,7 +24,7 @@ def cells(mask: np.ndarray, *, smallest_px: int = SMALLEST_CELL_PX, ignored: np.
         ignored: Boolean mask of pixels without annotation; they become 0 and separate like membrane.
 
     Returns:
-        (H, W) int32, 0 on membrane, 1…n the regions, those cut by the picture's edge among them. All 0 where all is
+        (H, W) int32, 0 on membrane, 1…n the regions, those cut by the image's edge among them. All 0 where all is
         membrane; one region where none is.
 
     Raises:
@@ -49,7 +49,7 @@ class Betti:
 
     Attributes:
         components: b0, pieces that hang together over 8 neighbors.
-        holes: b1, pieces of background that hang together over 4 neighbors and do not touch the picture's edge.
+        holes: b1, pieces of background that hang together over 4 neighbors and do not touch the image's edge.
     """
 
     components: int
@@ -62,7 +62,7 @@ class Betti:
 def betti_numbers(mask: np.ndarray) -> Betti:
     """Count the pieces of a (H, W) boolean mask and their holes; their difference is its Euler number.
 
-    No membrane has (0, 0), and a picture that is all membrane (1, 0).
+    No membrane has (0, 0), and an image that is all membrane (1, 0).
 
     Raises:
         InputError: For a mask that is not boolean.

@@ -61,7 +61,7 @@ def mean_width_px(extent: Extent) -> float:
     """Area over length, in pixels; NaN without membrane, and for specks, whose center line is a single pixel.
 
     Straight bars 1 to 9 pixels wide that cross 480 pixels come out within 5 %. Lines end half their width before the
-    picture does, so wide membranes in small pictures seem a little wider than they are.
+    image does, so wide membranes in small images seem a little wider than they are.
 
     Example:
         >>> mean_width_px(Extent(area_px=200, length_px=50.0))

@@ -47,7 +47,7 @@ class AnySize(nn.Module, ABC):
             return self.forward_aligned(image)
         if image.ndim != 4 or image.shape[1] != self.in_channels or image.numel() == 0:
             raise InputError(
-                f"image has shape {tuple(image.shape)}, wanted (N, {self.in_channels}, H, W) with at least one pixel"
+                f"image has shape {tuple(image.shape)}, expected (N, {self.in_channels}, H, W) with at least one pixel"
             )
         height, width = image.shape[-2:]
         outputs = self.forward_aligned(pad_to_stride(image, self.stride))

@@ -41,7 +41,8 @@ class BatchRenorm2d(nn.Module):
     """
 
     # Section 4.2 of the paper: r to 3 at 40k and d to 5 at 25k of 160k steps, after 5k steps of plain batch
-    # normalization, which is 50 times what its running statistics remember. A like share of a few hundred steps would
+    # normalization, which is 50 times what its running statistics remember. A like fraction of a few hundred
+    # steps would
     # be over before they have settled: everything takes three times as large a fraction here.
     def __init__(
         self,

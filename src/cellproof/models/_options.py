@@ -20,7 +20,7 @@ def check_counts(**counts: int) -> None:
     """
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{name} is {value!r}, wanted a whole number, at least 1")
+            raise InputError(f"{name} is {value!r}, expected a whole number, at least 1")
 
 
 def check_dropout(dropout: float) -> None:
@@ -30,7 +30,7 @@ def check_dropout(dropout: float) -> None:
         InputError: ``dropout is 1.0, wanted a probability in [0, 1)``.
     """
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise InputError(f"dropout is {dropout!r}, wanted a probability in [0, 1)")
+        raise InputError(f"dropout is {dropout!r}, expected a probability in [0, 1)")
 
 
 def check_norm(norm: str) -> None:
@@ -40,7 +40,7 @@ def check_norm(norm: str) -> None:
         InputError: ``norm is 'layer', wanted one of none, batch, batch_renorm``.
     """
     if norm not in get_args(Norm):
-        raise InputError(f"norm is {norm!r}, wanted one of {', '.join(get_args(Norm))}")
+        raise InputError(f"norm is {norm!r}, expected one of {', '.join(get_args(Norm))}")
 
 
 def normalization(norm: Norm, channels: int) -> list[nn.Module]:

@@ -42,7 +42,7 @@ def load_vgg16(network: nn.Module, path: str | Path) -> tuple[int, int]:
     """Copy the encoder's weights, and those of fc6 and fc7 where the file has them and they are as wide as the file's.
 
     A network with a norm takes VGG-16-BN, one without VGG-16. VGG-16 reads color; the weights of a network that
-    reads one channel are summed over the colors, so that it sees a gray picture as VGG-16 sees it in gray colors.
+    reads one channel are summed over the colors, so that it sees a gray image as VGG-16 sees it in gray colors.
 
     Args:
         network: An `FCN8s`, changed in place.
@@ -64,7 +64,7 @@ def load_vgg16(network: nn.Module, path: str | Path) -> tuple[int, int]:
         if given.get(name) != shape:
             came = "missing" if name not in given else f"of shape {given[name]}"
             raise InputError(
-                f"{path}: {name} is {came}, wanted shape {shape}; an fcn8s without a norm takes torchvision's vgg16, "
+                f"{path}: {name} is {came}, expected shape {shape}; an fcn8s without a norm takes torchvision's vgg16, "
                 "one with a norm its vgg16_bn, each with width = 64"
             )
     with safe_open(str(path), framework="pt") as file:

@@ -173,9 +173,9 @@ def _layer_counts(text: str) -> tuple[int, ...]:
     """Numbers of layers, read from "4,5,7"."""
     parts = [part.strip() for part in text.split(",")] if isinstance(text, str) else []
     if not parts or not all(part.isdecimal() and part.isascii() for part in parts):
-        raise InputError(f"down_layers is {text!r}, wanted whole numbers with commas between, such as '4,5,7,10,12'")
+        raise InputError(f"down_layers is {text!r}, expected whole numbers with commas between, such as '4,5,7,10,12'")
     if len(parts) > MOST_BLOCKS:
-        raise InputError(f"down_layers has {len(parts)} blocks, wanted at most {MOST_BLOCKS}")
+        raise InputError(f"down_layers has {len(parts)} blocks, expected at most {MOST_BLOCKS}")
     return tuple(_checked_layers("down_layers", int(part)) for part in parts)
 
 
@@ -183,7 +183,7 @@ def _checked_layers(name: str, layers: int) -> int:
     """A block's number of layers, refused where it has none or too many."""
     check_counts(**{name: layers})
     if layers > MOST_LAYERS:
-        raise InputError(f"{name} has a block of {layers} layers, wanted at most {MOST_LAYERS}")
+        raise InputError(f"{name} has a block of {layers} layers, expected at most {MOST_LAYERS}")
     return layers
 
 

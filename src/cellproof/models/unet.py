@@ -61,11 +61,11 @@ def build(
     """
     check_counts(in_channels=in_channels, out_channels=out_channels, width=width, depth=depth, max_width=max_width)
     if depth > DEEPEST:
-        raise InputError(f"depth is {depth}, wanted at most {DEEPEST}")
+        raise InputError(f"depth is {depth}, expected at most {DEEPEST}")
     check_dropout(dropout)
     for name, word, known in (("norm", norm, get_args(Norm)), ("upsample", upsample, get_args(Upsample))):
         if word not in known:
-            raise InputError(f"{name} is {word!r}, wanted one of {', '.join(known)}")
+            raise InputError(f"{name} is {word!r}, expected one of {', '.join(known)}")
     widths = tuple(min(width * 2**level, max_width) for level in range(depth))
     network = UNet(in_channels, out_channels, widths, norm=norm, dropout=dropout, upsample=upsample, residual=residual)
     initialize(network)

@@ -26,7 +26,7 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         in_channels: Channels of the network's input.
         scale: Pixels of the network's grid per pixel of an image.
         fit_side_px: Cut-outs are scaled to this shorter side when they are segmented; 0 for never.
-        fit_objects: Whether pictures of much larger objects are shrunk when they are segmented.
+        fit_objects: Whether images of much larger objects are shrunk when they are segmented.
         validation: Share held out where the data have no val split.
         balance: Attribute whose values are drawn more evenly than they occur; "" for none.
         balance_power: Values are drawn in proportion to (their number of images) ** this; 1 as

@@ -1,4 +1,4 @@
-"""Lines that divide a picture into basins of the evidence, taken apart into the boundaries of two basins each.
+"""Lines that divide an image into basins of the evidence, taken apart into the boundaries of two basins each.
 
 References:
     Meyer (1994). Topographic distance and watershed lines. Signal Processing 38(1), 113-125.

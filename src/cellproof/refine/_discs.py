@@ -9,8 +9,8 @@ def paint(shape: tuple[int, ...], centers: np.ndarray, radius_px: np.ndarray) ->
     """Mark the pixels that are closer to a center than its radius.
 
     Args:
-        shape: Height and width of the picture.
-        centers: (n, 2) row and column, inside the picture.
+        shape: Height and width of the image.
+        centers: (n, 2) row and column, inside the image.
         radius_px: (n,); a disc of radius 1 is one pixel.
 
     Returns:
@@ -24,7 +24,7 @@ def paint(shape: tuple[int, ...], centers: np.ndarray, radius_px: np.ndarray) ->
 
 
 def touches(walls: np.ndarray, centers: np.ndarray, radius_px: np.ndarray) -> np.ndarray:
-    """Whether each disc has a pixel of the walls, or one outside the picture; (n,) bool."""
+    """Whether each disc has a pixel of the walls, or one outside the image; (n,) bool."""
     reach = int(np.ceil(radius_px.max(initial=0)))
     around = np.pad(walls, reach, constant_values=True)
     rows, columns, distance = _offsets(reach)

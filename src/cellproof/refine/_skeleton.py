@@ -21,7 +21,7 @@ class Skeleton:
         radius_px: (n,) distance to the nearest pixel outside the mask: 1 where the mask is one pixel wide.
         graph: (n, n) distances between neighbors along the lines, each pair in both directions.
         degree: (n,) number of neighbors along the lines.
-        free_ends: Places of pixels in which a line ends inside the picture.
+        free_ends: Places of pixels in which a line ends inside the image.
     """
 
     pixels: np.ndarray
@@ -37,7 +37,7 @@ def find_skeleton(mask: np.ndarray, *, walls: np.ndarray) -> Skeleton:
     Args:
         mask: (H, W) bool.
         walls: (H, W) bool, pixels that nothing is known of. A line that ends at them, or at the
-            picture's border, may go on there: that is no free end.
+            image's border, may go on there: that is no free end.
 
     References:
         Lee, Kashyap, Chu (1994). Building skeleton models via 3-D medial surface/axis thinning algorithms.

@@ -117,9 +117,9 @@ def reassign(
     check_same_shape(class_map=class_map, difficult=difficult)
     check_labels(class_map=class_map)
     if difficult.dtype != bool:
-        raise InputError(f"difficult has dtype {difficult.dtype}, wanted bool; threshold the difficulty first")
+        raise InputError(f"difficult has dtype {difficult.dtype}, expected bool; threshold the difficulty first")
     if rounds is not None and rounds < 1:
-        raise InputError(f"rounds is {rounds}, wanted at least 1, or None for until nothing changes")
+        raise InputError(f"rounds is {rounds}, expected at least 1, or None for until nothing changes")
     check_classes(connected=connected, rest=rest, compact=compact)
     repaired = class_map.astype(np.uint8)
     open_pixels = difficult & (class_map != IGNORE)
@@ -141,7 +141,7 @@ def check_classes(**classes: int | None) -> None:
     given = {name: number for name, number in classes.items() if number is not None}
     if not all(0 <= number < IGNORE for number in given.values()) or len(set(given.values())) < len(given):
         listed = ", ".join(f"{name} {number}" for name, number in given.items())
-        raise InputError(f"classes are {listed}; wanted different numbers in 0…{IGNORE - 1}")
+        raise InputError(f"classes are {listed}; expected different numbers in 0…{IGNORE - 1}")
 
 
 def _flood(seeds: np.ndarray, ground: np.ndarray, rounds: int | None) -> np.ndarray:

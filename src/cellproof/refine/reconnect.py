@@ -191,9 +191,9 @@ def find_gaps(
     check_classes(connected=connected)
     _check_evidence(evidence)
     if not longest_px > 0:
-        raise InputError(f"longest_px is {longest_px}, wanted a length above 0")
+        raise InputError(f"longest_px is {longest_px}, expected a length above 0")
     if not smallest_px >= 0:
-        raise InputError(f"smallest_px is {smallest_px}, wanted an area of 0 or more")
+        raise InputError(f"smallest_px is {smallest_px}, expected an area of 0 or more")
     network, unknown = class_map == connected, class_map == IGNORE
     if not network.any() or (network | unknown).all():
         return ()
@@ -240,7 +240,7 @@ def close_gaps(
     check_labels(class_map=class_map)
     check_classes(connected=connected, rest=rest)
     if width_px is not None and not width_px >= 1:
-        raise InputError(f"width_px is {width_px}, wanted at least 1, or None for the network's own")
+        raise InputError(f"width_px is {width_px}, expected at least 1, or None for the network's own")
     network, unknown = class_map == connected, class_map == IGNORE
     accepted = np.array([gap.evidence >= threshold for gap in gaps], bool)
     closed = network
@@ -271,4 +271,6 @@ def _check_evidence(evidence: np.ndarray) -> None:
     """Refuse what is not within [0, 1]."""
     check_finite(evidence=evidence)
     if evidence.size and not (evidence.min() >= 0 and evidence.max() <= 1):
-        raise InputError(f"evidence reaches from {evidence.min():.4g} to {evidence.max():.4g}, wanted values in [0, 1]")
+        raise InputError(
+            f"evidence reaches from {evidence.min():.4g} to {evidence.max():.4g}, expected values in [0, 1]"
+        )

@@ -1,1 +1,1 @@
-"""Pictures, curves and pages for a person."""
+"""Images, curves and pages for a person."""

@@ -17,7 +17,7 @@ def displayed(image: np.ndarray) -> np.ndarray:
     """Stretch an image's contrast for the eye.
 
     Args:
-        image: (C, H, W) of any real dtype. One channel is gray. Three 8-bit channels are a color picture,
+        image: (C, H, W) of any real dtype. One channel is gray. Three 8-bit channels are a color image,
             stretched together so that hues stay. Otherwise the first three channels are lights of their own.
 
     Returns:

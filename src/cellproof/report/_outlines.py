@@ -12,7 +12,7 @@ def outline_mask(labels: np.ndarray, *, width_px: int) -> np.ndarray:
     """Pixels of objects within ``width_px`` of another label, counted in steps to the side.
 
     Args:
-        labels: (H, W) whole numbers, 0 background. Where an object meets the picture's edge it has no outline.
+        labels: (H, W) whole numbers, 0 background. Where an object meets the image's edge it has no outline.
         width_px: At least 1.
 
     Returns:

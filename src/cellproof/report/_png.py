@@ -1,4 +1,4 @@
-"""PNG for large pictures, in a hurry."""
+"""PNG for large images, in a hurry."""
 
 from __future__ import annotations
 

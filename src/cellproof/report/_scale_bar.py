@@ -32,10 +32,10 @@ def with_scale_bar(rgb: np.ndarray, pixel_size_um: float | None) -> np.ndarray:
 
     Args:
         rgb: (H, W, 3) uint8.
-        pixel_size_um: Of this picture; None for an unknown one.
+        pixel_size_um: Of this image; None for an unknown one.
 
     Returns:
-        A copy; the picture itself where the size is unknown or there is no room for the letters.
+        A copy; the image itself where the size is unknown or there is no room for the letters.
     """
     height, width, _ = rgb.shape
     if not pixel_size_um or not math.isfinite(pixel_size_um) or min(height, width) < _SMALLEST_PX:

@@ -1,4 +1,4 @@
-"""A picture's difficulty for the eye: difficult pixels white on the picture, and a heat map of every measure."""
+"""An image's difficulty for the eye: difficult pixels white on the image, and a heat map of every measure."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @dataclass(frozen=True)
 class Captioned:
-    """A picture with what it shows.
+    """An image with what it shows.
 
     Attributes:
         caption: In words.
         rgb: (H, W, 3) uint8.
-        top: Value from which on a heat map has its palest color, black being 0; None for other pictures.
+        top: Value from which on a heat map has its palest color, black being 0; None for other images.
     """
 
     caption: str
@@ -47,12 +47,13 @@ class Captioned:
 
 
 def white_on_image(image: np.ndarray, difficult: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
-    """Difficult pixels white over the picture, which is dimmed by half so that nothing else is white.
+    """Difficult pixels white over the image, which is dimmed by half so that nothing else is white.
 
     Args:
         image: (C, H, W) as read, any dtype.
         difficult: (H, W) bool.
-        max_px: Shrink to at most this height and width; a pixel is then as white as the share of difficult ones in it.
+        max_px: Shrink to at most this height and width; a pixel is then as white as the fraction of difficult ones
+            in it.
 
     Returns:
         (H, W, 3) uint8.
@@ -94,7 +95,7 @@ def difficulty_row(
     reference: np.ndarray | None = None,
     max_px: int | None = None,
 ) -> tuple[Captioned, ...]:
-    """One picture in all its aspects: itself, reference, prediction, difficult pixels, and each measure of difficulty.
+    """One image in all its aspects: itself, reference, prediction, difficult pixels, and each measure of difficulty.
 
     Args:
         image: (C, H, W) as read, any dtype.
@@ -105,7 +106,7 @@ def difficulty_row(
         max_px: As in `white_on_image`.
 
     Returns:
-        The pictures from left to right, all of one size.
+        The images from left to right, all of one size.
 
     Raises:
         InputError: When the shapes do not fit.
@@ -128,16 +129,16 @@ def difficulty_row(
 
 
 def inline_figures(row: Sequence[Captioned], *, max_px: int = 400) -> tuple[Figure, ...]:
-    """The same pictures for a page."""
+    """The same images for a page."""
     return tuple(Figure(one.caption, inline_picture(one.rgb, max_px=max_px), one.top) for one in row)
 
 
 def side_by_side(row: Sequence[Captioned], *, columns: int | None = None) -> np.ndarray:
-    """One picture of them all, captions and the heat maps' scales below each, for a file of its own.
+    """One image of them all, captions and the heat maps' scales below each, for a file of its own.
 
     Args:
-        row: At least one picture, all of one height and width, best at least 200 pixels wide.
-        columns: Pictures beside each other before the next row begins; None for all in one row.
+        row: At least one image, all of one height and width, best at least 200 pixels wide.
+        columns: Images beside each other before the next row begins; None for all in one row.
 
     Returns:
         (height, width, 3) uint8.

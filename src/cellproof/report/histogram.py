@@ -1,6 +1,6 @@
 """Histograms as inline SVG that follows the page's colors.
 
-Drawn by hand: a plotting library takes a second to be loaded and to draw, longer than many a picture takes to be
+Drawn by hand: a plotting library takes a second to be loaded and to draw, longer than many an image takes to be
 segmented.
 """
 

@@ -1,4 +1,4 @@
-"""Results drawn on the picture they came from."""
+"""Results drawn on the image they came from."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def overlay(
         labels: (H, W), 0 background, 1…n objects.
         doubtful: Labels of the objects to mark.
         difficulty: (H, W) in [0, 1]; places above 0.5 are tinted orange-red.
-        max_px: Shrink picture and labels to at most this height and width before drawing, so that outlines
+        max_px: Shrink image and labels to at most this height and width before drawing, so that outlines
             stay visible in a thumbnail.
         pixel_size_um: Draws a scale bar where given.
 
@@ -79,7 +79,7 @@ def class_overlay(
     max_px: int | None = None,
     pixel_size_um: float | None = None,
 ) -> np.ndarray:
-    """Lay translucent class colors with solid edges on the picture.
+    """Lay translucent class colors with solid edges on the image.
 
     Args:
         image: (C, H, W) as read, any dtype.
@@ -126,7 +126,7 @@ def image_picture(image: np.ndarray, *, max_px: int | None = None) -> np.ndarray
 
 
 def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
-    """Heat map of the difficulty, black sure to pale yellow hardest, over a faint picture, bright pictures inverted.
+    """Heat map of the difficulty, black sure to pale yellow hardest, over a faint image, bright images inverted.
 
     Args:
         image: (C, H, W) as read, any dtype.
@@ -150,7 +150,7 @@ def difficulty_picture(image: np.ndarray, difficulty: np.ndarray, *, max_px: int
 
 
 def thumbnail(rgb: np.ndarray, *, max_px: int) -> np.ndarray:
-    """Shrink a picture until neither side exceeds ``max_px``; a smaller one stays as it is."""
+    """Shrink an image until neither side exceeds ``max_px``; a smaller one stays as it is."""
     if max(rgb.shape[:2]) <= max_px:
         return rgb
     small = Image.fromarray(rgb)
@@ -206,7 +206,7 @@ def _widened(mask: np.ndarray, *, by_px: int) -> np.ndarray:
 
 
 def block_step(labels: np.ndarray, max_px: int | None) -> int:
-    """Edge of the blocks that become one pixel, for a picture of at most ``max_px``; never beyond its short side."""
+    """Edge of the blocks that become one pixel, for an image of at most ``max_px``; never beyond its short side."""
     return 1 if max_px is None else max(1, min(-(-max(labels.shape) // max_px), min(labels.shape)))
 
 

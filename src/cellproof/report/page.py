@@ -25,7 +25,7 @@ from .pictures import Figure, Picture, end_of_scale, moved_inside
 VERDICTS = ("reject", "review", "accept")
 
 INLINE_BYTES = 2_000_000
-"""Letters that the pictures inside a page of segmentations take at most, so that it opens at once."""
+"""Letters that the images inside a page of segmentations take at most, so that it opens at once."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ImageRow:
         difficulty: Thumbnail of the difficulty.
         difficult: Thumbnail with the difficult pixels in white.
         link: Path of the full overlay, relative to the page; empty without.
-        views: Name and path, relative to the page, of each larger picture that a click opens.
+        views: Name and path, relative to the page, of each larger image that a click opens.
         fractions: Area fraction of each class in [0, 1], for semantic results; empty where unknown.
         notes: What was guessed while reading.
     """
@@ -175,7 +175,7 @@ class TrainReport:
 def segment_report(report: SegmentReport) -> str:
     """HTML of a segmentation: failures first, then images from the most to the least doubtful.
 
-    The page loads nothing from any network: its pictures are inside it or in files beside it, which are read when
+    The page loads nothing from any network: its images are inside it or in files beside it, which are read when
     they come into view; see `inline_first`. Text from files is escaped, and no script runs but the page's own.
     """
     rows = sorted(report.images, key=doubt)

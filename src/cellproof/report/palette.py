@@ -1,4 +1,4 @@
-"""The colors of outlines and classes, the same in pictures and in the legends beside them."""
+"""The colors of outlines and classes, the same in images and in the legends beside them."""
 
 from __future__ import annotations
 

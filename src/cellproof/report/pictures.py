@@ -1,4 +1,4 @@
-"""Pictures that live inside a page, or in files beside it."""
+"""Images that live inside a page, or in files beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INLINE = "data:image/jpeg;base64,"
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page.
+    """An image of a page.
 
     Attributes:
         source: ``data:image/jpeg;base64,…``, or the path of a file relative to the page.
@@ -38,12 +38,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture in a page, with what it shows.
+    """An image in a page, with what it shows.
 
     Attributes:
         caption: In words.
-        picture: What is shown.
-        top: Value from which on a heat map has its palest color, black being 0; None for other pictures.
+        image: What is shown.
+        top: Value from which on a heat map has its palest color, black being 0; None for other images.
     """
 
     caption: str
@@ -77,7 +77,7 @@ def write_picture(path: Path, rgb: np.ndarray, *, source: str, max_px: int = 400
 
 
 def moved_inside(picture: Picture, folder: Path) -> Picture:
-    """The same picture inside the page; as it is where the page holds it already or its file is gone.
+    """The same image inside the page; as it is where the page holds it already or its file is gone.
 
     Args:
         picture: A JPEG file's.

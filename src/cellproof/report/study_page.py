@@ -30,7 +30,7 @@ class StudyTable:
 
 @dataclass(frozen=True)
 class StudyPictures:
-    """One picture in all its aspects, side by side."""
+    """One image in all its aspects, side by side."""
 
     title: str
     figures: tuple[Figure, ...]
@@ -45,7 +45,7 @@ class StudyReport:
         status: One sentence on where it stands.
         notes: A sentence each.
         tables: In their order.
-        pictures: In their order.
+        images: In their order.
         parameters: Name and value.
     """
 

@@ -39,7 +39,7 @@ class Band:
     """One edge on the pixel grid.
 
     Attributes:
-        window: Rows and columns of the picture that it may touch; empty where it lies outside.
+        window: Rows and columns of the image that it may touch; empty where it lies outside.
         mask: Boolean window, True on the edge.
         along_px: For each True pixel its place along the edge, from 0 at the start.
     """
@@ -50,14 +50,14 @@ class Band:
 
 
 def touching(edges: Edges, shape: tuple[int, int]) -> np.ndarray:
-    """Indices of edges that may show in the picture."""
+    """Indices of edges that may show in the image."""
     reach = (edges.thickness_px / 2 + np.abs(edges.bow_px) + 1)[:, None]
     near = (np.maximum(edges.start, edges.end) + reach > 0) & (np.minimum(edges.start, edges.end) - reach < shape)
     return np.flatnonzero(near.all(axis=1))
 
 
 def relaxed_centers(rng: np.random.Generator, shape: tuple[int, int], *, diameter_px: float, rounds: int) -> np.ndarray:
-    """Centers of cells that cover the picture and a margin around it.
+    """Centers of cells that cover the image and a margin around it.
 
     Each round moves every center to the middle of what lies nearest to it: none leaves cells of all sizes, three
     give a lively sheet, ten nearly a honeycomb.
@@ -91,7 +91,7 @@ def draw_edges(
         rng: Source of chance.
         centers: (N, 2), N >= 4.
         thickness_px: Smallest and largest width; each edge has one, drawn evenly between them.
-        bow: Standard deviation of the bow as a share of an edge's length; it is cut at twice that.
+        bow: Standard deviation of the bow as a fraction of an edge's length; it is cut at twice that.
     """
     sheet = Voronoi(centers)
     ridges = np.array([ridge for ridge in sheet.ridge_vertices if min(ridge) >= 0]).reshape(-1, 2)
@@ -125,7 +125,7 @@ def trace(edges: Edges, index: int, shape: tuple[int, int]) -> Band:
 
 
 def _span(start: float, end: float, reach: float, size: int) -> slice:
-    """Pixels of an axis within reach of a segment, clipped to the picture."""
+    """Pixels of an axis within reach of a segment, clipped to the image."""
     low = min(max(0, math.floor(min(start, end) - reach)), size)
     return slice(low, max(low, min(size, math.ceil(max(start, end) + reach) + 1)))
 
@@ -134,7 +134,7 @@ def enclosed(thickness_px: np.ndarray) -> np.ndarray:
     """Number what membranes enclose, 1…n in raster order, 0 on them.
 
     Args:
-        thickness_px: (H, W), above 0 on membranes. Changed where they enclose less than a cell, at the picture's
+        thickness_px: (H, W), above 0 on membranes. Changed where they enclose less than a cell, at the image's
             border mostly: such pixels become membrane of the thickness beside them.
 
     Returns:
@@ -146,7 +146,7 @@ def enclosed(thickness_px: np.ndarray) -> np.ndarray:
     for piece in np.flatnonzero(~kept[1:]) + 1:
         around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in windows[piece - 1])
         beside = float(thickness_px[around].max())
-        # A picture of a few pixels may lie in a cell with no membrane in sight.
+        # An image of a few pixels may lie in a cell with no membrane in sight.
         kept[piece] = beside <= 0
         if beside > 0:
             thickness_px[around][pieces[around] == piece] = beside

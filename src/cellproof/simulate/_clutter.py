@@ -30,7 +30,7 @@ def dots(rng: np.random.Generator, shape: tuple[int, int], *, count: int) -> np.
 
 
 def vessels(rng: np.random.Generator, edges: Edges, shape: tuple[int, int], *, share: float) -> np.ndarray:
-    """Where narrow vessels run beside this share of the membranes, (H, W) float32 in [0, 1], soft at the rim."""
+    """Where narrow vessels run beside this fraction of the membranes, (H, W) float32 in [0, 1], soft at the rim."""
     chosen = np.flatnonzero(rng.random(len(edges)) < share)
     width = rng.uniform(6, 12, chosen.size)
     start, end = edges.start[chosen], edges.end[chosen]

@@ -24,7 +24,7 @@ class Pattern:
         diameter_px: Mean diameter of a cell.
         rounds: Of relaxation; more make cells more alike.
         thickness_px: Smallest and largest thickness of a membrane.
-        bow: Of edges, as a share of their length.
+        bow: Of edges, as a fraction of their length.
         spread: Standard deviation of the logarithm of an edge's mean stain.
         dim_share: Share of edges with a dim stretch, a third of the edge to all of it.
     """
@@ -48,7 +48,7 @@ class Stain:
         phase: (E, waves) radians.
         dim_from_px: (E,) place along the edge where a dim stretch begins.
         dim_to_px: (E,) where it ends; before ``dim_from_px`` on edges without one.
-        residue: (E,) share of the stain that the dim stretch keeps.
+        residue: (E,) fraction of the stain that the dim stretch keeps.
     """
 
     level: np.ndarray
@@ -73,7 +73,7 @@ class Sheet:
     """A sheet of cells with stained membranes.
 
     Attributes:
-        edges: All edges, those outside the picture too.
+        edges: All edges, those outside the image too.
         thickness_px: (H, W) float32 drawn width of the membrane at each of its pixels, 0 elsewhere; where edges
             meet, the largest.
         stain: (H, W) float32, 0 beside membranes; where edges meet, the strongest.

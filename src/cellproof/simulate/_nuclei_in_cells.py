@@ -34,7 +34,7 @@ class Nuclei:
 
 @dataclass(frozen=True)
 class _Site:
-    """Where a nucleus is wanted.
+    """Where a nucleus is expected.
 
     Attributes:
         cell: Its label.
@@ -59,12 +59,12 @@ def place_nuclei(rng: np.random.Generator, cells: np.ndarray, *, size: float, bi
     Args:
         rng: Source of chance.
         cells: (H, W) int32 from a sheet of cells.
-        size: Diameter of a single nucleus as a share of its cell's.
+        size: Diameter of a single nucleus as a fraction of its cell's.
         binucleate: Share of cells with two, smaller ones.
 
     Returns:
         Nuclei that touch neither membranes nor each other. A cell has none where nothing fits, which is the rule
-        in those that the picture's border cuts to a small piece.
+        in those that the image's border cuts to a small piece.
     """
     labels = np.zeros(cells.shape, np.int32)
     patches: list[Patch] = []

@@ -11,14 +11,14 @@ from scipy import ndimage
 
 @dataclass(frozen=True)
 class Microscope:
-    """How faithfully a fluorescence picture shows the specimen.
+    """How faithfully a fluorescence image shows the specimen.
 
     Attributes:
         psf_sigma_px: Standard deviation of the in-focus blur.
         blurred_share: Share of objects that lie out of focus, in [0, 1].
-        haze: Light of objects that is spread over their surroundings, as a share of their own.
+        haze: Light of objects that is spread over their surroundings, as a fraction of their own.
         unevenness: Relative fall of the illumination toward the darkest corner, in [0, 1).
-        background: Light of the medium, as a share of a typical object's.
+        background: Light of the medium, as a fraction of a typical object's.
         photons: Photons a pixel from a typical object.
         read_noise: Standard deviation of the camera's own noise, in photons.
     """

@@ -42,7 +42,7 @@ class Patch:
     """An outline on the pixel grid.
 
     Attributes:
-        window: Rows and columns of the picture that it touches, clipped to the picture.
+        window: Rows and columns of the image that it touches, clipped to the image.
         level: Relative distance from the center on that window: 0 there, 1 on the outline.
     """
 
@@ -99,7 +99,7 @@ def rasterize(outline: Outline, shape: tuple[int, int], *, margin: float = 1.3) 
     """Put an outline on the pixel grid; the level is known up to ``margin`` times its radius.
 
     Returns:
-        A patch whose window is empty where the outline lies outside the picture.
+        A patch whose window is empty where the outline lies outside the image.
     """
     swell = 1 + float(np.abs(outline.amplitudes).sum())
     reach = margin * swell * outline.radius_px * math.sqrt(outline.elongation)
@@ -135,9 +135,9 @@ def arrange(
     Args:
         rng: Source of chance.
         outlines: Shapes around the origin.
-        shape: Picture (H, W).
+        shape: Image (H, W).
         clumping: Share of outlines, in [0, 1], that touch or slightly overlap an earlier one; the rest keep a gap.
-        allowed: (H, W) boolean; where False no center may lie. None allows the whole picture.
+        allowed: (H, W) boolean; where False no center may lie. None allows the whole image.
         directions: (H, W) radians; an outline's own angle is counted from the direction at its center. None is 0.
 
     Returns:
@@ -183,7 +183,7 @@ def _beside(rng: np.random.Generator, outline: Outline, placed: Sequence[Outline
 
 
 def _reach(outline: Outline, direction: float) -> float:
-    """Radius of the undeformed ellipse in a direction of the picture."""
+    """Radius of the undeformed ellipse in a direction of the image."""
     turn = direction - outline.angle
     stretch = math.sqrt(outline.elongation)
     return outline.radius_px / math.hypot(math.cos(turn) / stretch, math.sin(turn) * stretch)
@@ -198,7 +198,7 @@ def _is_allowed(outline: Outline, shape: tuple[int, int], allowed: np.ndarray | 
 
 
 def _pixel(outline: Outline, shape: tuple[int, int]) -> tuple[int, int]:
-    """The picture's pixel nearest to the center."""
+    """The image's pixel nearest to the center."""
     row = min(max(0, round(outline.row)), shape[0] - 1)
     return row, min(max(0, round(outline.column)), shape[1] - 1)
 

@@ -11,7 +11,7 @@ from ..checks import InputError
 
 @dataclass(frozen=True)
 class Simulated:
-    """A simulated picture and the objects that are truly in it.
+    """A simulated image and the objects that are truly in it.
 
     Attributes:
         image: (H, W) uint16 fluorescence counts, or (H, W, 3) uint8 colors of a stained section.
@@ -25,7 +25,7 @@ class Simulated:
 
 @dataclass(frozen=True)
 class SimulatedTissue:
-    """A simulated picture of cells side by side and the truth of every pixel, before blur and noise.
+    """A simulated image of cells side by side and the truth of every pixel, before blur and noise.
 
     Attributes:
         image: (H, W) or (H, W, 3) uint8.
@@ -33,7 +33,7 @@ class SimulatedTissue:
         cells: (H, W) int32; 1…n what membranes enclose, nuclei included, 0 on membranes, which belong to no cell.
             Each cell is one 4-connected piece, and pieces of different cells touch nowhere.
         nuclei: (H, W) int32; 1…m, 0 elsewhere. Each lies in one cell and touches no membrane.
-        dim: (H, W) boolean; membrane that hardly shows in the picture.
+        dim: (H, W) boolean; membrane that hardly shows in the image.
         thickness_px: (H, W) float32; width of the membrane at each of its pixels, 0 elsewhere.
     """
 
@@ -46,25 +46,25 @@ class SimulatedTissue:
 
 
 def check_shape(shape: tuple[int, int]) -> None:
-    """Refuse a picture without pixels.
+    """Refuse an image without pixels.
 
     Raises:
         InputError: Naming the shape.
     """
     if min(shape) < 1:
-        raise InputError(f"shape is {shape}, wanted at least one row and one column")
+        raise InputError(f"shape is {shape}, expected at least one row and one column")
 
 
 def check_field(shape: tuple[int, int], *, count: int, diameter_px: tuple[float, float], clumping: float) -> None:
     """Refuse a field of objects that cannot be drawn.
 
     Raises:
-        InputError: An empty picture, a negative count, diameters below 4 px or out of order, or a share out of range.
+        InputError: An empty image, a negative count, diameters below 4 px or out of order, or a share out of range.
     """
     check_shape(shape)
     if count < 0:
-        raise InputError(f"count is {count}, wanted 0 or more")
+        raise InputError(f"count is {count}, expected 0 or more")
     if not 4 <= diameter_px[0] <= diameter_px[1]:
-        raise InputError(f"diameter_px is {diameter_px}, wanted (smallest, largest) from 4 px up")
+        raise InputError(f"diameter_px is {diameter_px}, expected (smallest, largest) from 4 px up")
     if not 0 <= clumping <= 1:
-        raise InputError(f"clumping is {clumping}, wanted a share in [0, 1]")
+        raise InputError(f"clumping is {clumping}, expected a share in [0, 1]")

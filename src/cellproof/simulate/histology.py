@@ -32,8 +32,8 @@ def simulate_histology(
     """Simulate a field of H&E-stained tissue with the exact instance of every pixel.
 
     Args:
-        rng: Source of chance; the same state gives the same picture bit for bit.
-        shape: Picture (H, W).
+        rng: Source of chance; the same state gives the same image bit for bit.
+        shape: Image (H, W).
         count: Nuclei wanted. A crowded field holds fewer; ``labels.max()`` says how many.
         diameter_px: Smallest and largest diameter of a nucleus.
         clumping: Share of nuclei that touch or overlap another, in [0, 1].
@@ -44,12 +44,12 @@ def simulate_histology(
         Image (H, W, 3) uint8 and labels; ``count = 0`` gives tissue without nuclei.
 
     Raises:
-        InputError: For an empty picture, a negative count, diameters below 4 px or out of order, or a
+        InputError: For an empty image, a negative count, diameters below 4 px or out of order, or a
             share out of its range.
     """
     check_field(shape, count=count, diameter_px=diameter_px, clumping=clumping)
     if not 0 <= gap_share < 1:
-        raise InputError(f"gap_share is {gap_share}, wanted a share in [0, 1)")
+        raise InputError(f"gap_share is {gap_share}, expected a share in [0, 1)")
     tissue = _tissue(rng, shape, gap_share=gap_share, scale_px=1.6 * diameter_px[1])
     outlines = _draw(rng, count, diameter_px)
     fibers = rng.uniform(0, math.pi) + 0.6 * smooth_field(rng, shape, scale_px=max(8.0, min(shape) / 7))

@@ -38,15 +38,15 @@ def simulate_honeycomb(
     which the light comes, and nearly vanish in some stretches; bright and dark specks and folds mislead.
 
     Args:
-        rng: Source of chance; the same state gives the same picture bit for bit.
-        shape: Picture (H, W).
+        rng: Source of chance; the same state gives the same image bit for bit.
+        shape: Image (H, W).
         quality: "good" is `GOOD`, "low" is `LOW`.
 
     Returns:
-        Gray picture (H, W); classes 0 cell, 1 membrane; cells, and no nuclei.
+        Gray image (H, W); classes 0 cell, 1 membrane; cells, and no nuclei.
 
     Raises:
-        InputError: For a picture without pixels.
+        InputError: For an image without pixels.
     """
     check_shape(shape)
     microscope = GOOD if quality == "good" else LOW

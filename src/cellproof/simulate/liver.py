@@ -16,12 +16,12 @@ from ._simulated import SimulatedTissue, check_shape
 GOOD: Final = Microscope(
     psf_sigma_px=1.2, blurred_share=0.15, haze=0.2, unevenness=0.25, background=0.08, photons=60, read_noise=3
 )
-"""A confocal picture of a thin section."""
+"""A confocal image of a thin section."""
 
 LOW: Final = Microscope(
     psf_sigma_px=1.9, blurred_share=0.35, haze=0.5, unevenness=0.45, background=0.2, photons=16, read_noise=4
 )
-"""A wide-field picture of a thick section, exposed too shortly."""
+"""A wide-field image of a thick section, exposed too shortly."""
 
 _HEPATOCYTES: Final = Pattern(diameter_px=58, rounds=3, thickness_px=(2.0, 5.0), bow=0.035, spread=0.3, dim_share=0.3)
 _NUCLEUS_SIZE = 0.36
@@ -43,16 +43,16 @@ def simulate_liver(
     red channel mislead. A quarter of the cells has two nuclei.
 
     Args:
-        rng: Source of chance; the same state gives the same picture bit for bit.
-        shape: Picture (H, W).
+        rng: Source of chance; the same state gives the same image bit for bit.
+        shape: Image (H, W).
         quality: "good" is `GOOD`, "low" is `LOW`.
 
     Returns:
-        Picture (H, W, 3), red membranes, green nuclei, blue what shines by itself; classes 0 cytoplasm,
+        Image (H, W, 3), red membranes, green nuclei, blue what shines by itself; classes 0 cytoplasm,
         1 membrane, 2 nucleus; cells and nuclei.
 
     Raises:
-        InputError: For a picture without pixels.
+        InputError: For an image without pixels.
     """
     check_shape(shape)
     microscope = GOOD if quality == "good" else LOW

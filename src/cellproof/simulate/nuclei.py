@@ -53,8 +53,8 @@ def simulate_nuclei(
     """Simulate a field of stained nuclei with the exact instance of every pixel.
 
     Args:
-        rng: Source of chance; the same state gives the same picture bit for bit.
-        shape: Picture (H, W).
+        rng: Source of chance; the same state gives the same image bit for bit.
+        shape: Image (H, W).
         count: Nuclei wanted. A crowded field holds fewer; ``labels.max()`` says how many.
         diameter_px: Smallest and largest diameter of a resting nucleus.
         clumping: Share of nuclei that touch or overlap another, in [0, 1].
@@ -64,7 +64,7 @@ def simulate_nuclei(
         Image (H, W) uint16 of a 12-bit camera and labels; ``count = 0`` gives background alone.
 
     Raises:
-        InputError: For an empty picture, a negative count, diameters below 4 px or out of order,
+        InputError: For an empty image, a negative count, diameters below 4 px or out of order,
             or clumping outside [0, 1].
     """
     check_field(shape, count=count, diameter_px=diameter_px, clumping=clumping)
@@ -108,7 +108,7 @@ def _emit(
     sharp, blurred = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for patch, index in zip(places.patches, places.order, strict=True):
         layer = blurred if nuclei.blurred[index] else sharp
-        # A nucleus is thicker in its middle; the wide-field picture shows its thickness.
+        # A nucleus is thicker in its middle; the wide-field image shows its thickness.
         thickness = np.clip(1 - patch.level**2, 0, 1) ** np.float32(0.35)
         grain = 1 + np.float32(nuclei.contrast[index]) * texture[patch.window]
         layer[patch.window] += np.float32(nuclei.brightness[index]) * thickness * grain

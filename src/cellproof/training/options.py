@@ -28,7 +28,7 @@ class LoopOptions:
         drop_every: Share of the training, for the step schedule.
         drop: Factor, for the step schedule.
         horizon: Steps that the schedule is laid out for; None for ``steps``.
-        cooldown: Last share of the training, in which the learning rate falls linearly to 0 from where the
+        cooldown: Last fraction of the training, in which the learning rate falls linearly to 0 from where the
             schedule then stands. With a horizon beyond ``steps`` a training can so be ended well before its
             schedule would (Hägele et al. 2024, arXiv 2405.18392).
         clip_norm: Largest norm of the gradient, None for no limit.

@@ -19,7 +19,7 @@ def learning_rate_factor(
             1608.03983, without restarts); "step" multiplies by ``drop`` after every ``drop_every``;
             "constant" stays.
         warmup: Share of the training in which the factor first rises linearly from 0.
-        drop_every: Length of a step, as a share of the training.
+        drop_every: Length of a step, as a fraction of the training.
         drop: Factor of each step.
 
     Returns:

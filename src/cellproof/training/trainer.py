@@ -81,7 +81,7 @@ class Trainer:
         return options.learning_rate * self._factor(start * options.steps, start) * falling
 
     def _factor(self, step: float, share: float) -> float:
-        """Factor of the schedule at a step, which by time is a share of the training."""
+        """Factor of the schedule at a step, which by time is a fraction of the training."""
         options = self.options
         return learning_rate_factor(
             share if options.horizon is None else min(1.0, step / options.horizon),

@@ -1,4 +1,4 @@
-"""Pictures of an input for the report, and fractions of classes."""
+"""Images of an input for the report, and fractions of classes."""
 
 from __future__ import annotations
 

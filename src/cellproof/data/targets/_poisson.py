@@ -11,7 +11,7 @@ LARGEST_RESIDUAL = 0.01
 """The solver stops when Δu is everywhere within this of -1: an error of at most 1 % of an object's summit."""
 
 MOST_ITERATIONS = 80
-"""Or after this many steps a grid. Windows of 256² pixels then keep to the 1 %; in pictures of 1024² with objects
+"""Or after this many steps a grid. Windows of 256² pixels then keep to the 1 %; in images of 1024² with objects
 of 100 pixels and more, the mean error is below 0.5 % and single pixels may be 8 % off."""
 
 COARSEST_SIDE_PX = 24
@@ -22,7 +22,7 @@ def poisson_height(instances: np.ndarray) -> np.ndarray:
 
     A random walker that starts at a pixel leaves the object after u steps on average: smooth, high in
     the middle of thick parts, and unlike the distance transform free of ridges. Other objects and the
-    world beyond the picture count as outside, so touching objects do not feel each other.
+    world beyond the image count as outside, so touching objects do not feel each other.
 
     Args:
         instances: (H, W) object ids, 0 background.

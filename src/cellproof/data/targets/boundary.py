@@ -26,7 +26,7 @@ def target(objects: Objects, head: Head) -> np.ndarray:
 def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) -> np.ndarray:
     """Pixels of an object that have another object or the background among their eight neighbors.
 
-    The picture's own edge is no boundary, nor is that of pixels without annotation: an object that it
+    The image's own edge is no boundary, nor is that of pixels without annotation: an object that it
     cuts goes on behind it.
 
     Args:
@@ -34,7 +34,7 @@ def boundary_map(instances: np.ndarray, *, ignored: np.ndarray | None = None) ->
         ignored: (H, W) bool, pixels without annotation; None for none.
 
     Returns:
-        (H, W) bool; all False where there is no object, or one that fills the picture.
+        (H, W) bool; all False where there is no object, or one that fills the image.
     """
     check_ndim(2, instances=instances)
     check_labels(instances=instances)

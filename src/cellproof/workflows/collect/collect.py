@@ -83,7 +83,7 @@ def find_records(folder: Path, say: Callable[[str], None]) -> tuple[list[Record]
     records = [record for record in found.records if record.split in LEARNED]
     if len(records) < 2:
         raise InputError(
-            f"{folder}: {len(records)} annotated image{'' if len(records) == 1 else 's'}; wanted at least 2, one to "
+            f"{folder}: {len(records)} annotated image{'' if len(records) == 1 else 's'}; expected at least 2, one to "
             "learn from and one to check with: annotate another, or cut this one in two"
         )
     return _with_distinct_names(records), description
@@ -142,7 +142,7 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:
-    """The data's own division where one training is wanted and there is one, else a drawn one."""
+    """The data's own division where one training is expected and there is one, else a drawn one."""
     own = Fold(
         train=tuple(sorted(record.name for record in records if record.split != "val")),
         val=tuple(sorted(record.name for record in records if record.split == "val")),

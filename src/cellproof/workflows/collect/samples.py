@@ -36,7 +36,7 @@ def load_sample(
         look: Called with image and mask as they are stored.
 
     Returns:
-        The sample, and sentences on what was mended in its mask.
+        The sample, and sentences on what was fixed in its mask.
 
     Raises:
         InputError: The image or mask cannot be used; the message names the file.

@@ -1,4 +1,4 @@
-"""Simulated pictures and their truth on disk, as a data set to train on."""
+"""Simulated images and their truth on disk, as a data set to train on."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _LICENSE = "simulated; no rights reserved"
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What determines every picture of a folder; it is kept there.
+    """What determines every image of a folder; it is kept there.
 
     Attributes:
         kind: One of `kinds`.
-        seed: Picture k is a function of this and k.
-        size: Rows and columns of each picture.
-        quality: How good the pictures are.
+        seed: Image k is a function of this and k.
+        size: Rows and columns of each image.
+        quality: How good the images are.
         cellproof: Version that draws them; another may draw others.
     """
 
@@ -47,7 +47,7 @@ class Simulation:
 
     Attributes:
         out: The folder.
-        made: Names of the pictures that were drawn now.
+        made: Names of the images that were drawn now.
         kept: Names of those that were complete before.
     """
 
@@ -69,18 +69,18 @@ def kinds() -> dict[str, Kind]:
 def simulate_files(
     plan: Plan, out: str | Path, *, count: int, progress: Callable[[int, int], None] = lambda done, wanted: None
 ) -> Simulation:
-    """Draw pictures into a folder that `train` reads: ``images``, ``masks``, ``cells`` and ``dataset.toml``.
+    """Draw images into a folder that `train` reads: ``images``, ``masks``, ``cells`` and ``dataset.toml``.
 
-    Picture k is a function of the plan and k alone; what is there already is kept, and more than ``count`` too.
+    Image k is a function of the plan and k alone; what is there already is kept, and more than ``count`` too.
 
     Args:
         plan: What to draw.
         out: The folder; made where it is missing.
-        count: Pictures wanted there.
-        progress: Told the number of pictures that are there and wanted.
+        count: Images wanted there.
+        progress: Told the number of images that are there and wanted.
 
     Raises:
-        UsageError: No such kind or quality, or the folder holds pictures of another plan.
+        UsageError: No such kind or quality, or the folder holds images of another plan.
         InputError: The folder holds other things, another process writes there, or it cannot be written.
 
     Example:
@@ -126,7 +126,7 @@ def _check_folder(plan: Plan, out: Path) -> None:
     """Refuse to mix with what is there.
 
     Raises:
-        UsageError: Pictures of another plan.
+        UsageError: Images of another plan.
         InputError: Anything else.
     """
     try:
@@ -176,7 +176,7 @@ def _begin(plan: Plan, kind: Kind, out: Path) -> None:
 
 
 def _files(out: Path, name: str, kind: Kind) -> dict[str, Path]:
-    """Folder → file of a picture, in the order in which they are written."""
+    """Folder → file of an image, in the order in which they are written."""
     files = {_CELLS: out / _CELLS / f"{name}.tif"} if kind.has_cells else {}
     mask = out / _MASKS / (f"{name}.png" if kind.masks == "semantic" else f"{name}.tif")
     return files | {_MASKS: mask, _IMAGES: out / _IMAGES / f"{name}.png"}

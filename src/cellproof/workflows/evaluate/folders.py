@@ -80,7 +80,7 @@ def read_task(
     if chosen is not None and chosen.needs_source:
         raise InputError(f"protocol {chosen.name} scores probabilities, which files do not hold; it is for reproduce")
     if not reference.exists():
-        raise InputError(f"{reference} does not exist; wanted a folder of masks, a data set's split, or one mask")
+        raise InputError(f"{reference} does not exist; expected a folder of masks, a data set's split, or one mask")
     description, root = _find_description(reference)
     sides = look_at(find_references(reference), _labels_or_classes(predictions))
     if description is None and chosen is not None and chosen.masks == ("instances",):
@@ -128,7 +128,7 @@ def find_references(reference: Path) -> dict[str, Path]:
         found |= files
     if not found:
         raise InputError(
-            f"{reference} holds no masks; wanted {', '.join(IMAGE_SUFFIXES)} files, or a folder masks/ of them"
+            f"{reference} holds no masks; expected {', '.join(IMAGE_SUFFIXES)} files, or a folder masks/ of them"
         )
     return found
 
@@ -172,7 +172,7 @@ def find_predictions(predictions: Path, references: dict[str, Path], *, task: Ta
     if predictions.is_file():
         return dict.fromkeys(references, predictions)
     if not predictions.is_dir():
-        raise InputError(f"{predictions} does not exist; wanted a folder of label images, or one label image")
+        raise InputError(f"{predictions} does not exist; expected a folder of label images, or one label image")
     candidates = prediction_files(predictions, "_labels" if task.has_objects else "_classes")
     joined = pair(references.values(), candidates)
     if joined.second_alone:
@@ -204,7 +204,7 @@ def prediction_files(folder: Path, ending: str) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every picture in the folder, by name."""
+    """Every image in the folder, by name."""
     return sorted(
         path
         for path in folder.iterdir()

@@ -106,7 +106,7 @@ def find_set(
             return None
     description = read_description(folder)
     if description is None:
-        raise InputError(f"{folder}: has no dataset.toml that names the classes; wanted one, see docs/train.md")
+        raise InputError(f"{folder}: has no dataset.toml that names the classes; expected one, see docs/train.md")
     records = index(folder, description)
     if is_simulated:
         # The first of them, for a larger profile may have made more.

@@ -202,7 +202,7 @@ def _record(
     if len(planes) > 1:
         axes = ", ".join(f"{axis} {length}" for axis, length in zip(image.plane_axes, image.plane_shape, strict=True))
         shown = most_doubtful([plane.quality for plane in planes])
-        notes = (*notes, f"{len(planes)} planes ({axes}); the pictures show plane {shown}, the most doubtful")
+        notes = (*notes, f"{len(planes)} planes ({axes}); the images show plane {shown}, the most doubtful")
     return Record(
         name=task.name,
         source=task.source,

@@ -1,4 +1,4 @@
-"""The overlay of an input, and the smaller pictures of it that the report shows."""
+"""The overlay of an input, and the smaller images of it that the report shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OVERLAY, _DIFFICULTY, _DIFFICULT = "Overlay", "Difficulty", "Difficult pixels"
 
 @dataclass(frozen=True)
 class PlanePictures:
-    """What pictures of a plane are drawn from.
+    """What images of a plane are drawn from.
 
     Attributes:
         pixels: (C, H, W) as read.
@@ -51,7 +51,7 @@ class Shown(msgspec.Struct, frozen=True):
         overlay: Thumbnail with outlines or classes.
         difficulty: Thumbnail of the heat map.
         difficult: Thumbnail with the difficult pixels in white; None for results that lack it.
-        views: Name and path of each larger picture, relative to the folder of results.
+        views: Name and path of each larger image, relative to the folder of results.
     """
 
     overlay: Picture
@@ -110,7 +110,7 @@ def write_pictures(out: Path, name: str, plane: PlanePictures, *, header: ModelH
 
 
 def read_pictures(out: Path, name: str) -> Shown:
-    """What the report shows of an input; older results hold their thumbnails as text, and no larger pictures.
+    """What the report shows of an input; older results hold their thumbnails as text, and no larger images.
 
     Raises:
         InputError: They cannot be read.

@@ -21,7 +21,7 @@ ENDINGS = (LABELS, CLASSES, DIFFICULTY, OVERLAY)
 """What the names of an input's result files end in, after its own name."""
 
 REPORT_FILES = "report_files"
-"""Folder beside the report with its pictures."""
+"""Folder beside the report with its images."""
 
 PICTURE_KINDS = ("image", "difficulty", "difficult", "overlay_small", "difficulty_small", "difficult_small")
 """What the names of an input's files in that folder end in, after its own name and ``_``."""
@@ -176,7 +176,7 @@ def identify(path: Path, position: int | None = None) -> Source:
             f"{path}: a link to {os.readlink(path)}, which is not there; put that file back or remove the link"
         )
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: a pipe, device or folder, wanted a file; give the files themselves")
+        raise InputError(f"{path}: a pipe, device or folder, expected a file; give the files themselves")
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

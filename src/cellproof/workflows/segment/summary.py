@@ -234,7 +234,7 @@ def make_report(
     """What the page says.
 
     Raises:
-        InputError: Pictures or measurements cannot be read.
+        InputError: Images or measurements cannot be read.
     """
     records = [row for row in rows if isinstance(row, Record)]
     areas, confidences, unit = _measurements(out, records)

@@ -198,7 +198,7 @@ def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
 
 
 def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
-    """What pictures of the plane at a place of the input are drawn from."""
+    """What images of the plane at a place of the input are drawn from."""
     return PlanePictures(
         pixels=image.pixels[place],
         labels=plane.labels,
@@ -210,6 +210,6 @@ def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
 
 
 def _write_pictures(out: Path, name: str, *, image: Image, planes: Sequence[Plane], header: ModelHeader) -> list[str]:
-    """The pictures of the most doubtful plane."""
+    """The images of the most doubtful plane."""
     place = most_doubtful([plane.quality for plane in planes])
     return write_pictures(out, name, plane_pictures(image, planes[place], place), header=header)

@@ -18,7 +18,7 @@ def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: 
         config: Ranges and probabilities.
         patch_px: Edge of a patch.
         channels: Of the samples.
-        exact: Only flips and quarter turns, which copy pixels: a share of such patches keeps edges where
+        exact: Only flips and quarter turns, which copy pixels: a fraction of such patches keeps edges where
             they were drawn, to the pixel.
     """
     p = config.probability

@@ -167,7 +167,7 @@ def _parameters(state: RunState) -> list[tuple[str, str]]:
 
 def _example(example: ValidationExample, state: RunState) -> Example:
     image = _for_the_eye(example.image)
-    # The confidence has a picture of its own, on the same scale for all images.
+    # The confidence has an image of its own, on the same scale for all images.
     shown, reference, prediction, *further = inline_figures(
         difficulty_row(
             image,
@@ -214,5 +214,5 @@ def _caption(example: ValidationExample, state: RunState) -> str:
 
 
 def _for_the_eye(image: np.ndarray) -> np.ndarray:
-    """Normalized colors as 8-bit ones, which are shown as colors; other pictures as they are."""
+    """Normalized colors as 8-bit ones, which are shown as colors; other images as they are."""
     return (np.clip(image, 0, 1) * 255).astype(np.uint8) if len(image) == 3 else image

@@ -20,7 +20,7 @@ WORKING_DIAMETER_PX = 32.0
 """Where objects outside that range are brought by scaling."""
 
 CUT_OUT_PX = 160
-"""Pictures with a shorter side below this were cut out around something."""
+"""Images with a shorter side below this were cut out around something."""
 
 SECONDS_PER_CROP = {"cpu": 0.16, "cuda": 0.006, "mps": 0.03}
 """A step of the 7.6 M-parameter U-Net per 256 × 256 crop, data included: measured on 2 cores with bf16
@@ -134,12 +134,12 @@ def _folds(facts: Survey, seconds: float | None, reasons: list[str]) -> int:
 def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -> DataConfig:
     channels = 3 if default_model and facts.channels <= 3 else facts.channels
     if channels != facts.channels:
-        reasons.append(f"pictures of {facts.channels} channel are repeated to {channels}, which the start weights read")
+        reasons.append(f"images of {facts.channels} channel are repeated to {channels}, which the start weights read")
     reasons.append("intensities: percentiles 1 and 99.8 of each image and channel become 0 and 1")
     fit_side_px = round(facts.side_px) if facts.side_px < CUT_OUT_PX and not facts.diameters_px else 0
     if fit_side_px:
         reasons.append(
-            f"pictures of {fit_side_px} px frame single cells: others are brought to that side, "
+            f"images of {fit_side_px} px frame single cells: others are brought to that side, "
             "whatever their magnification"
         )
     return DataConfig(

@@ -224,7 +224,7 @@ def _validator(fold: Fold, collection: Collection, state: RunState) -> Validator
 
 
 def _seconds_for(number: int, state: RunState) -> float | None:
-    """Time of one fold: its share of what is left, less what tuning and writing take."""
+    """Time of one fold: its fraction of what is left, less what tuning and writing take."""
     total = state.request.seconds
     if total is None:
         return None
@@ -258,7 +258,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
 
 
 def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunState, watcher: Watcher) -> Path:
-    """Write the model, and the state with pictures of what it does."""
+    """Write the model, and the state with images of what it does."""
     path = state.request.out / MODEL_FILE
     header = make_header(len(members), collection, state, tuned)
     write_trained(path, header, members, half_precision=state.recipe.model.half_precision)

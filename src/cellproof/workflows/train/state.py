@@ -28,7 +28,7 @@ class TrainRequest:
         init: Model to start from; None leaves it to the recipe.
         seconds: Time for everything, None for as long as the steps take.
         folds: Number of trainings, None leaves it to the recipe.
-        seed: Of every draw, at least 0.
+        seed: Random seed, at least 0.
         settings: ``section.key=value`` changes to the recipe.
         resume: Continue the run in ``out``.
         device: "auto", "cpu", "cuda" or "mps".
