@@ -148,11 +148,13 @@ class Sample:
         class_map: (H, W) uint8; 0 is background, 1…K the classes, `IGNORE` not annotated.
             With ``masks = "semantic"`` value k is class k of the description.
         instances: (H, W) int32 object ids, 0 outside objects; None for semantic data.
+        condition: Value of the attribute that the network is told; "" for unknown.
     """
 
     image: np.ndarray
     class_map: np.ndarray
     instances: np.ndarray | None = None
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -309,8 +311,8 @@ class Quality:
         expected_count_sd: Standard deviation of the true count about it.
 
     Example:
-        >>> Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects")
-        Quality(count=12, mean_confidence=0.98, expected_dice=0.93, verdict='accept', why='few doubtful objects')
+        >>> Quality(12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects").count
+        12
     """
 
     count: int

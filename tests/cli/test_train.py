@@ -77,7 +77,7 @@ def test_the_page_shows_curves_plan_scores_and_pictures_and_stops_reloading(data
     page = html.unescape((out / "report.html").read_text(encoding="utf-8"))
     assert 'http-equiv="refresh"' not in page
     assert "Finished: 6 steps in" in page
-    assert "Training curves: loss, accuracy, IoU background, IoU foreground" in page
+    assert "Validation against steps: accuracy, IoU background, IoU foreground" in page
     assert "IoU of foreground" in page
     assert page.count("data:image/jpeg;base64,") == 7  # four, difficult pixels, entropy, margin
     assert "a class for every pixel" in page

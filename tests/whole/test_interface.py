@@ -134,7 +134,7 @@ def test_a_shape_that_leaves_a_doubt_is_refused(shape, model):
         ({"channels": [3]}, "counted from 0: choose among 0 to 0"),
         ({"channels": ["DAPI"]}, "an array has no names"),
         ({"diameter_px": 12}, "knows no size of objects"),
-        ({"steps": ["reconnect"]}, "refine steps cannot be applied by segment yet"),
+        ({"steps": ["reconnect"]}, "step 'reconnect' repairs class maps, but model .* tells objects apart"),
         ({"tta": None}, "expected True, False or 'auto'"),
         ({"max_memory": 4}, "max_memory 4 means 4 bytes, too little for any image; for gigabytes write 4GB"),
         ({"max_memory": "4XB"}, "expected a number and a unit, for example 4GB"),
@@ -171,7 +171,7 @@ def test_training_from_python_leaves_what_the_documents_list(annotated, tmp_path
     )
     assert model == Path(out) / "model.safetensors"
     listed = {"model.safetensors", "report.html", "history.csv", "losses.csv", "run.json"}
-    listed |= {"recipe.toml", "splits.json"}
+    listed |= {"recipe.toml", "splits.json", "data.json"}
     assert {path.name for path in Path(out).iterdir()} == listed | {"checkpoint-1.safetensors"}
     assert "Finished: 4 steps" in (Path(out) / "report.html").read_text(encoding="utf-8")
     assert json.loads((Path(out) / "run.json").read_text(encoding="utf-8"))["status"] == "finished"

@@ -29,6 +29,7 @@ _NAMES = {
     "diameter_px": "--diameter",
     "image": "INPUT",
     "min_area_px": "--min-area",
+    "condition": "--condition",
     "overrides": "--set",
     "prediction": "PREDICTIONS",
     "reference": "REFERENCE",

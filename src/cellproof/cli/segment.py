@@ -57,6 +57,9 @@ def segment_command(
     min_area: Annotated[
         int, typer.Option("--min-area", metavar="PX", min=0, help="Leave out smaller objects or connected pieces.")
     ] = 0,
+    condition: Annotated[
+        str, typer.Option(metavar="VALUE", help="What a conditioned model is told of the images, e.g. the cell type.")
+    ] = "",
     max_memory: Annotated[
         str, typer.Option(metavar="4GB", help="For the whole process; large images are then cut into smaller tiles.")
     ] = "",
@@ -93,6 +96,7 @@ def segment_command(
         axes=axes or None,
         diameter_px=diameter_px,
         min_area_px=min_area,
+        condition=condition,
         max_memory_bytes=memory_bytes(max_memory),
         steps=tuple(parse_step(text) for text in step if text != "none") if step else None,
     )

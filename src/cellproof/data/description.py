@@ -120,8 +120,11 @@ def describe_facts(
     if kind == "instances":
         return Description(folder_name, "instances"), [f"{found}object ids (instances){overrule}"]
     if is_foreground(facts):
-        description = Description(folder_name, "semantic", ("background", "foreground"))
-        return description, [f"{found}background and foreground (semantic){overrule}"]
+        # Beside a foreground of 1, 255 means not annotated.
+        ignore = IGNORE if {1, IGNORE} <= set(seen) else None
+        ignored = f", {IGNORE} for not annotated" if ignore is not None else ""
+        description = Description(folder_name, "semantic", ("background", "foreground"), ignore=ignore)
+        return description, [f"{found}background and foreground (semantic){ignored}{overrule}"]
     names = [value for value in seen if value != IGNORE]
     if max(names) >= MOST_CLASSES:
         raise InputError(

@@ -14,6 +14,9 @@ from .pairing import IMAGE_FOLDERS, MASK_FOLDERS, SPLITS, is_mask_name, list_nam
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp")
 """Files of other kinds beside the pictures (tables, notes, thumbnails' databases) are passed over."""
 
+CELLS = "cells"
+"""Folder beside masks of membranes with the ids of what they enclose; for scores, not for learning."""
+
 LAYOUTS = "images/ and masks/ with files of the same stem, these under train/ and val/, or pairs a.tif and a_masks.tif"
 """Where image and mask are looked for, for messages."""
 
@@ -178,7 +181,12 @@ def _notes(folder: Path, parts: Sequence[tuple[str, Mapping[str, object]]], name
         yield f"the folders {', '.join(f'{part}/' for part in others)} are taken for parts of one set"
     used = {*others, *(name for name in (*IMAGE_FOLDERS, *MASK_FOLDERS) if not name.endswith("Ts"))}
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in used and not path.name.startswith(".") and _holds_pictures(path):
+        if (
+            path.is_dir()
+            and path.name not in (*used, CELLS)
+            and not path.name.startswith(".")
+            and _holds_pictures(path)
+        ):
             why = "it holds images without masks" if others else "the images and masks beside it are used"
             yield f"{path.name}/ is left out: {why}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -106,3 +107,31 @@ def _scale(pixels: np.ndarray, low: np.ndarray, ranges: np.ndarray, *, smallest_
 def _one_each(low: np.ndarray, ranges: np.ndarray, channels: int) -> tuple[list[float], list[float]]:
     """Limits of every channel, from one for each or one for all."""
     return np.broadcast_to(low, channels).tolist(), np.broadcast_to(ranges, channels).tolist()
+
+
+def with_condition(image: np.ndarray, conditions: Sequence[str], value: str) -> np.ndarray:
+    """An image with one constant channel per condition after its own: 1 for the value, 0 for the others.
+
+    Args:
+        image: (C, H, W) float32, normalized.
+        conditions: Values that the network may be told.
+        value: One of them; "" for unknown, for which all are 0.
+
+    Returns:
+        (C + len(conditions), H, W) float32; the image itself without conditions.
+
+    Raises:
+        InputError: The value is none of the conditions.
+
+    Examples:
+        >>> with_condition(np.zeros((1, 1, 1), np.float32), ("astro", "cort"), "cort").ravel().tolist()
+        [0.0, 0.0, 1.0]
+    """
+    if value and value not in conditions:
+        known = f"expected one of {', '.join(conditions)}" if conditions else "the model has no conditions"
+        raise InputError(f"condition is {value!r}; {known}", argument="condition")
+    if not conditions:
+        return image
+    told = np.array([float(value == one) for one in conditions], np.float32)
+    planes = np.broadcast_to(told[:, np.newaxis, np.newaxis], (len(conditions), *image.shape[1:]))
+    return np.concatenate([image, planes])

@@ -147,7 +147,8 @@ def _out_of_range(header: ModelHeader) -> str:
         f"temperature {header.temperature}, wanted more than 0": 0 < header.temperature < math.inf,
         f"scale {header.scale}, wanted {smallest} to {largest}": smallest <= header.scale <= largest,
         "intensity statistics that are not one mean and sd a channel": (
-            len(statistics.mean) == len(statistics.sd) and len(statistics.mean) in (0, header.in_channels)
+            len(statistics.mean) == len(statistics.sd)
+            and len(statistics.mean) in (0, header.in_channels - len(header.conditions))
         ),
         "object diameters that are not three percentiles": len(statistics.object_diameter_px) in (0, 3),
         f"percentiles {low} and {high}, wanted 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,

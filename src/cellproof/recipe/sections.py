@@ -33,6 +33,9 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             they occur, 0 all alike.
         area_power: An image is drawn in proportion to its area ** this …
         object_power: … times (its number of objects, at least 1) ** this.
+        condition: Attribute of the images that the network is told, one constant channel per value; "" for none.
+        conditions: Its values, in the order of the channels; found out from the data where empty.
+        condition_dropout: Fraction of patches whose value is withheld, so that the network also works without it.
         normalization: How intensities are scaled.
     """
 
@@ -45,7 +48,15 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     balance_power: NotNegative = 0.5
     area_power: NotNegative = 0.5
     object_power: NotNegative = 0.0
+    condition: str = ""
+    conditions: tuple[str, ...] = ()
+    condition_dropout: Share = 0.1
     normalization: Normalization = Normalization()
+
+    @property
+    def network_channels(self) -> int:
+        """Channels that the network reads: the image's, then one per value of the condition."""
+        return self.in_channels + len(self.conditions)
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

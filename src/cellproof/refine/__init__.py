@@ -92,7 +92,8 @@ def steps_of(header: ModelHeader, steps: Sequence[Step] | None = None) -> tuple[
     if chosen and header.heads.has_instances:
         raise InputError(
             f"step {chosen[0].name!r} repairs class maps, but model {header.name!r} tells objects apart; "
-            "leave steps out, or use a model of classes"
+            "leave steps out, or use a model of classes",
+            argument="steps",
         )
     explain(chosen, header.classes)
     return chosen

@@ -121,6 +121,8 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
                 f"set data.in_channels={len(sample.image)}, or give images with the same channels",
                 argument="overrides",
             ) from error
+        if recipe.data.conditions:
+            sample = replace(sample, condition=attribute(record, recipe.data.condition))
         # Channels are repeated after the augmentation, but must be dropped before it, while they are still alike.
         return replace(sample, image=fitted) if len(sample.image) > len(fitted) else sample
 

@@ -57,7 +57,12 @@ class Simulation:
 
 
 def kinds() -> dict[str, Kind]:
-    """Specimens by name; a file in ``simulate`` is one."""
+    """Specimens by name; a file in ``simulate`` is one.
+
+    Example:
+        >>> kinds()["liver"].classes
+        ('cytoplasm', 'membrane', 'nucleus')
+    """
     return {name: load(name) for name in names()}
 
 

@@ -76,6 +76,7 @@ def predict_objects(
     tta: bool = False,
     diameter_px: float | Literal["auto"] | None = None,
     min_area_px: int = 0,
+    condition: str = "",
     max_memory_bytes: int | None = None,
     timings: Timings,
     progress: Callable[[int, int], None] | None = None,
@@ -94,6 +95,7 @@ def predict_objects(
             they have the median diameter of the training objects, larger or smaller than the image. "auto" measures
             it on a first prediction at the model's scale. None for the model's scale.
         min_area_px: Smaller objects, or connected pieces of a class, are left out; class maps keep the pieces.
+        condition: See `Predictor.predict`.
         max_memory_bytes: See `Predictor.predict`.
         timings: Added to.
         progress: See `Predictor.predict`.
@@ -112,7 +114,9 @@ def predict_objects(
 
     def at(scale: float) -> Labeled:
         started = time.perf_counter()
-        maps = predictor.predict(image, scale=scale, tta=tta, max_memory_bytes=max_memory_bytes, progress=progress)
+        maps = predictor.predict(
+            image, scale=scale, tta=tta, max_memory_bytes=max_memory_bytes, progress=progress, condition=condition
+        )
         predicted = time.perf_counter()
         labels, classes = label_objects(maps, header, min_area_px=min_area_px)
         timings.network_s += predicted - started

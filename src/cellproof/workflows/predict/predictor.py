@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...checks import UsageError
-from ...data.normalization import fit_channels, normalize
+from ...data.normalization import fit_channels, normalize, with_condition
 from ...data.samples import rescale_image
 from ...inference.activate import Maps
 from ...inference.budget import window_pixels
 from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
-from ...types import Heads, ModelHeader, Normalization
+from ...types import Heads, ModelHeader, Normalization, Sample
 from .load import Model
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Predictor:
     Attributes:
         engines: One per member; their activated maps are averaged.
         heads: Meaning of the output channels.
-        in_channels: Channels that the networks read.
+        in_channels: Channels of the image that the networks read.
+        conditions: Values of an attribute that they may be told, each a constant channel after those.
         stride_px: Their input is padded to multiples of this.
         radius_px: Of the receptive field.
         normalization: How raw intensities become network input.
@@ -70,6 +71,7 @@ class Predictor:
     scale: float = 1.0
     fit_side_px: int = 0
     temperature: float = 1.0
+    conditions: tuple[str, ...] = ()
 
     @classmethod
     def of_model(cls, model: Model) -> Predictor:
@@ -78,7 +80,8 @@ class Predictor:
         return cls(
             engines=model.engines,
             heads=header.heads,
-            in_channels=header.in_channels,
+            in_channels=header.in_channels - len(header.conditions),
+            conditions=header.conditions,
             stride_px=header.stride_px,
             radius_px=header.receptive_field_px,
             normalization=header.normalization,
@@ -89,17 +92,25 @@ class Predictor:
 
     @classmethod
     def of_module(
-        cls, module: nn.Module, *, heads: Heads, in_channels: int, precision: str = "auto", temperature: float = 1.0
+        cls,
+        module: nn.Module,
+        *,
+        heads: Heads,
+        in_channels: int,
+        precision: str = "auto",
+        temperature: float = 1.0,
+        conditions: tuple[str, ...] = (),
     ) -> Predictor:
         """Of a network in training, where it lies; samples are on its grid already, so the scale is 1.
 
         Args:
             module: Fulfills the contract of models.
             heads: Meaning of its output channels.
-            in_channels: Channels that it reads.
+            in_channels: Channels of the image that it reads.
             precision: "f32", or "auto" for bf16 where the device has it natively; "bf16" likewise, for emulating it
                 would only be slower.
             temperature: Of the softmax.
+            conditions: Values that it may be told.
         """
         import torch
 
@@ -111,6 +122,7 @@ class Predictor:
             engines=torch_engines([module], device=device, precision=asked),
             heads=heads,
             in_channels=in_channels,
+            conditions=conditions,
             stride_px=int(module.stride),  # type: ignore[arg-type]  # part of the contract of models
             radius_px=int(module.receptive_field_px),  # type: ignore[arg-type]
             temperature=temperature,
@@ -123,6 +135,10 @@ class Predictor:
             InputError: NaN, no pixels, or channels that the networks do not read.
         """
         return fit_channels(normalize(pixels, self.normalization), self.in_channels)
+
+    def predict_sample(self, sample: Sample, **options: Any) -> Maps:
+        """Maps of a sample, which is on the networks' grid already; ``options`` are those of `predict`."""
+        return self.predict(sample.image, scale=1.0, condition=sample.condition, **options)
 
     def first_scale(self, shape: Sequence[int]) -> float:
         """Scale at which an image of this height and width is predicted, before its objects are known."""
@@ -168,6 +184,7 @@ class Predictor:
         max_memory_bytes: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         each: Callable[[int, Maps], None] | None = None,
+        condition: str = "",
     ) -> Maps:
         """Maps of a prepared image, on its own grid.
 
@@ -179,6 +196,7 @@ class Predictor:
             progress: Called with (forward passes done, forward passes in all).
             each: Called with (number of the member, its maps on the image's grid) for every view, the image
                 as it came first.
+            condition: What the networks are told of the image, one of `conditions`; "" for unknown.
 
         Raises:
             InputError: Memory too small for the image, or channels that the networks do not read.
@@ -188,7 +206,7 @@ class Predictor:
         windows = self.windows(scaled.shape[1:], channels=len(image), max_memory_bytes=max_memory_bytes)
         maps = predict(
             self.engines,
-            fit_channels(scaled, self.in_channels),
+            with_condition(fit_channels(scaled, self.in_channels), self.conditions, condition),
             heads=self.heads,
             stride_px=self.stride_px,
             halo_px=windows.halo_px,

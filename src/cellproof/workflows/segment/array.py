@@ -49,6 +49,7 @@ def segment(
     diameter_px: Diameter = None,
     tta: bool | Literal["auto"] = "auto",
     steps: Sequence[str | Step] | None = (),
+    condition: str = "",
     device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "auto",
@@ -73,6 +74,7 @@ def segment(
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view.
         steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
             empty for those that the model's file names, None for none at all.
+        condition: What the model is told of the image, one of its header's ``conditions``; "" for unknown.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
         precision: Arithmetic of the network: "auto", "f32" or "bf16".
@@ -112,6 +114,7 @@ def segment(
             pixels,
             tta=tta is True,
             diameter_px=diameter_px,
+            condition=condition,
             pixel_size_um=read.spacing.pixel_side_um,
             max_memory_bytes=allowed,
         )

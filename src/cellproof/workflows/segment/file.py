@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ...checks import InputError
+from ...data.normalization import with_condition
 from ...io import read_image
 from ...refine import steps_of
 from ...types import Image, ModelHeader, Step
@@ -32,6 +33,7 @@ class SegmentOptions:
         axes: One letter for each stored axis, in place of what the files say.
         diameter_px: Usual diameter of the objects, "auto" to measure it; None for the model's own scale.
         min_area_px: Smaller objects or connected pieces are left out; 0 for none.
+        condition: What the network is told of the images; "" for unknown.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
         steps: Refine steps on class maps, in place of those that the model's file names; None for these.
     """
@@ -42,6 +44,7 @@ class SegmentOptions:
     axes: str | None = None
     diameter_px: float | Literal["auto"] | None = None
     min_area_px: int = 0
+    condition: str = ""
     max_memory_bytes: int | None = None
     steps: tuple[Step, ...] | None = None
 
@@ -68,9 +71,11 @@ def check_options(options: SegmentOptions, header: ModelHeader) -> None:
 
     Raises:
         UsageError: A diameter for a model that knows no size of objects, or one out of range.
-        InputError: No such refine step or option, or one that the model's classes do not allow.
+        InputError: A condition that the model does not know; no such refine step or option, or one that the
+            model's classes do not allow.
     """
     steps_of(header, options.steps)
+    with_condition(np.zeros((1, 1, 1), np.float32), header.conditions, options.condition)
     if options.diameter_px is not None:
         Predictor.scale_for(options.diameter_px, header)
 
@@ -168,6 +173,7 @@ def _segment_planes(
                 tta=options.tta,
                 diameter_px=options.diameter_px,
                 min_area_px=options.min_area_px,
+                condition=options.condition,
                 pixel_size_um=image.spacing.pixel_side_um,
                 max_memory_bytes=options.max_memory_bytes,
                 timings=timings,

@@ -22,6 +22,7 @@ def segment_plane(
     tta: bool = False,
     diameter_px: float | Literal["auto"] | None = None,
     min_area_px: int = 0,
+    condition: str = "",
     pixel_size_um: float | None = None,
     max_memory_bytes: int | None = None,
     timings: Timings | None = None,
@@ -35,6 +36,7 @@ def segment_plane(
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
         diameter_px: See `predict_objects`.
         min_area_px: See `predict_objects`.
+        condition: What the network is told of the image; "" for unknown.
         pixel_size_um: Adds areas in µm² to the table.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
         timings: Filled in where given.
@@ -58,6 +60,7 @@ def segment_plane(
         tta=tta,
         diameter_px=diameter_px,
         min_area_px=min_area_px,
+        condition=condition,
         max_memory_bytes=max_memory_bytes,
         timings=timings,
         progress=progress,

@@ -61,6 +61,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         diameter_px: Usual diameter of the objects that the user gave; "auto" for a measured one, None for the
             model's own scale.
         min_area_px: Smaller objects are left out; 0 for none.
+        condition: What the network was told of the images; empty for nothing.
         engine: As asked for, "auto" included; so the next two.
         precision: Of the arithmetic.
         device: Where it runs.
@@ -74,6 +75,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     axes: str | None = None
     diameter_px: float | Literal["auto"] | None = None
     min_area_px: int = 0
+    condition: str = ""
     engine: str = "auto"
     precision: str = "auto"
     device: str = "auto"

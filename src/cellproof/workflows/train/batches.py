@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from ...augment.compose import Augmentation
 from ...data.folds import Fold
 from ...data.index import Record, attribute
-from ...data.normalization import fit_channels
+from ...data.normalization import fit_channels, with_condition
 from ...data.targets import make_targets
 from ...recipe import DataConfig, Recipe
 from ...training.batch import Batch
@@ -33,8 +33,10 @@ class BatchMaker:
         exact_share: Share of patches that are cut exactly.
         heads: Which targets are made.
         in_channels: Channels of the network's input.
-        batch: Patches a step.
-        seed: Of every draw.
+        batch: Patches per step.
+        seed: Random seed.
+        conditions: Values that the network may be told, each a constant channel after the image's.
+        condition_dropout: Fraction of patches whose value is withheld.
     """
 
     store: SampleStore
@@ -46,12 +48,18 @@ class BatchMaker:
     in_channels: int
     batch: int
     seed: int
+    conditions: tuple[str, ...] = ()
+    condition_dropout: float = 0.0
 
     def __call__(self, step: int) -> Batch:
         """Images, class maps and fields of a step."""
         patches = [self._patch(step, place) for place in range(self.batch)]
         targets = [make_targets(patch, self.heads) for patch in patches]
-        images = np.stack([fit_channels(patch.image, self.in_channels) for patch in patches])
+        fitted = [fit_channels(patch.image, self.in_channels) for patch in patches]
+        if self.conditions:
+            told = [self._told(step, place, patch.condition) for place, patch in enumerate(patches)]
+            fitted = [with_condition(image, self.conditions, value) for image, value in zip(fitted, told, strict=True)]
+        images = np.stack(fitted)
         return Batch(
             images=torch.from_numpy(images),
             class_map=torch.from_numpy(np.stack([target.class_map for target in targets])),
@@ -62,7 +70,12 @@ class BatchMaker:
         rng = np.random.default_rng([self.seed, step, place])
         sample = self.store[int(rng.choice(len(self.weights), p=self.weights))]
         kind = self.exact if rng.random() < self.exact_share else self.free
-        return kind[sample.image.shape[0]](sample, rng)
+        return replace(kind[sample.image.shape[0]](sample, rng), condition=sample.condition)
+
+    def _told(self, step: int, place: int, value: str) -> str:
+        """The value, or nothing where it is withheld: a network that always knew it would be lost without."""
+        withheld = np.random.default_rng([self.seed, step, place, 1]).random() < self.condition_dropout
+        return "" if withheld else value
 
 
 def draw_weights(
@@ -115,6 +128,8 @@ def batch_maker(collection: Collection, fold: Fold, recipe: Recipe, *, seed: int
         exact_share=recipe.augment.exact,
         heads=heads_of(recipe, collection.description),
         in_channels=recipe.data.in_channels,
+        conditions=recipe.data.conditions,
+        condition_dropout=recipe.data.condition_dropout,
         batch=config.batch,
         seed=seed,
     )

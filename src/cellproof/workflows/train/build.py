@@ -57,7 +57,7 @@ def build_module(recipe: Recipe, description: Description) -> nn.Module:
     """The recipe's network with random weights; seed torch before."""
     return load_architecture(
         recipe.model.architecture,
-        in_channels=recipe.data.in_channels,
+        in_channels=recipe.data.network_channels,
         out_channels=heads_of(recipe, description).channels,
         **recipe.model.options,
     )

@@ -50,8 +50,39 @@ def choose_recipe(
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
+    if recipe.data.condition:
+        recipe, reason = _with_conditions(recipe, records)
+        reasons = [*reasons, reason]
     _check(recipe, description)
     return recipe, reasons
+
+
+def _with_conditions(recipe: Recipe, records: Sequence[Record]) -> tuple[Recipe, str]:
+    """The recipe with the values of its condition, and a sentence on them.
+
+    Raises:
+        InputError: An image lacks the attribute, or has a value that the recipe does not list.
+    """
+    name = recipe.data.condition
+    lacking = [record for record in records if not record.attributes.get(name)]
+    if lacking:
+        known = ", ".join(lacking[0].attributes) or "none"
+        raise InputError(
+            f"{lacking[0].name} has no attribute {name!r}, which data.condition names; its attributes are {known}",
+            argument="overrides",
+        )
+    found = sorted({record.attributes[name] for record in records})
+    values = recipe.data.conditions or tuple(found)
+    unknown = [value for value in found if value not in values]
+    if unknown:
+        raise InputError(
+            f"{recipe.data.condition} is {unknown[0]!r} in the data; data.conditions of the recipe lists "
+            f"{', '.join(values)}: add it there, or leave data.conditions out",
+            argument="overrides",
+        )
+    data = msgspec.structs.replace(recipe.data, conditions=values)
+    reason = f"the network is told the {data.condition} of each image ({', '.join(values)})"
+    return msgspec.structs.replace(recipe, data=data), reason
 
 
 def _check(recipe: Recipe, description: Description) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...checks import InputError
 from ...data.folds import Fold
-from ...data.normalization import fit_channels
+from ...data.normalization import fit_channels, with_condition
 from ...difficulty.measures import difficulty_maps
 from ...types import IGNORE, ModelHeader, Sample
 from ..collect import Collection
@@ -50,9 +50,13 @@ def make_examples(
 
 def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) -> ValidationExample:
     predictor = Predictor.of_module(
-        module, heads=header.heads, in_channels=header.in_channels, temperature=header.temperature
+        module,
+        heads=header.heads,
+        in_channels=header.in_channels - len(header.conditions),
+        conditions=header.conditions,
+        temperature=header.temperature,
     )
-    maps = predictor.predict(sample.image, scale=1.0)
+    maps = predictor.predict_sample(sample)
     labels, classes = label_objects(maps, header)
     has_instances = sample.instances is not None and header.heads.has_instances
     return ValidationExample(
@@ -74,7 +78,8 @@ def _explained(module: nn.Module, sample: Sample, header: ModelHeader) -> dict[s
     explain: Callable[[Tensor], Mapping[str, np.ndarray]] | None = getattr(module, "explain", None)
     if explain is None:
         return {}
-    image = torch.from_numpy(fit_channels(sample.image, header.in_channels)[None])
+    fitted = fit_channels(sample.image, header.in_channels - len(header.conditions))
+    image = torch.from_numpy(with_condition(fitted, header.conditions, sample.condition)[None])
     with torch.inference_mode():
         given = explain(image.to(next(module.parameters()).device))
     maps = {name: np.asarray(values, np.float32) for name, values in given.items()}

@@ -216,6 +216,7 @@ def _validator(fold: Fold, collection: Collection, state: RunState) -> Validator
         collection.samples(fold.val),
         heads=heads_of(recipe, collection.description),
         in_channels=recipe.data.in_channels,
+        conditions=recipe.data.conditions,
         options=recipe.instance,
         most_pixels=recipe.training.validation_pixels,
         precision=recipe.training.precision,

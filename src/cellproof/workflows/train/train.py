@@ -33,7 +33,7 @@ def train(
     """Train a model on annotated images.
 
     Besides the model, the folder gets ``report.html``, ``history.csv``, ``run.json``, ``recipe.toml``,
-    ``splits.json`` and what resuming needs.
+    ``splits.json``, ``data.json`` and what resuming needs.
 
     Args:
         data: Folder of images and masks: ``images/`` and ``masks/``, the same under ``train/`` and ``val/``, or pairs

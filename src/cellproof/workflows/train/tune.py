@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -80,7 +80,7 @@ def tune(
     maps: list[Maps] = []
     predictors = _OnePredictor(members, module, heads=heads, recipe=recipe)
     for position in kept:
-        maps.append(predictors.of(owners[position]).predict(cuts[position].image, scale=1.0))
+        maps.append(predictors.of(owners[position]).predict_sample(cuts[position]))
     check_outputs(maps)
     note = nothing_to_choose_with(samples, heads)
     can_choose = heads.has_instances and not note
@@ -97,7 +97,9 @@ def tune(
         def predict(number: int, image: np.ndarray) -> Maps:
             if image is samples[number].image:
                 return tempered(maps[number], temperature)
-            return tempered(predictors.of(owners[kept[number]]).predict(image, scale=1.0), temperature)
+            return tempered(
+                predictors.of(owners[kept[number]]).predict_sample(replace(samples[number], image=image)), temperature
+            )
 
         trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
     steps, errors = tune_steps(samples, maps, recipe.steps, classes)
@@ -126,6 +128,7 @@ class _OnePredictor:
                 self.module,
                 heads=self.heads,
                 in_channels=self.recipe.data.in_channels,
+                conditions=self.recipe.data.conditions,
                 precision=self.recipe.training.precision,
             )
         return self.predictor

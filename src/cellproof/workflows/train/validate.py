@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
@@ -33,12 +34,14 @@ class Validator:
         options: InstanceOptions,
         most_pixels: int,
         precision: str = "auto",
+        conditions: tuple[str, ...] = (),
     ) -> None:
         self.samples = limited(samples, most_pixels=most_pixels)
         self.heads = heads
         self.in_channels = in_channels
         self.options = options
         self.precision = precision
+        self.conditions = conditions
 
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
         """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics.
@@ -47,9 +50,9 @@ class Validator:
             FloatingPointError: The network's outputs are not numbers.
         """
         predictor = Predictor.of_module(
-            module, heads=self.heads, in_channels=self.in_channels, precision=self.precision
+            module, heads=self.heads, in_channels=self.in_channels, precision=self.precision, conditions=self.conditions
         )
-        maps = [predictor.predict(sample.image, scale=1.0) for sample in self.samples]
+        maps = [predictor.predict_sample(sample) for sample in self.samples]
         check_outputs(maps)
         metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
         return metrics["map" if self.heads.has_instances else "mean_iou"], metrics
@@ -137,4 +140,6 @@ def middle(sample: Sample) -> Sample:
         for length in sample.class_map.shape
     )
     instances = None if sample.instances is None else sample.instances[rows, columns]
-    return Sample(sample.image[:, rows, columns], sample.class_map[rows, columns], instances)
+    return replace(
+        sample, image=sample.image[:, rows, columns], class_map=sample.class_map[rows, columns], instances=instances
+    )
