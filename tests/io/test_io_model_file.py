@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 import subprocess
 import sys
 import zipfile
-from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save, save_file
 
 from cellproof.checks import InputError
 from cellproof.data.targets import heads_of
@@ -204,8 +204,20 @@ def _assert_refused(path, reason, read):
     assert "\n" not in str(caught.value)
 
 
-def test_the_outputs_of_a_model_of_format_1_are_read_by_name():
-    header = read_header(str(files("cellproof") / "weights" / "nuclei.safetensors"))
+def test_the_outputs_of_a_model_of_format_1_are_read_by_name(tmp_path):
+    written = {
+        "name": "nuclei",
+        "architecture": "unet",
+        "heads": {"classes": 2, "boundary": True, "distance": True, "flows": True},
+        "classes": ["background", "nucleus"],
+        "in_channels": 3,
+        "stride_px": 16,
+        "receptive_field_px": 107,
+        "training": {"licence": "CC0-1.0"},
+    }
+    metadata = {"cellproof": json.dumps(written), "format_version": "1"}
+    (tmp_path / "old.safetensors").write_bytes(save({}, metadata=metadata))
+    header = read_header(tmp_path / "old.safetensors")
     assert header.heads == heads_of(2, ["boundary", "distance", "flows"])
     assert (header.steps, header.conditions) == ((), ())
 

@@ -111,6 +111,12 @@ def test_start_weights_set_the_number_of_channels_they_read():
     assert recipe.model.init == "nuclei"
 
 
+def test_start_weights_set_the_network_that_they_fit():
+    assert planned(FACTS)[0].model.architecture == "unet"
+    model = planned(FACTS, model="nuclei")[0].model
+    assert (model.architecture, model.options["width"]) == ("effnet_unet", 72)
+
+
 def test_every_plan_says_what_it_does_in_sentences_of_its_own():
     _, reasons = planned(FACTS)
     assert len(reasons) == len(set(reasons)) >= 6

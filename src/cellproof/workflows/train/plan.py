@@ -9,7 +9,10 @@ import msgspec
 import numpy as np
 
 from ...data.description import Description
+from ...io import read_header
+from ...models._vgg16 import holds_vgg16
 from ...recipe import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, Recipe, TrainingConfig
+from ..predict import find_model
 from .speed import average_decay
 from .survey import Survey
 
@@ -152,8 +155,13 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
 
 
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
-    if default_model:
-        reasons.append(f"starts from the weights of {default_model!r}; layers of another shape start afresh")
+    if default_model and not holds_vgg16(find_model(default_model)):
+        header = read_header(find_model(default_model))
+        reasons.append(
+            f"starts from the weights of {default_model!r}, so with its network, {header.architecture}; "
+            "layers of another shape start afresh"
+        )
+        return ModelConfig(architecture=header.architecture, options=header.options, init=default_model)
     options: dict[str, int | float | bool | str] = {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
     return ModelConfig(architecture="unet", options=options, init=default_model)
 
