@@ -109,5 +109,5 @@ def test_a_chain_without_steps_returns_the_sample_itself():
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_probabilities_out_of_range_are_refused(p):
-    with pytest.raises(InputError, match="wanted a probability"):
+    with pytest.raises(InputError, match="expected a probability"):
         Intensity((Gamma(p=p),))

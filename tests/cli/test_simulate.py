@@ -168,6 +168,6 @@ def test_a_damaged_plan_is_one_line(tmp_path, capsys):
     "pixels", [np.zeros((4, 4), np.uint16), np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4), np.uint8)]
 )
 def test_what_is_no_eight_bit_picture_is_not_written(tmp_path, pixels):
-    with pytest.raises(ValueError, match=r"wanted uint8, \(H, W\) or \(H, W, 3\)"):
+    with pytest.raises(ValueError, match=r"expected uint8, \(H, W\) or \(H, W, 3\)"):
         write_png(tmp_path / "x.png", pixels)
     assert list(tmp_path.iterdir()) == []

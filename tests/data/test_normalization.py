@@ -87,7 +87,7 @@ def test_a_large_plane_is_scaled_as_its_pixels_ask_within_the_subsample_error():
     [
         (np.full((1, 2, 2), np.nan), "image contains 4 NaN"),
         (np.zeros((1, 0, 4), np.uint8), r"image has shape \(1, 0, 4\)"),
-        (np.zeros((4, 4), np.uint8), "wanted 3 axes"),
+        (np.zeros((4, 4), np.uint8), "expected 3 axes"),
     ],
 )
 def test_unusable_pictures_are_refused(pixels, message):

@@ -142,5 +142,5 @@ def test_the_same_size_is_the_same_sample_and_no_size_is_refused():
     same = Sample(gray((4, 4)), np.zeros((4, 4), np.uint8))
     assert rescale_sample(same, 1.0) is same
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="wanted a positive number"):
+        with pytest.raises(InputError, match="expected a positive number"):
             rescale_sample(same, scale)

@@ -111,7 +111,7 @@ def test_an_empty_image_has_no_difficult_pixels():
         (np.array([1.5, -0.5]).reshape(2, 1, 1), "contains -0.5"),
         (np.ones((1, 3, 3)), "at least 2 classes"),
         (np.ones((2, 3, 3), int), "dtype int64"),
-        (np.ones((3, 3)), "wanted 3 axes"),
+        (np.ones((3, 3)), "expected 3 axes"),
     ],
 )
 @pytest.mark.parametrize("function", [confidence, entropy, margin])

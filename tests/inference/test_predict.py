@@ -178,7 +178,7 @@ def test_the_image_is_left_as_it_was(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(
     ("shape", "engines", "message"),
-    [((5, 5), 1, "wanted 3 axes"), ((1, 0, 5), 1, "wanted at least one of each"), ((1, 5, 5), 0, "got 0 engines")],
+    [((5, 5), 1, "expected 3 axes"), ((1, 0, 5), 1, "expected at least one of each"), ((1, 5, 5), 0, "got 0 engines")],
     ids=["two axes", "no pixels", "no engine"],
 )
 def test_an_impossible_request_is_refused(shape: tuple[int, ...], engines: int, message: str) -> None:

@@ -100,7 +100,7 @@ def test_a_really_full_disk_becomes_one_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("file/a.txt", "a file stands where a folder was wanted"),
+        ("file/a.txt", "a file stands where a folder was expected"),
         ("missing/a.txt", "missing does not exist; make it first"),
         ("folder", "folder"),
         ("n" * 250 + ".txt", None),
@@ -124,7 +124,7 @@ def test_a_folder_is_made_with_those_above_it_or_refused(tmp_path):
     assert make_folder(tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").write_text("x")
     for name in ("file", "file/b"):
-        with pytest.raises(InputError, match="a file stands where a folder was wanted"):
+        with pytest.raises(InputError, match="a file stands where a folder was expected"):
             make_folder(tmp_path / name)
 
 

@@ -102,7 +102,7 @@ def test_the_same_labels_give_the_same_bytes(tmp_path):
         (np.zeros((2, 3)), {}, "dtype float64"),
         (np.array([[-1]]), {}, "contains -1"),
         (np.array([[2**32]]), {}, "32 bits"),
-        (np.zeros((2, 3, 4), int), {}, "wanted .H, W."),
+        (np.zeros((2, 3, 4), int), {}, "expected .H, W."),
         (np.zeros((2, 3, 4), int), {"plane_axes": "T", "plane_shape": (3,)}, "multiply to P"),
         (np.zeros((2, 3, 4), int), {"plane_axes": "TZ", "plane_shape": (2,)}, "multiply to P"),
         (np.zeros((2, 3, 4), int), {"plane_axes": "C", "plane_shape": (2,)}, "multiply to P"),

@@ -225,7 +225,7 @@ def test_the_outputs_of_a_model_of_format_1_are_read_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("heads", "reason"),
     [
-        (Heads(2, (Head("a"), Head("a"))), "wanted different names"),
+        (Heads(2, (Head("a"), Head("a"))), "expected different names"),
         (Heads(2, (Head("classes"),)), "none of them classes"),
         (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
         (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, expected 2"),

@@ -1,4 +1,4 @@
-"""What cannot be read is refused in one line: what came, what was wanted, what to do."""
+"""What cannot be read is refused in one line: what came, what was expected, what to do."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_empty_and_foreign_files_are_refused(tmp_path, suffix, content, read):
         ("a.nd2", "OME-TIFF"),
         ("a.lif", "OME-TIFF"),
         ("a.zarr", "Zarr is not read"),
-        ("a.txt", "wanted .tif"),
+        ("a.txt", "expected .tif"),
         ("a", "ending in nothing"),
         ("a.png", "no such file"),
     ],
@@ -133,7 +133,7 @@ def test_missing_channels_are_refused_with_those_that_are_there(tmp_path, channe
 @pytest.mark.parametrize("axes", ["YX", "ZYXC", "ZZY", "ZTC", "Y,X"])
 def test_axes_that_do_not_fit_are_refused(tmp_path, axes):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((7, 8, 9), np.uint8), photometric="minisblack")
-    _assert_refused(tmp_path / "a.tif", "axes '.*wanted", axes=axes)
+    _assert_refused(tmp_path / "a.tif", "axes '.*expected", axes=axes)
 
 
 def test_cmyk_tiff_is_refused(tmp_path):

@@ -288,7 +288,7 @@ def test_unusable_label_images_are_refused(prediction, reference, message: str) 
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.01, float("nan")])
 def test_a_threshold_that_is_no_iou_is_refused(threshold: float) -> None:
-    with pytest.raises(InputError, match="wanted an IoU"):
+    with pytest.raises(InputError, match="expected an IoU"):
         match(overlap(draw("a"), draw("a")), threshold)
 
 

@@ -182,7 +182,7 @@ def test_what_is_predicted_in_pixels_without_annotation_changes_nothing(seed: in
     [
         (np.zeros((2, 3), bool), np.zeros((3, 2), bool), "shapes differ"),
         (np.zeros((2, 2), np.uint8), np.zeros((2, 2), bool), "prediction has dtype uint8, expected a boolean mask"),
-        (np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool), "wanted 2 axes"),
+        (np.zeros((1, 2, 2), bool), np.zeros((1, 2, 2), bool), "expected 2 axes"),
     ],
 )
 def test_arrays_that_are_no_masks_are_refused(prediction, reference, message: str) -> None:

@@ -130,5 +130,5 @@ def test_options_of_an_fcn8s_out_of_range_are_refused(options, message):
 
 @pytest.mark.parametrize("shape", [(1, 2, 8, 8), (1, 8, 8), (1, 1, 0, 8)])
 def test_images_of_another_shape_are_refused_by_an_fcn8s(shape):
-    with pytest.raises(InputError, match=r"wanted \(N, 1, H, W\)"):
+    with pytest.raises(InputError, match=r"expected \(N, 1, H, W\)"):
         thin()(torch.zeros(shape))

@@ -146,5 +146,5 @@ def test_options_out_of_range_are_refused(options, message):
 @pytest.mark.parametrize("shape", [(1, 2, 8, 8), (1, 8, 8), (1, 1, 0, 8)])
 def test_images_of_another_shape_are_refused(shape):
     network = unet.build(in_channels=1, out_channels=1, width=2, depth=2)
-    with pytest.raises(InputError, match=r"wanted \(N, 1, H, W\)"):
+    with pytest.raises(InputError, match=r"expected \(N, 1, H, W\)"):
         network(torch.zeros(shape))

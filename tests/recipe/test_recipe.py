@@ -36,6 +36,8 @@ def filled(kind, **known):
             fields[name] = SHARES
         elif isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             fields[name] = filled(hint)
+        elif options == (str, ...):
+            fields[name] = st.lists(TEXT, max_size=3).map(tuple)
         elif type(None) in options:
             fields[name] = st.none() | st.integers(1, 100)
         else:

@@ -116,11 +116,11 @@ def test_a_map_without_pixels_comes_back():
     [
         ({"difficult": np.zeros((3, 3), bool)}, r"shapes differ: class_map \(2, 2\), difficult \(3, 3\)"),
         ({"difficult": np.zeros((2, 2))}, "difficult has dtype float64, expected bool"),
-        ({"class_map": np.zeros((1, 2, 2), np.uint8)}, "wanted 2 axes"),
-        ({"class_map": np.zeros((2, 2))}, "wanted whole numbers"),
+        ({"class_map": np.zeros((1, 2, 2), np.uint8)}, "expected 2 axes"),
+        ({"class_map": np.zeros((2, 2))}, "expected whole numbers"),
         ({"connected": IGNORE}, "connected 255"),
         ({"compact": -1}, "compact -1"),
-        ({"rest": MEMBRANE}, "wanted different numbers in 0…254"),
+        ({"rest": MEMBRANE}, "expected different numbers in 0…254"),
         ({"rounds": 0}, "rounds is 0, expected at least 1"),
     ],
 )

@@ -504,7 +504,7 @@ def test_a_file_where_the_folder_of_results_should_be_is_refused(below, pictures
     )
     assert outcome.code == 1
     assert len(outcome.err) == 1
-    assert "a file stands where a folder was wanted" in outcome.err[0]
+    assert "a file stands where a folder was expected" in outcome.err[0]
     assert (tmp_path / "out").read_text() == "mine"
 
 

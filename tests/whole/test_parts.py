@@ -210,12 +210,12 @@ def test_a_simulator_is_one_file(tmp_path, add_part):
         "stripes",
         """
         import numpy as np
-        from cellproof.simulate import Kind, Image
+        from cellproof.simulate import Kind, Picture
 
         def draw(rng, size, quality):
             mask = np.zeros((size, size), np.int32)
             mask[:, 4:9] = 1
-            return Image((mask * 200).astype(np.uint8), mask)
+            return Picture((mask * 200).astype(np.uint8), mask)
 
         KIND = Kind("a stripe", draw, "instances", ("stripe",), qualities=("good",))
         """,

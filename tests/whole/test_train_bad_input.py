@@ -144,7 +144,7 @@ def test_a_folder_that_is_none_is_refused(data, tmp_path, cellproof):
 def test_a_file_where_the_run_should_be_is_refused_and_kept(annotated, tmp_path, cellproof):
     (tmp_path / "run").write_text("mine")
     for out in (tmp_path / "run", tmp_path / "run" / "deeper"):
-        _assert_refused(cellproof(*annotated.command(out)), "a file stands where a folder was wanted", code=1)
+        _assert_refused(cellproof(*annotated.command(out)), "a file stands where a folder was expected", code=1)
     assert (tmp_path / "run").read_text() == "mine"
 
 

@@ -166,7 +166,7 @@ def check_probabilities(probabilities: np.ndarray) -> None:
     if len(probabilities) < 2 or not np.issubdtype(probabilities.dtype, np.floating):
         raise InputError(
             f"probabilities has shape {probabilities.shape} and dtype {probabilities.dtype}, "
-            "wanted floats of at least 2 classes, (K, H, W)"
+            "expected floats of at least 2 classes, (K, H, W)"
         )
     if probabilities.size == 0:
         return

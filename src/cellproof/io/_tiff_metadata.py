@@ -159,7 +159,7 @@ def _disbelief(x: float, x_unit: str, y: float, y_unit: str, sizes: list[float |
         per_inch = f", {1 / x:.0f} per inch" if x_unit.strip().lower().startswith("in") and x else ""
         why = f"that is a resolution for printing{per_inch}, no microscope's"
     else:
-        why = "wanted 1 nm to 100 µm"
+        why = "expected 1 nm to 100 µm"
     return f"the file's pixel size {said} is not believed ({why}); sizes are in pixels only"
 
 

@@ -134,7 +134,7 @@ def _reason(path: Path, error: OSError) -> str:
         case errno.ENOENT:
             return f"the folder {path.parent} does not exist; make it first"
         case errno.ENOTDIR | errno.EEXIST:
-            return "a file stands where a folder was wanted; remove it or choose another folder"
+            return "a file stands where a folder was expected; remove it or choose another folder"
         case errno.EISDIR:
             return "a folder has this name; remove it or choose another name"
         case errno.ENAMETOOLONG:

@@ -100,7 +100,7 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[ModelHeader, dict[str, np.
             raise refusal(
                 path,
                 "a pickled or zipped model, which is never opened because it can run code; "
-                "wanted a .safetensors written by cellproof train",
+                "expected a .safetensors written by cellproof train",
             ) from error
         raise refusal(
             path, f"no complete safetensors file ({str(error)[:160]}); copy it again or give another model"

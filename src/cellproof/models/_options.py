@@ -16,7 +16,7 @@ def check_counts(**counts: int) -> None:
     """Refuse what is not a whole number from 1, naming it.
 
     Raises:
-        InputError: ``width is 0, wanted a whole number, at least 1``.
+        InputError: ``width is 0, expected a whole number, at least 1``.
     """
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -27,7 +27,7 @@ def check_dropout(dropout: float) -> None:
     """Refuse what is not a probability below 1.
 
     Raises:
-        InputError: ``dropout is 1.0, wanted a probability in [0, 1)``.
+        InputError: ``dropout is 1.0, expected a probability in [0, 1)``.
     """
     if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise InputError(f"dropout is {dropout!r}, expected a probability in [0, 1)")
@@ -37,7 +37,7 @@ def check_norm(norm: str) -> None:
     """Refuse an unknown norm.
 
     Raises:
-        InputError: ``norm is 'layer', wanted one of none, batch, batch_renorm``.
+        InputError: ``norm is 'layer', expected one of none, batch, batch_renorm``.
     """
     if norm not in get_args(Norm):
         raise InputError(f"norm is {norm!r}, expected one of {', '.join(get_args(Norm))}")

@@ -178,7 +178,7 @@ def _build(path: Path, header: ModelHeader, shapes: Mapping[str, tuple[int, ...]
         if wanted.get(name) != shapes.get(name):
             raise InputError(
                 f"{path}: the weights do not fit {header.architecture}: {name} has shape {shapes.get(name, 'none')}, "
-                f"wanted {wanted.get(name, 'none')}; copy the file again or train the model anew"
+                f"expected {wanted.get(name, 'none')}; copy the file again or train the model anew"
             )
     if header.stride_px != skeleton.stride:
         raise InputError(
