@@ -26,6 +26,8 @@ NEED_A_DATA_SET = {
     *(f"evaluate.{name}" for name in ("score_folders", "shown", "worst_images", "write_evaluation")),
     "reproduce.reproduce",
     "reproduce.screen",
+    "train.describe_sight",
+    "train.largest_diameter_px",
     "train.run_training",
 }
 """Functions whose example would write a data set first; those of `cellproof.train` and `evaluate` show them at work."""

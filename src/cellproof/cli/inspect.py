@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from ._options import JsonOption, plural
 
 def inspect_command(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of images and masks, as for `cellproof train`.")],
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Also say what this model sees, beside the largest object.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Look at training data: the same image twice, smoothed or broken masks, shifted pairs, empty masks.
@@ -22,6 +25,7 @@ def inspect_command(
     from ..workflows.collect import inspect_data
 
     found = inspect_data(data)
+    seen = _seen(model, found) if model else []
     splits = [record.split or "all" for record in found.records]
     if as_json:
         findings = [
@@ -36,6 +40,7 @@ def inspect_command(
                     "images": {split: splits.count(split) for split in dict.fromkeys(splits)},
                     "notes": found.notes,
                     "findings": findings,
+                    "model": seen,
                 }
             )
         )
@@ -48,5 +53,16 @@ def inspect_command(
             typer.echo(f"look at the data: {sentence}")
         if not found.findings:
             typer.echo("nothing looks wrong")
+        for sentence in seen:
+            typer.echo(sentence)
     if any(one.kind == "unusable" for one in found.findings):
         raise typer.Exit(1)
+
+
+def _seen(name: str, found: Any) -> list[str]:
+    """Sentences on what a model sees of these data."""
+    from ..workflows.predict import EngineChoice, load_model
+    from ..workflows.train import describe_sight, largest_diameter_px, sight_of
+
+    model = load_model(name, EngineChoice(engine="torch"))
+    return describe_sight(model, sight_of(model), largest_diameter_px(found.records, found.description))

@@ -46,6 +46,10 @@ class Model:
     engines: tuple[Engine, ...]
     path: Path
 
+    def networks(self) -> list[nn.Module]:
+        """The networks of the file, one per member, in evaluation mode; engines run copies of them."""
+        return build_members(self.path)
+
     def with_steps(self, steps: Sequence[Step] | None) -> Model:
         """The model with other repairs of its class maps than its file names.
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from .folder import STATE_FILE
 from .page import duration
 from .run import choose_device, run_training
+from .sight import Sight, describe_sight, largest_diameter_px, sight_of
 from .state import TrainRequest, Watcher
 from .train import train
 
-__all__ = ["STATE_FILE", "TrainRequest", "Watcher", "choose_device", "duration", "run_training", "train"]
+__all__ = [
+    "STATE_FILE",
+    "Sight",
+    "TrainRequest",
+    "Watcher",
+    "choose_device",
+    "describe_sight",
+    "duration",
+    "largest_diameter_px",
+    "run_training",
+    "sight_of",
+    "train",
+]
