@@ -3,7 +3,7 @@
 All are of BBBC038 (CC0). Fluorescence and histology come with the package; bright field and the failure are read from
 the set's validation images and are left as they are without ``--data``, a folder that holds ``dsb2018``.
 
-    python benchmarks/readme_images.py --data ../shared/data
+    python benchmarks/readme_images.py --data DATA
 
 The screenshot needs Chromium (``apt-get install chromium``) and is left out where there is none.
 """
