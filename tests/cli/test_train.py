@@ -23,6 +23,7 @@ SMALL = (
     "training.batch=1",
     "data.validation=0.5",
     "folds=1",
+    "model.architecture=unet",
     "model.options={width = 4, depth = 2}",
     "model.init=",
 )

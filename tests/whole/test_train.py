@@ -242,6 +242,7 @@ def test_without_a_recipe_a_plan_is_made_changed_by_hand_and_carried_out(instanc
     settings = (
         *(f"training.{words}" for words in smaller),
         "folds=1",
+        "model.architecture=unet",
         "model.options={width = 4, depth = 2}",
         "model.init=",
     )
