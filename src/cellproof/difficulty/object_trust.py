@@ -107,7 +107,9 @@ def object_features(
     if boundary is not None:
         features["inner_boundary"] = _inner(labels, boundary, count)
     if height is not None:
-        features["summit"] = np.asarray(ndimage.maximum(height, labels, np.arange(1, count + 1)), np.float64)
+        summit = np.full(count, -np.inf)
+        np.maximum.at(summit, owner, height.ravel()[pixels])
+        features["summit"] = summit
     features |= {f"agrees_{name}": agreement(labels, rival) for name, rival in (rivals or {}).items()}
     return features
 
