@@ -98,6 +98,10 @@ class Fold:
         """Options of each protocol: the study's, and over them the set's."""
         return protocol_options(self.study.config, self.found.config, self.study.protocols)
 
+    def seed(self, name: str) -> int:
+        """Seed of a training."""
+        return self.study.request.seed + self.study.plan.seeds[name]
+
     def training(self, name: str) -> str:
         """Fingerprint of a training."""
         if name not in self.prints:
@@ -106,7 +110,7 @@ class Fold:
                 self.found.description,
                 train=self.split.train,
                 validation=self.split.validation,
-                seed=self.study.request.seed,
+                seed=self.seed(name),
             )
         return self.prints[name]
 

@@ -170,7 +170,7 @@ def _trained(fold: Fold, name: str) -> Path:
                 data=fold.folder / "data",
                 out=run,
                 recipe=None if begun else str(recipe_file),
-                seed=request.seed,
+                seed=fold.seed(name),
                 resume=begun,
                 device=request.device,
             ),

@@ -14,6 +14,7 @@ from ...data.targets import find_head, losses_of
 from ...io import read_model
 from ...losses import check_terms
 from ...losses.deep_supervision import deep_supervision
+from ...losses.views import part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
 from ...models import load as load_architecture
 from ...models._vgg16 import holds_vgg16, load_vgg16
@@ -123,7 +124,8 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
         def of_one(logits: Tensor) -> Tensor:
             return weighted_sum(logits, class_map, fields, heads=heads, terms=terms, class_weights=class_weights)
 
-        return deep_supervision(of_one, outputs, weight=recipe.loss.auxiliary)
+        labeled, views = part_views(outputs)
+        return deep_supervision(of_one, labeled, weight=recipe.loss.auxiliary) + views_loss(views, terms)
 
     return loss
 

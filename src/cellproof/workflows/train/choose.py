@@ -11,9 +11,11 @@ from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
+from ...losses import VIEWS
 from ...models import names
 from ...recipe import DataConfig, Recipe, override, read_recipe
 from ...refine import explain
+from ...types import LossTerm
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
@@ -100,7 +102,12 @@ def _check(recipe: Recipe, description: Description) -> None:
             'give no recipe, or write masks = "instances" into dataset.toml if they hold object ids',
             argument="recipe",
         )
-    terms_of(recipe, heads)
+    if heads.classes < 2:
+        raise InputError(
+            f"recipe {recipe.name!r} would learn to tell {heads.classes} class from nothing: the masks of "
+            f"{description.name!r} hold classes, of which at least 2 are expected; name what is around it as a class too"
+        )
+    terms = terms_of(recipe, heads)
     if heads.has_instances:
         missing = set(needs(recipe.instance.method)) - set(heads.names)
         if missing:
@@ -114,7 +121,27 @@ def _check(recipe: Recipe, description: Description) -> None:
     explain(recipe.steps, description.classes)
     if recipe.model.init:
         find_model(recipe.model.init)
-    build_module(recipe, description)
+    _check_views(recipe, terms, gives_views=getattr(build_module(recipe, description), "gives_views", False))
+
+
+def _check_views(recipe: Recipe, terms: Sequence[LossTerm], *, gives_views: bool) -> None:
+    """Refuse a network that learns from views on which no loss term looks, and a term without views.
+
+    Raises:
+        InputError: Naming what to do.
+    """
+    looks = any(term.on == VIEWS and term.weight for term in terms)
+    architecture = recipe.model.architecture
+    if looks and not gives_views:
+        raise InputError(
+            f"recipe {recipe.name!r} has a loss term on views, and its network {architecture} gives none with these "
+            "options; leave the term out, or choose an option that learns from images alone"
+        )
+    if gives_views and not looks:
+        raise InputError(
+            f"the network {architecture} of recipe {recipe.name!r} learns from views of images, on which no loss term "
+            'looks; add one, such as [[loss.terms]] name = "squared_error", on = "views"'
+        )
 
 
 def _facts(records: Sequence[Record], description: Description) -> Survey:

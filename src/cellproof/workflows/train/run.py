@@ -40,7 +40,7 @@ from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
-from .validate import Validator
+from .validate import WATCHED, Validator
 from .verdict import judge, trivial_score
 
 TOLD_AT = 0.1
@@ -304,4 +304,6 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
 def _metrics_so_far(state: RunState) -> Mapping[str, float]:
     """Metrics of the best validation where there is one training; of several, nothing was measured together."""
     best = best_row(state.history.get(0, ()))
-    return best.metrics if best is not None and len(state.folds) == 1 else {}
+    if best is None or len(state.folds) > 1:
+        return {}
+    return {name: value for name, value in best.metrics.items() if not name.startswith(WATCHED)}
