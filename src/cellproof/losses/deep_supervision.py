@@ -37,5 +37,7 @@ def deep_supervision(
     together = len(auxiliary) if weight == "sum" else weight
     total = loss(main)
     if auxiliary and together:
-        total = total + together / len(auxiliary) * sum((loss(output) for output in auxiliary), start=total.new_zeros(()))
+        total = total + together / len(auxiliary) * sum(
+            (loss(output) for output in auxiliary), start=total.new_zeros(())
+        )
     return total

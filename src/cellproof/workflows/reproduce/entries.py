@@ -111,7 +111,9 @@ def _check(entry: Entry, known: Mapping[str, Entry]) -> None:
             f"entry {entry.name!r} trains nothing of its own (same_as, ensemble_of), so its set would change nothing"
         )
     if entry.members > 1 and not entry.ensemble_of:
-        raise UsageError(f"entry {entry.name!r} has members and no ensemble_of; name the entries that are trained again")
+        raise UsageError(
+            f"entry {entry.name!r} has members and no ensemble_of; name the entries that are trained again"
+        )
     if entry.same_as and entry.ensemble_of:
         raise UsageError(f"entry {entry.name!r} has same_as and ensemble_of; give one of them")
 

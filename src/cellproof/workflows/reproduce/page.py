@@ -11,7 +11,7 @@ from ...checks import InputError
 from ...io import read_json, write_json
 from ...recipe import StudyConfig
 from ...report.pictures import Figure
-from ...report.study_page import StudyPictures, StudyReport, study_report
+from ...report.study_page import StudyChart, StudyPictures, StudyReport, StudyTable, study_report
 from ..evaluate import load_protocol
 from .cells import Cell
 from .tables import Columns, Line, tables
@@ -56,6 +56,8 @@ def page(
     lines: Sequence[Line],
     columns: Columns,
     pictures: Sequence[StudyPictures],
+    charts: Sequence[StudyChart],
+    costs: Sequence[StudyTable],
     parameters: Sequence[tuple[str, str]],
 ) -> str:
     """The report as HTML."""
@@ -72,8 +74,9 @@ def page(
             title=f"{name}, reproduced",
             status=f"{study.reference}. Size: {note}.",
             notes=said,
-            tables=tables(cells, lines, columns),
+            tables=[*tables(cells, lines, columns), *costs],
             pictures=pictures,
+            charts=charts,
             parameters=parameters,
         )
     )

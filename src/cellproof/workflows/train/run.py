@@ -16,6 +16,7 @@ from torch import Tensor
 from ...checks import InputError, UsageError
 from ...data.folds import Fold
 from ...recipe import override
+from ...report.curves import WATCHED
 from ...training.allocator import keep_freed_memory
 from ...training.history import best_row
 from ...training.loop import Progress, run
@@ -40,7 +41,7 @@ from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
-from .validate import WATCHED, Validator
+from .validate import Validator
 from .verdict import judge, trivial_score
 
 TOLD_AT = 0.1

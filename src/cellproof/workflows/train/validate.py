@@ -12,13 +12,11 @@ from ...inference.activate import Maps
 from ...instances.decode import decode
 from ...metrics import objects, pixel
 from ...metrics.protocols import foreground_confusion
+from ...report.curves import WATCHED
 from ...types import IGNORE, Heads, InstanceOptions, Sample
 from ..predict import Predictor
 
 LARGEST_SIDE_PX = 1024
-
-WATCHED = "watched/"
-"""Before the names of numbers of the network itself, which stand beside the metrics of each validation."""
 
 
 class Validator:
