@@ -144,9 +144,11 @@ class AutoPreprocess(AnySize):
         return [] if self.ensemble == "none" else [float(weight) for weight in self.weigh]
 
     def watched(self) -> dict[str, float]:
-        """Numbers to follow over the training: the ensemble's weights."""
+        """Numbers to follow over the training: the ensemble's weights, where they are learned."""
+        if self.ensemble != "automated":
+            return {}
         names = ("first network", *(f"translated {c}" for c in range(self.head.out_channels)))
-        return {f"weight of {name}": weight for name, weight in zip(names, self.ensemble_weights, strict=False)}
+        return {f"weight of {name}": weight for name, weight in zip(names, self.ensemble_weights, strict=True)}
 
     @torch.no_grad()
     def explain(self, image: torch.Tensor) -> dict[str, np.ndarray]:

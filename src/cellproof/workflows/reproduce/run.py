@@ -72,8 +72,9 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
                 f"{request.out} holds results of an earlier version, whose models do not say what they learned from: "
                 f"they are left as they are, and trained anew"
             )
-        for config in wanted_sets.values():
-            for fold in find_folds(study, config):
+        # All sets are looked at before the first training, for what is wrong with the last would show after hours.
+        for folds in [find_folds(study, config) for config in wanted_sets.values()]:
+            for fold in folds:
                 for planned in wanted_entries.values():
                     if fold.scores(planned) is None:
                         _carry_out(fold, planned)

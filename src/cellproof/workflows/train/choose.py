@@ -104,8 +104,8 @@ def _check(recipe: Recipe, description: Description) -> None:
         )
     if heads.classes < 2:
         raise InputError(
-            f"recipe {recipe.name!r} would learn to tell {heads.classes} class from nothing: the masks of "
-            f"{description.name!r} hold classes, of which at least 2 are expected; name what is around it as a class too"
+            f"{description.name!r} has {heads.classes} class, and telling classes apart takes at least 2; name what "
+            "is around it as a class of its own in dataset.toml"
         )
     terms = terms_of(recipe, heads)
     if heads.has_instances:

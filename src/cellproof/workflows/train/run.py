@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ...checks import InputError, UsageError
-from ...data.folds import Fold
+from ...data.folds import Fold, check_classes
 from ...recipe import override
 from ...report.curves import WATCHED
 from ...training.allocator import keep_freed_memory
@@ -75,6 +75,8 @@ def run_training(request: TrainRequest, watcher: Watcher) -> Path:
     collection = collect(records, description, state.recipe, watcher.say)
     state.timings.reading_s = time.monotonic() - started
     if not request.resume:
+        if len(state.folds) > 1:
+            check_classes(state.folds, collection.present, description.classes)
         _plan_steps(collection, state)
         state.timings.reading_s = time.monotonic() - started
         write_fingerprint(request.out, request.data, records)
