@@ -56,7 +56,7 @@ RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
     heads=some(HeadConfig),
-    loss=filled(LossConfig, terms=some(LossTerm)),
+    loss=filled(LossConfig, terms=some(LossTerm), auxiliary=SHARES | st.just("sum")),
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),

@@ -14,10 +14,7 @@ from torch import Tensor
 
 from ..checks import InputError
 from ..types import IGNORE
-from ._average import at_least_float32
-
-_LEAST = 1e-8
-"""Below it a probability's logarithm is no longer taken."""
+from ._average import at_least_float32, ratio_or_zero
 
 
 def missing_information(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
@@ -43,14 +40,14 @@ def missing_information(first: Tensor, second: Tensor, weights: Tensor) -> Tenso
         (0.0, 0.6931)
     """
     clusters = first.shape[1]
-    a, b = (at_least_float32(one).softmax(dim=1) for one in (first, second))
-    weights = weights.to(a)
-    total = weights.sum()
-    joint = torch.einsum("nihw,njhw,nhw->ij", a, b, weights) / total.clamp(min=_LEAST)
-    joint = ((joint + joint.T) / 2).clamp(min=_LEAST)
+    a = at_least_float32(first).softmax(dim=1)
+    b, weights = second.to(a).softmax(dim=1), weights.to(a)
+    joint = ratio_or_zero(torch.einsum("nihw,njhw,nhw->ij", a, b, weights), weights.sum())
+    # The logarithm of 0 is infinite, and its gradient no number.
+    joint = ((joint + joint.T) / 2).clamp(min=torch.finfo(joint.dtype).tiny)
     rows, columns = joint.sum(dim=1, keepdim=True), joint.sum(dim=0, keepdim=True)
     information = (joint * (joint.log() - rows.log() - columns.log())).sum()
-    return (math.log(clusters) - information) * (total > 0)
+    return (math.log(clusters) - information).clamp(min=0) * (weights.sum() > 0)
 
 
 def term(outputs: Tensor, target: Tensor, *, class_map: Tensor, class_weights: Tensor | None) -> Tensor:

@@ -141,7 +141,7 @@ class AutoPreprocess(AnySize):
     @property
     def ensemble_weights(self) -> list[float]:
         """What the first network's output and those of the translated images weigh; empty without an ensemble."""
-        return [] if self.ensemble == "none" else [float(weight) for weight in self.weigh]
+        return [] if self.ensemble == "none" else [float(weight) for weight in self.weigh.detach()]
 
     def watched(self) -> dict[str, float]:
         """Numbers to follow over the training: the ensemble's weights, where they are learned."""
@@ -204,7 +204,8 @@ def _changed(image: torch.Tensor) -> torch.Tensor:
 
 def _hidden(image: torch.Tensor, row: int, column: int) -> torch.Tensor:
     """The image with one pixel of each `GRID_PX` × `GRID_PX` replaced by the mean of its four neighbors."""
-    padded = nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
+    # Reflected, for a replicated border would show the hidden pixel as its own neighbor.
+    padded = nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
     around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1] + padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     hidden = image.clone()
     place = (..., slice(row, None, GRID_PX), slice(column, None, GRID_PX))

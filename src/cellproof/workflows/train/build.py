@@ -13,8 +13,7 @@ from ...data.folds import Fold
 from ...data.targets import find_head, losses_of
 from ...io import read_model
 from ...losses import check_terms
-from ...losses.deep_supervision import deep_supervision
-from ...losses.views import part_views, views_loss
+from ...losses.deep_supervision import deep_supervision, part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
 from ...models import load as load_architecture
 from ...models._vgg16 import holds_vgg16, load_vgg16
