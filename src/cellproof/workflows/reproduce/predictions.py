@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,6 +23,9 @@ from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
 
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta")
+"""Of a prediction, what its file holds."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -30,10 +34,12 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
     cache: Path
+    views: bool = True
 
     @cached_property
     def model(self) -> Model:
@@ -54,18 +60,12 @@ class Trained:
                     return Predicted(name=record.name, reference=reference, **dict(arrays))
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
+        made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                image=made.image,
-                labels=made.labels,
-                classes=made.classes,
-                probabilities=made.probabilities,
-                views=made.views,
-                tta=made.tta,
-            )
+            arrays = {name: getattr(made, name) for name in KEPT}
+            known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
+            np.savez(file, **known)
         return made
 
 
@@ -98,8 +98,14 @@ class Predictions:
         return refined(said[0] if len(said) == 1 else together(said), self.steps)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: From `load_model`.
+        record: The image.
+        reference: Its annotation.
+        views: Whether all eight views are predicted, or the image as it came alone.
 
     Raises:
         InputError: The image cannot be used.
@@ -121,7 +127,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
     first: list[tuple[np.ndarray, np.ndarray]] = []
     pixels = image.pixels[0]
     maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
+        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each
     )
     labels, classes = first[0] if first else label_objects(seen[0], model.header)
     return Predicted(
@@ -132,7 +138,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         classes=classes,
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
-        tta=poll.between_views(),
+        tta=poll.between_views() if views else None,
     )
 
 
@@ -157,12 +163,13 @@ def together(said: Sequence[Predicted]) -> Predicted:
             "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
             "folds of one entry (folds = 3), which are averaged before objects are made"
         )
+    tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
         views=np.mean([one.views for one in said], axis=0),
-        tta=np.mean([one.tta for one in said], axis=0),
+        tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
     )

@@ -130,11 +130,13 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     """Train what an entry needs and is not there yet, predict, score, and write its scores."""
     study, split, entry = fold.study, fold.split, planned.entry
     study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
-    trained = [
-        Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
-        for name in planned.trainings
-    ]
     steps = steps_of(entry.steps)
+    # Views cost eight times as much, and neither class maps nor objects alone are scored by them.
+    views = bool(steps) or any(protocol.views for protocol in study.protocols)
+    kept = fold.folder / "predictions" / ("views" if views else "plain")
+    trained = [
+        Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
+    ]
     validation = Predictions(trained, split.validation, fold.found.description, steps)
     test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)
