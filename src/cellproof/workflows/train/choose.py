@@ -102,11 +102,6 @@ def _check(recipe: Recipe, description: Description) -> None:
             'give no recipe, or write masks = "instances" into dataset.toml if they hold object ids',
             argument="recipe",
         )
-    if heads.classes < 2:
-        raise InputError(
-            f"{description.name!r} has {heads.classes} class, and telling classes apart takes at least 2; name what "
-            "is around it as a class of its own in dataset.toml"
-        )
     terms = terms_of(recipe, heads)
     if heads.has_instances:
         missing = set(needs(recipe.instance.method)) - set(heads.names)
