@@ -167,6 +167,7 @@ class Prediction:
         classes: Name of each class.
         difficult: (H, W) bool, pixels that are less sure than the mean of the image; None where nobody computed it.
         views: (classes, H, W) mean probabilities over flips and quarter turns; None where there was one view.
+        image: (C, H, W) float32, normalized as for the network; None where nobody kept it.
     """
 
     probabilities: np.ndarray
@@ -174,6 +175,7 @@ class Prediction:
     classes: tuple[str, ...]
     difficult: np.ndarray | None = None
     views: np.ndarray | None = None
+    image: np.ndarray | None = None
 
 
 class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
