@@ -108,9 +108,11 @@ def _polynomial(numbers: Numbers, features: np.ndarray) -> np.ndarray:
     mean, sd = (np.array(numbers[name])[:, None] for name in ("mean", "sd"))
     width = len(mean) + 1
     degree = _degree(len(numbers["polynomial"]), len(mean))
-    tensor = np.zeros((width,) * degree)
-    for place, value in zip(combinations_with_replacement(range(width), degree), numbers["polynomial"], strict=True):
-        tensor[place] = value
+    tensor: np.ndarray = np.zeros((width,) * degree)
+    for place, coefficient in zip(
+        combinations_with_replacement(range(width), degree), numbers["polynomial"], strict=True
+    ):
+        tensor[place] = coefficient
     decision = np.empty(len(features))
     for start in range(0, len(features), _CHUNK):
         part = features[start : start + _CHUNK]

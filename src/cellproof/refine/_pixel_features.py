@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,25 +36,31 @@ class Place:
         gray = self.image[0] if len(self.image) == 1 else self.image.mean(axis=0)
         return np.pad(gray.astype(np.float32, copy=False), WINDOW_PX // 2, mode="edge")
 
+    def values(self, reach: int) -> Iterator[np.ndarray]:
+        """Values of the square around each pixel that reaches so far to each side, row by row, (n,) each."""
+        width, flat = self.gray.shape[1], self.gray.ravel()
+        middle = (self.rows + WINDOW_PX // 2) * width + self.columns + WINDOW_PX // 2
+        for row in range(-reach, reach + 1):
+            for column in range(-reach, reach + 1):
+                yield flat.take(middle + (row * width + column))
+
     @cached_property
     def around(self) -> list[np.ndarray]:
         """The nine values around each pixel, row by row, (n,) each."""
-        reach, width = WINDOW_PX // 2, self.gray.shape[1]
-        middle = (self.rows + reach) * width + self.columns + reach
-        flat = self.gray.ravel()
-        return [flat[middle + row * width + column] for row in (-1, 0, 1) for column in (-1, 0, 1)]
+        return list(self.values(1))
 
-    def window_mean(self, power: int) -> np.ndarray:
-        """Mean over the window around each pixel of a power of the values, (n,) float64."""
-        sums = np.zeros((self.gray.shape[0] + 1, self.gray.shape[1] + 1))
-        # Of the distance from one value, lest variances drown in the rounding of large sums.
-        shifted = self.gray - self.gray[0, 0]
-        np.cumsum(np.cumsum(shifted**power, axis=0, dtype=np.float64), axis=1, out=sums[1:, 1:])
-        top, left = self.rows, self.columns
-        bottom, right = top + WINDOW_PX, left + WINDOW_PX
-        total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
-        mean: np.ndarray = total / WINDOW_PX**2
-        return mean
+    @cached_property
+    def window(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the window around each pixel, (n,) float64 each."""
+        middle = self.around[4]
+        total, squares = np.zeros(len(middle)), np.zeros(len(middle))
+        for value in self.values(WINDOW_PX // 2):
+            # Distances from the pixel's own value, lest a small spread drown in the rounding of large squares.
+            far = value - middle
+            total += far
+            squares += far * far
+        mean = total / WINDOW_PX**2
+        return middle + mean, np.sqrt(np.maximum(squares / WINDOW_PX**2 - mean**2, 0))
 
 
 def _sobel(at: Place) -> np.ndarray:
@@ -71,16 +77,11 @@ def _laplacian(at: Place) -> np.ndarray:
     return curvature
 
 
-def _sd(at: Place) -> np.ndarray:
-    spread: np.ndarray = np.sqrt(np.maximum(at.window_mean(2) - at.window_mean(1) ** 2, 0))
-    return spread
-
-
 FEATURES: Mapping[str, Callable[[Place], np.ndarray]] = {
     "intensity": lambda at: at.around[4],
     "sobel": _sobel,
-    "mean": lambda at: at.window_mean(1) + at.gray[0, 0],
-    "sd": _sd,
+    "mean": lambda at: at.window[0],
+    "sd": lambda at: at.window[1],
     "laplacian": _laplacian,
     "distance": lambda at: at.rings[at.rows, at.columns],
     "probability": lambda at: at.probability[at.rows, at.columns],

@@ -157,8 +157,7 @@ def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
     """Class probabilities of an image as it came, in one view."""
     predictor = Predictor.of_model(trained.model)
     scale = predictor.first_scale(pixels.shape[1:])
-    probabilities: np.ndarray = predictor.predict(trained.prepare(pixels), scale=scale).probabilities
-    return probabilities
+    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
 def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
@@ -204,7 +203,7 @@ def one_plane(record: Record) -> np.ndarray:
     image = read_image(record.image)
     if len(image.pixels) != 1:
         raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
-    return image.pixels[0]
+    return np.asarray(image.pixels[0])
 
 
 def read_reference(record: Record, description: Description) -> Reference:
