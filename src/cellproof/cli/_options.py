@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -58,14 +59,21 @@ def with_advice(message: str, arguments: Sequence[str]) -> str:
         'out holds results already; give another folder, or overwrite (--out, --overwrite)'
         >>> with_advice("choose one, for example channels=0 or channels='DAPI'", ("channels",))
         "choose one, for example --channels 0 or --channels 'DAPI'"
+        >>> with_advice("choose two, for example channels=[0, 1]", ("channels",))
+        'choose two, for example --channels 0,1'
     """
     missing = []
     for argument in arguments:
         # "channels=0" is what one writes in Python.
         option = option_name(argument)
-        message, found = re.subn(rf"\b{argument}=('[^']*'|[\w,.]*\w)", rf"{option} \1", message)
+        message, found = re.subn(rf"\b{argument}=('[^']*'|\[[^]]*\]|[\w,.]*\w)", partial(_as_option, option), message)
         missing += [] if found else [option]
     return f"{message} ({', '.join(missing)})" if missing else message
+
+
+def _as_option(option: str, found: re.Match[str]) -> str:
+    value = found[1]
+    return f"{option} {value.strip('[]').replace(', ', ',') if value.startswith('[') else value}"
 
 
 def parse_channels(text: str) -> tuple[int | str, ...] | None:

@@ -14,11 +14,11 @@ from ...checks import InputError
 from ...data.normalization import with_condition
 from ...io import read_image
 from ...refine import steps_of
-from ...types import Image, ModelHeader, Step
+from ...types import Image, ModelHeader, Quality, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
 from .plane import segment_plane
-from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
+from .record import ChannelFacts, EngineFacts, Parameters, PlaneFacts, Record, Seconds, Source, write_record
 from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
 
 
@@ -213,8 +213,8 @@ def _record(
         width=image.pixels.shape[3],
         planes=len(planes),
         count=quality.count,
-        mean_confidence=None if np.isnan(quality.mean_confidence) else quality.mean_confidence,
-        expected_dice=None if np.isnan(quality.expected_dice) else quality.expected_dice,
+        mean_confidence=_known(quality.mean_confidence),
+        expected_dice=_known(quality.expected_dice),
         verdict=quality.verdict,
         why=quality.why,
         pixel_size_um=image.pixel_size_um,
@@ -225,7 +225,30 @@ def _record(
         expected_f1=_known(quality.expected_f1),
         expected_count=_known(quality.expected_count),
         expected_count_sd=_known(quality.expected_count_sd),
+        plane_facts=tuple(_plane_facts(plane.quality, place, image) for place, plane in enumerate(planes)),
+        channel_facts=tuple(_channel_facts(image.pixels[:, channel]) for channel in range(image.pixels.shape[1])),
     )
+
+
+def _plane_facts(quality: Quality, place: int, image: Image) -> PlaneFacts:
+    indices = np.unravel_index(place, image.plane_shape) if image.plane_axes else ()
+    return PlaneFacts(
+        place=", ".join(f"{axis} {index}" for axis, index in zip(image.plane_axes, indices, strict=True)),
+        count=quality.count,
+        mean_confidence=_known(quality.mean_confidence),
+        expected_dice=_known(quality.expected_dice),
+        expected_f1=_known(quality.expected_f1),
+        expected_count=_known(quality.expected_count),
+        expected_count_sd=_known(quality.expected_count_sd),
+        verdict=quality.verdict,
+        why=quality.why,
+    )
+
+
+def _channel_facts(pixels: np.ndarray) -> ChannelFacts:
+    # Sums of millions of float32 lose digits, sums of integers in float64 none.
+    mean, std = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
+    return ChannelFacts(float(mean), float(pixels.min()), float(pixels.max()), float(std))
 
 
 def _known(value: float) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...difficulty.confidence import mean_confidence
 from ...difficulty.drift import drift_notes
 from ...difficulty.quality import assess
 from ...difficulty.verdict import judge
@@ -41,8 +42,11 @@ def judge_plane(
             image=found.image,
             statistics=found.statistics,
             expected_dice=found.expected_dice,
-            mean_confidence=float(sure.mean(dtype=np.float64)),
+            mean_confidence=mean_confidence(sure, within=labels > 0),
         )
     known = diameters_px * view.scale if header.heads.has_instances else None
-    quality = assess(probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known))
+    noun = "object" if header.heads.has_instances else "piece"
+    quality = assess(
+        probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known), noun=noun
+    )
     return (replace(quality, why=f"{quality.why} ({OLD_KIND})") if header.heads.has_instances else quality), None

@@ -18,6 +18,9 @@ from ...types import Image, ModelHeader, Quality, Spacing
 from .pictures import PlanePictures, write_pictures
 from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, STATE_FOLDER, Verdict
 
+_NAMED_PLANES = 5
+"""So many of a stack's doubtful planes are named; ``planes.csv`` has them all."""
+
 
 @dataclass(frozen=True)
 class Plane:
@@ -106,15 +109,16 @@ def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: Mod
 
 def most_doubtful(qualities: Sequence[Quality]) -> int:
     """Place of the plane that a person should see first."""
+    return min(range(len(qualities)), key=lambda place: _doubt(qualities, place))
 
-    def doubt(place: int) -> tuple[int, float, float]:
-        quality = qualities[place]
-        # Planes where expected Dice is undefined come last within their verdict.
-        promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
-        sure = 2.0 if math.isnan(quality.mean_confidence) else quality.mean_confidence
-        return ("reject", "review", "accept").index(quality.verdict), promised, sure
 
-    return min(range(len(qualities)), key=doubt)
+def _doubt(qualities: Sequence[Quality], place: int) -> tuple[int, float, float]:
+    """What planes are sorted by, the most doubtful first."""
+    quality = qualities[place]
+    # Planes where expected Dice is undefined come last within their verdict.
+    promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
+    sure = 2.0 if math.isnan(quality.mean_confidence) else quality.mean_confidence
+    return ("reject", "review", "accept").index(quality.verdict), promised, sure
 
 
 def join_quality(qualities: Sequence[Quality]) -> Quality:
@@ -133,10 +137,12 @@ def join_quality(qualities: Sequence[Quality]) -> Quality:
     if 2 * rejected > len(qualities):
         verdict = "reject"
     if rejected + to_review:
-        worst = most_doubtful(qualities)
+        doubtful = sorted(range(len(qualities)), key=lambda place: _doubt(qualities, place))[: rejected + to_review]
+        shown = ", ".join(map(str, doubtful[:_NAMED_PLANES]))
+        more = f" and {len(doubtful) - _NAMED_PLANES} more" if len(doubtful) > _NAMED_PLANES else ""
         why = (
-            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review; "
-            f"most doubtful is plane {worst}: {qualities[worst].why}"
+            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review, the most doubtful first: "
+            f"{shown}{more}; plane {doubtful[0]}: {qualities[doubtful[0]].why}"
         )
     return Quality(
         count=sum(quality.count for quality in qualities),
