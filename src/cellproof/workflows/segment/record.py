@@ -218,9 +218,9 @@ def identify(path: Path, position: int | None = None) -> Source:
         InputError: It cannot be read.
     """
     if path.is_symlink() and not path.exists():
-        raise InputError(
-            f"{path}: a link to {os.readlink(path)}, which is not there; put that file back or remove the link"
-        )
+        there = os.path.lexists(path.parent / os.readlink(path))
+        why = "which leads in a circle; remove it" if there else "which is not there; put that file back, or remove it"
+        raise InputError(f"{path}: a link to {os.readlink(path)}, {why}")
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: a pipe, device or folder, expected a file; give the files themselves")
     try:
