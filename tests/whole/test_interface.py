@@ -169,7 +169,7 @@ def test_nan_two_channels_and_lists_are_refused(gray, model):
     broken[2, 3] = np.nan
     with pytest.raises(InputError, match="1 NaN or infinite"):
         cellproof.segment(broken, model)
-    with pytest.raises(InputError, match="has 2 channels .* choose it, for example channels=0"):
+    with pytest.raises(InputError, match=r"has 2 channels .* choose it, for example channels=0"):
         cellproof.segment(np.stack([gray, np.roll(gray, 1)]), model)
     with pytest.raises(InputError, match="a list of 3; give one image, or call segment for each"):
         cellproof.segment([gray, gray, gray], model)

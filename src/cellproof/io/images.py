@@ -171,7 +171,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
     Args:
         inputs: Files (returned as they are), folders (their images by name, without hidden files and
-            sub-folders; links that lead nowhere, and pipes, are among them, for whoever reads them to name) and glob patterns.
+            sub-folders; links that lead nowhere, and pipes, are among them, for whoever reads them to name) and
+            glob patterns.
 
     Raises:
         InputError: naming the first input that stands for no file.
