@@ -12,6 +12,7 @@ import typer
 
 from ..checks import UsageError
 from ..inference.engine import Device, EngineName, Precision
+from ..types import Promise
 
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 EngineOption = Annotated[EngineName, typer.Option("--engine", help="What runs it; auto takes the fastest.")]
@@ -107,6 +108,28 @@ def parse_diameter(text: str) -> float | str | None:
     except ValueError:
         raise UsageError(
             f"--diameter {text!r}; expected the objects' usual diameter in pixels, as in --diameter 12, or auto"
+        ) from None
+
+
+def parse_promise(text: str) -> Promise | None:
+    """A promise as ``0.05``, ``5%`` or ``0.05,0.8``; None for an empty text.
+
+    Raises:
+        UsageError: Anything else.
+
+    Example:
+        >>> str(parse_promise("5%")), str(parse_promise("0.05,0.8"))
+        ('0.05,0.7', '0.05,0.8')
+    """
+    if not text:
+        return None
+    try:
+        numbers = [float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in text.split(",")]
+        return Promise(*numbers)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"--promise {text!r}; expected a fraction of accepted images, as in --promise 0.05, or with the F1 below "
+            "which they may lie, as in --promise 0.05,0.8"
         ) from None
 
 

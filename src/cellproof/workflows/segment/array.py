@@ -15,13 +15,14 @@ import numpy as np
 from ...checks import InputError, UsageError
 from ...io import read_image
 from ...recipe import parse_step
-from ...types import Image, ModelHeader, Step
+from ...types import Image, ModelHeader, Promise, Step
 from ..predict import EngineChoice, Predictor, find_model
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
 from .channels import with_model_channels
 from .plane import segment_plane
 from .result import Segmentation, join_planes
+from .trust import promised
 
 if TYPE_CHECKING:
     from ...inference.engine import Device, EngineName, Precision
@@ -52,6 +53,7 @@ def segment(
     tta: bool | Literal["auto"] = "auto",
     steps: Sequence[str | Step] | None = (),
     condition: str = "",
+    promise: float | tuple[float, float] | None = None,
     device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "auto",
@@ -78,6 +80,8 @@ def segment(
         steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
             empty for those that the model's file names, None for none at all.
         condition: What the model is told of the image, one of its header's ``conditions``; "" for unknown.
+        promise: Largest fraction of accepted images whose F1 at IoU 0.5 may lie below 0.7, or below the second of two
+            numbers; None for what the model's file says.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
         precision: Arithmetic of the network: "auto", "f32" or "bf16".
@@ -107,6 +111,7 @@ def segment(
         raise UsageError(f"tta is {tta!r}; expected True, False or 'auto'", argument="tta")
     chosen = () if steps is None else tuple(map(parse_step, steps)) or None
     loaded = _loaded(model, EngineChoice(engine, precision, device, threads)).with_steps(chosen)
+    loaded = replace(loaded, header=promised(loaded.header, _promise(promise)))
     if diameter_px is not None:
         Predictor.scale_for(diameter_px, loaded.header)
     allowed = memory_bytes(max_memory)
@@ -126,6 +131,12 @@ def segment(
         for pixels in read.pixels
     ]
     return join_planes(planes, image=read, header=loaded.header, order=order)
+
+
+def _promise(promise: float | tuple[float, float] | None) -> Promise | None:
+    if promise is None:
+        return None
+    return Promise(*promise) if isinstance(promise, tuple) else Promise(promise)
 
 
 def memory_bytes(memory: str | int | None) -> int | None:

@@ -53,6 +53,7 @@ class Model(LoadedModel):
         tta: bool | Literal["auto"] = "auto",
         steps: Sequence[str | Step] | None = (),
         condition: str = "",
+        promise: float | tuple[float, float] | None = None,
         max_memory: str | int | None = None,
     ) -> Segmentation:
         """Segment one image with this model; the arguments are those of `cellproof.segment`.
@@ -76,6 +77,7 @@ class Model(LoadedModel):
             tta=tta,
             steps=steps,
             condition=condition,
+            promise=promise,
             max_memory=max_memory,
         )
 

@@ -66,6 +66,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         precision: Of the arithmetic.
         device: Where it runs.
         steps: Repairs of the class map, as written on a command line.
+        promise: What accepted images shall keep, as written on a command line; None for what the model says.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: str = "auto"
     device: str = "auto"
     steps: tuple[str, ...] = ()
+    promise: str | None = None
 
 
 class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -172,12 +172,21 @@ def _notes(rows: Sequence[Row], run: Run) -> Iterator[str]:
 
 
 def _image_row(out: Path, record: Record) -> ImageRow:
-    sure, promised = (math.nan if value is None else value for value in (record.mean_confidence, record.expected_dice))
+    sure, promised = _or_nan(record.mean_confidence), _or_nan(record.expected_dice)
     shown = read_pictures(out, record.name)
     return ImageRow(
         record.name,
         (record.height, record.width),
-        Quality(record.count, sure, promised, record.verdict, record.why),
+        Quality(
+            record.count,
+            sure,
+            promised,
+            record.verdict,
+            record.why,
+            expected_f1=_or_nan(record.expected_f1),
+            expected_count=_or_nan(record.expected_count),
+            expected_count_sd=_or_nan(record.expected_count_sd),
+        ),
         overlay=shown.overlay,
         difficulty=shown.difficulty,
         difficult=shown.difficult,
@@ -186,6 +195,10 @@ def _image_row(out: Path, record: Record) -> ImageRow:
         fractions=tuple(record.class_fractions.values()),
         notes=(*record.notes, *_scale_note(record)),
     )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _scale_note(record: Record) -> Iterator[str]:
@@ -230,8 +243,18 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
             ("scale", _scale(header, parameters)),
             ("smallest object", f"{parameters.min_area_px} px" if parameters.min_area_px else "as the model says"),
             ("temperature", f"{header.temperature:.3g}"),
+            ("promise", _promise(header, parameters)),
         ),
     )
+
+
+def _promise(header: ModelHeader, parameters: Parameters) -> str:
+    """What accepted images keep, for a person."""
+    if header.trust is None:
+        return "none: judged by pixels alone"
+    asked = [float(part) for part in (parameters.promise or "").split(",") if part]
+    fraction, below = asked or (header.trust.promise_fraction, header.trust.promise_f1)
+    return f"of accepted images at most {100 * fraction:g} % have an F1 below {below:g}"
 
 
 def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:

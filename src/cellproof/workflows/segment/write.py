@@ -12,6 +12,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from ...difficulty.object_trust import DOUBTFUL_P_RIGHT
 from ...difficulty.quality import DOUBTFUL_CONFIDENCE
 from ...io import write_classes, write_csv, write_difficulty, write_labels
 from ...types import Image, ModelHeader, Quality, Spacing
@@ -203,6 +204,15 @@ def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
     return np.stack(maps) if image.plane_axes else maps[0]
 
 
+def is_doubtful(objects: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Objects that outlines mark, (n,) bool: by their probability of being right, or their confidence without one."""
+    if "p_right" in objects:
+        unlikely: np.ndarray = objects["p_right"] < DOUBTFUL_P_RIGHT
+        return unlikely
+    unsure: np.ndarray = objects["confidence"] < DOUBTFUL_CONFIDENCE
+    return unsure
+
+
 def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
     """What images of the plane at a place of the input are drawn from."""
     return PlanePictures(
@@ -210,7 +220,7 @@ def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
         labels=plane.labels,
         classes=plane.classes,
         difficulty=plane.difficulty,
-        doubtful=plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE],
+        doubtful=plane.objects["label"][is_doubtful(plane.objects)],
         pixel_size_um=image.pixel_size_um,
     )
 
