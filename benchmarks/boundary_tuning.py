@@ -2,8 +2,8 @@
 
 Times are of drawn images of 520 × 704 pixels with few and with many cells. The obvious way, a loop over the pixels of
 the edge that asks scikit-learn about each, runs in the same process; as it takes minutes, it is timed on pixels drawn
-from them, and its decisions are checked to be the same. With ``--data`` the tuner also learns from training images of nuclei
-and is scored on validation images, image by image.
+from them, and its decisions are checked to be the same. With ``--data`` the tuner also learns from training images of
+nuclei and is scored on validation images, image by image.
 
 About 2 minutes without data, 6 with the 276 images of dsb2018 up to 2 megapixels, on 2 idle cores.
 """
@@ -139,8 +139,8 @@ def _times(seed: int, repeats: int) -> list[str]:
     return [
         f"## Milliseconds for an image of {SHAPE[0]} × {SHAPE[1]} pixels, one thread",
         "",
-        f"Time of the processor, medians of {repeats}: the machine was shared, and a thread that is alone takes no longer "
-        "by the clock. Each tuning is from class map to class map, features among it.",
+        f"Time of the processor, medians of {repeats}: the machine was shared, and a thread that is alone "
+        "takes no longer by the clock. Each tuning is from class map to class map, features among it.",
         "",
         _step_table(images, numbers, repeats),
         "",
@@ -248,10 +248,10 @@ def _worth(data: Path, seed: int) -> list[str]:
     return [
         "## What it is worth where the network is good",
         "",
-        f"Foreground of the model nuclei; {len(taught)} images of `train`, which the model learned from as well, teach "
-        f"the tuner; {len(scored)} of `val` are scored. Accuracy: on the pixels of a fifth of the training images, held "
-        f"out ten times; before: the network's on all pixels drawn. IoU of the foreground, mean over images; without any "
-        f"step {np.nanmean(before):.4f}. Differences are paired, with 95 % intervals by bootstrap over images.",
+        f"Foreground of the model nuclei; {len(taught)} images of `train`, which the model learned from as well, "
+        f"teach the tuner; {len(scored)} of `val` are scored. Accuracy: on the pixels of a fifth of the training images, "
+        "held out ten times; before: the network's on all pixels drawn. IoU of the foreground, mean over images; without "
+        f"any step {np.nanmean(before):.4f}. Differences are paired, with 95 % intervals by bootstrap over images.",
         "",
         table(["step", "accuracy", "before", "IoU", "difference"], lines),
     ]
