@@ -249,9 +249,10 @@ def _worth(data: Path, seed: int) -> list[str]:
         "## What it is worth where the network is good",
         "",
         f"Foreground of the model nuclei; {len(taught)} images of `train`, which the model learned from as well, "
-        f"teach the tuner; {len(scored)} of `val` are scored. Accuracy: on the pixels of a fifth of the training images, "
-        "held out ten times; before: the network's on all pixels drawn. IoU of the foreground, mean over images; without "
-        f"any step {np.nanmean(before):.4f}. Differences are paired, with 95 % intervals by bootstrap over images.",
+        f"teach the tuner; {len(scored)} of `val` are scored. Accuracy: on the pixels of a fifth of the training "
+        "images, held out ten times; before: the network's on all pixels drawn. IoU of the foreground, mean over "
+        f"images; without any step {np.nanmean(before):.4f}. Differences are paired, with 95 % intervals by bootstrap "
+        "over images.",
         "",
         table(["step", "accuracy", "before", "IoU", "difference"], lines),
     ]
