@@ -15,8 +15,8 @@ LEAST_OWN = 0.5
 SCORE, OVERLAP, FAINT = 0.4, 0.5, 0.3
 """Of `summed_masks`: least score, largest IoU of boxes, and the probability below which a pixel counts as 0."""
 
-CERTAIN = 1e-6
-"""No probability comes nearer to 0 or 1, so that each has a logarithm."""
+CERTAIN = 0.01
+"""No probability comes nearer to 0 or 1: where nothing was detected something may still be missed."""
 
 
 def claims(detections: Detections, shape: tuple[int, int]) -> np.ndarray:
@@ -104,6 +104,6 @@ def class_probabilities(detections: Detections, shape: tuple[int, int], *, class
         if 0 < number < classes:
             free[number, rows, columns] *= 1 - score * mask
     background = np.clip(free[1:].prod(axis=0), CERTAIN, 1 - CERTAIN)
-    of_class = np.maximum(1 - free[1:], CERTAIN)
+    of_class = np.maximum(1 - free[1:], 1e-6)
     shares = of_class / of_class.sum(axis=0) * (1 - background)
     return np.concatenate([background[None], shares])

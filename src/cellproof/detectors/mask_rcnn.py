@@ -96,9 +96,9 @@ def build(
         raise InputError(
             f"anchors are {anchors!r}; expected {LEVELS} sides in pixels, one for each stride from 4 to 64"
         )
-    trunk: Any = _trunk(backbone, version=version, norm=norm, frozen_stages=frozen_stages, channels=pyramid_channels)
-    if in_channels != 3:
-        trunk.body.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+    trunk = _trunk(
+        in_channels, backbone, version=version, norm=norm, frozen_stages=frozen_stages, channels=pyramid_channels
+    )
     detection = _package("models.detection")
     network = detection.mask_rcnn.MaskRCNN(
         trunk,
@@ -116,7 +116,7 @@ def build(
         box_nms_thresh=overlap,
         **_heads(classes, version=version, pyramid=pyramid_channels, box=box_channels, mask=mask_channels),
     )
-    return MaskRCNN(network, in_channels, classes, _radius_px(backbone))
+    return MaskRCNN(network, in_channels, classes, norm=norm, radius_px=_radius_px(backbone))
 
 
 class MaskRCNN(nn.Module):
@@ -126,17 +126,19 @@ class MaskRCNN(nn.Module):
         stride: Height and width are multiples of it.
         receptive_field_px: Reach of the layers that propose boxes; of an object itself, all of its box is seen.
         takes_targets: It computes its losses itself.
+        norm: "batch" or "frozen".
         classes: Classes, the background among them.
     """
 
     takes_targets = True
 
-    def __init__(self, network: Any, in_channels: int, classes: int, radius_px: int) -> None:
+    def __init__(self, network: Any, in_channels: int, classes: int, *, norm: Norm, radius_px: int) -> None:
         super().__init__()
         self.backbone, self.rpn, self.roi_heads = network.backbone, network.rpn, network.roi_heads
         self.stride = 32
         self.receptive_field_px = radius_px
         self.in_channels = in_channels
+        self.norm = norm
         self.classes = classes
 
     def forward(
@@ -147,6 +149,11 @@ class MaskRCNN(nn.Module):
         Raises:
             InputError: Training without targets, or several images at once otherwise.
         """
+        if self.training and self.norm == "batch" and images.numel() <= self.in_channels * self.stride**2:
+            raise InputError(
+                f"a batch of shape {tuple(images.shape)} leaves one value a channel at stride 32, which has no spread "
+                "to normalize by; give larger patches, more of them, or norm = 'frozen'"
+            )
         features = {name: level.float() for name, level in self.backbone(_scaled(images)).items()}
         sizes = [(images.shape[2], images.shape[3])] * len(images)
         listed = _package("models.detection.image_list").ImageList(images.float(), sizes)
@@ -201,7 +208,9 @@ def _scaled(images: Tensor) -> Tensor:
     return (images - mean) / sd
 
 
-def _trunk(backbone: Backbone, *, version: int, norm: Norm, frozen_stages: int, channels: int) -> nn.Module:
+def _trunk(
+    in_channels: int, backbone: Backbone, *, version: int, norm: Norm, frozen_stages: int, channels: int
+) -> nn.Module:
     """Residual network with a feature pyramid."""
     if not 0 <= frozen_stages <= 5:
         raise InputError(f"frozen_stages is {frozen_stages}, expected 0 to 5, the stages of the backbone")
@@ -209,8 +218,11 @@ def _trunk(backbone: Backbone, *, version: int, norm: Norm, frozen_stages: int, 
     layer = nn.BatchNorm2d if norm == "batch" else _package("ops.misc").FrozenBatchNorm2d
     block = resnet.Bottleneck if backbone == "resnet50" else resnet.BasicBlock
     body = resnet.ResNet(block, _BLOCKS[backbone], norm_layer=layer)
-    for stage in ("conv1", "layer1", "layer2", "layer3", "layer4")[:frozen_stages]:
-        getattr(body, stage).requires_grad_(False)
+    if in_channels != 3:
+        body.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+    for stage in (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))[:frozen_stages]:
+        for part in stage:
+            getattr(body, part).requires_grad_(False)
     trunk: nn.Module = utils.BackboneWithFPN(
         body,
         {f"layer{number}": str(number - 1) for number in range(1, 5)},

@@ -49,7 +49,7 @@ def terms_of(recipe: Recipe, heads: Heads) -> tuple[LossTerm, ...]:
     Raises:
         InputError: No training of these heads could compute them.
     """
-    if heads.is_detector:
+    if heads.is_detector or recipe.model.architecture in detectors.names():
         _check_detector(recipe, heads)
         return ()
     named = {term.on for term in recipe.loss.terms}
