@@ -142,7 +142,7 @@ def roi_align(
     Example:
         >>> ramp = torch.arange(4.0).expand(1, 1, 4, 4)
         >>> roi_align(ramp, torch.tensor([[0.0, 0, 0, 4, 4]]), 1.0, 1, 2, 2, True).flatten().tolist()
-        [0.625, 2.375]
+        [0.5, 2.5]
     """
     grid = (pooled_height, pooled_width)
     boxes = rois[:, 1:].to(features.dtype) * spatial_scale - (0.5 if aligned else 0.0)

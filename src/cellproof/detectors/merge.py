@@ -34,8 +34,8 @@ def merge(runs: Sequence[Detections]) -> Detections:
         >>> def one(left, score):
         ...     return Detections(np.array([[left, 0, left + 8, 8]]), np.array([score]), np.ones(1), np.ones((1, 2, 2)))
         >>> merged = merge([one(0, 0.9), one(1, 0.3)])
-        >>> merged.boxes.tolist(), merged.scores.round(3).tolist()
-        ([[0.25, 0.0, 8.25, 8.0]], [0.6])
+        >>> merged.boxes.tolist(), round(float(merged.scores[0]), 3)
+        ([[0.25, 0.0, 8.25, 8.0]], 0.6)
     """
     if len(runs) == 1:
         return by_score(runs[0])
