@@ -69,7 +69,9 @@ def keep_costs(fold: Fold) -> None:
     )
     entries = {}
     for name, planned in study.plan.entries.items():
-        own = [found[texts[training]] for training in planned.trainings]
+        own = [found[texts[training]] for training in planned.trainings if texts[training] in found]
+        if len(own) < len(planned.trainings):
+            continue
         entries[name] = EntryCost(
             sum(one.parameters for one in own),
             sum(one.multiply_adds for one in own),

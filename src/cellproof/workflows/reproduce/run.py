@@ -23,7 +23,7 @@ from .entries import Planned, plan_entries, select
 from .explained import explained_figures
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained
+from .predictions import Predictions, Trained, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -130,13 +130,13 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     """Train what an entry needs and is not there yet, predict, score, and write its scores."""
     study, split, entry = fold.study, fold.split, planned.entry
     study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
-    steps = steps_of(entry.steps)
     # Views cost eight times as much, and neither class maps nor objects alone are scored by them.
-    views = bool(steps) or any(protocol.views for protocol in study.protocols)
+    views = bool(entry.steps) or any(protocol.views for protocol in study.protocols)
     kept = fold.folder / "predictions" / ("views" if views else "plain")
     trained = [
         Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
     ]
+    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
     validation = Predictions(trained, split.validation, fold.found.description, steps)
     test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)

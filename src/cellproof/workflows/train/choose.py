@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from ... import detectors, models
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
 from ...losses import VIEWS
-from ...models import names
-from ...recipe import DataConfig, Recipe, override, read_recipe
-from ...refine import explain
+from ...recipe import DataConfig, HeadConfig, Recipe, override, read_recipe
+from ...refine import check_learning, explain
 from ...types import LossTerm
 from ..collect import load_sample
 from ..predict import find_model
@@ -52,6 +52,9 @@ def choose_recipe(
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
+    if recipe.model.architecture in detectors.names() and not recipe.heads:
+        # A detector has one output, which need not be named.
+        recipe = msgspec.structs.replace(recipe, heads=(HeadConfig("detections"),))
     if recipe.data.condition:
         recipe, reason = _with_conditions(recipe, records)
         reasons = [*reasons, reason]
@@ -93,7 +96,7 @@ def _check(recipe: Recipe, description: Description) -> None:
         raise InputError(
             f"architecture {recipe.model.architecture!r} is code outside of the package, and a model file never names "
             "code of its own, so no command could open the trained model; put the file into a folder of "
-            f"cellproof.models.__path__ and name it (there: {', '.join(names())})"
+            f"cellproof.models.__path__ and name it (there: {', '.join([*models.names(), *detectors.names()])})"
         )
     heads = heads_of(recipe, description)
     if heads.has_instances and description.masks == "semantic":
@@ -114,6 +117,7 @@ def _check(recipe: Recipe, description: Description) -> None:
     if recipe.steps and heads.has_instances:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
+    check_learning(recipe.steps)
     if recipe.model.init:
         find_model(recipe.model.init)
     _check_views(recipe, terms, gives_views=getattr(build_module(recipe, description), "gives_views", False))

@@ -55,6 +55,10 @@ def measure_costs(
         device: "cpu", "cuda" or "mps".
         rounds: Measurements of each, of which the median is taken, after one that is not.
 
+    Returns:
+        By the same names, those left out whose networks give objects instead of maps: what they compute depends on the
+        image.
+
     Examples:
         >>> from cellproof.recipe import ModelConfig, TrainingConfig
         >>> tiny = Recipe("tiny", model=ModelConfig("unet", {"width": 4, "depth": 2}), training=TrainingConfig(32, 1))
@@ -62,7 +66,11 @@ def measure_costs(
         >>> cost.parameters, cost.step_s > 0
         (1910, True)
     """
-    runs = {name: _Timed(recipe, description, shape, device) for name, recipe in recipes.items()}
+    runs = {
+        name: _Timed(recipe, description, shape, device)
+        for name, recipe in recipes.items()
+        if not heads_of(recipe, description).is_detector
+    }
     steps: dict[str, list[float]] = {name: [] for name in runs}
     images: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
@@ -106,6 +114,7 @@ class _Timed:
 
 
 def _any_loss(outputs: Outputs, batch: Batch) -> Tensor:
+    assert not isinstance(outputs, Mapping)
     every = (outputs,) if isinstance(outputs, Tensor) else outputs
     return torch.stack([output.float().square().mean() for output in every]).sum()
 
