@@ -23,7 +23,7 @@ def methods() -> list[str]:
 
     Examples:
         >>> methods()
-        ['components', 'flows', 'watershed']
+        ['components', 'flows', 'star_convex', 'watershed']
     """
     return part_names(__name__, needs="NEEDS")
 

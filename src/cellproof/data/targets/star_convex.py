@@ -32,7 +32,7 @@ def head(*, rays: int = 32) -> Head:
 
 
 def target(objects: Objects, head: Head) -> np.ndarray:
-    """(1 + rays, H, W) float32; see `object_probability` and `ray_lengths`."""
+    """(1 + rays, H, W) float32: `object_probability`, then `ray_lengths`."""
     probability = object_probability(objects.instances, ignored=objects.ignored)
     lengths = ray_lengths(objects.instances, rays=head.channels - head.probabilities)
     return np.concatenate([probability[np.newaxis], lengths])
@@ -81,8 +81,9 @@ def object_probability(instances: np.ndarray, *, ignored: np.ndarray | None = No
 def ray_lengths(instances: np.ndarray, *, rays: int) -> np.ndarray:
     """How far each pixel's object reaches in ``rays`` directions.
 
-    A ray advances by steps of one pixel, looks at the nearest pixel, and ends midway between the last pixel of the
-    object and the first beyond it. It ends at the edge of the image, too, and at pixels without annotation.
+    A ray advances by steps of one pixel's length and looks at the nearest pixel. It ends where it crosses about half of
+    the first pixel beyond the object: exactly midway along rows and columns, within half a step elsewhere. It ends at
+    the edge of the image, too, and at pixels without annotation.
 
     Args:
         instances: (H, W) object ids, 0 background and pixels without annotation.
