@@ -54,5 +54,5 @@ def test_no_model_can_name_it():
 
 
 def test_probabilities_are_no_foreground():
-    with pytest.raises(InputError, match="expected a boolean mask"):
+    with pytest.raises(InputError, match="expected booleans"):
         upper_bound_labels(np.full((3, 3), 0.7), np.zeros((3, 3), int))

@@ -50,8 +50,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stars")
     (folder / "recipe.toml").write_text(RECIPE)
     simulate = ["--size", "192"]
-    assert main(["simulate", "nuclei", "--out", str(folder / "data"), "--count", "8", *simulate]) == 0
-    assert main(["simulate", "nuclei", "--out", str(folder / "new"), "--count", "3", "--seed", "7", *simulate]) == 0
+    assert main(["simulate", "nuclei", "--out", str(folder / "data"), "--count", "6", *simulate]) == 0
+    assert main(["simulate", "nuclei", "--out", str(folder / "new"), "--count", "2", "--seed", "7", *simulate]) == 0
     words = ["train", str(folder / "data"), "--out", str(folder / "run"), "--recipe", str(folder / "recipe.toml")]
     assert main(words) == 0
     return folder

@@ -37,7 +37,7 @@ def upper_bound_labels(foreground: np.ndarray, reference: np.ndarray) -> np.ndar
     check_same_shape(foreground=foreground, reference=reference)
     check_labels(reference=reference)
     if foreground.dtype != bool:
-        raise InputError(f"foreground has dtype {foreground.dtype}, expected a boolean mask; compare it with a threshold")
+        raise InputError(f"foreground has dtype {foreground.dtype}, expected booleans; compare it with a threshold")
     seeds = np.where(foreground, reference, 0).astype(np.int32)
     grown = watershed(np.zeros(seeds.shape, np.uint8), seeds, mask=foreground) if seeds.any() else seeds
     alone = label_components(foreground & (grown == 0))

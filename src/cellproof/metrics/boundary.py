@@ -81,9 +81,7 @@ def distance_band(reference: np.ndarray, *, distance: float, spacing: Spacing = 
     _check_positive(distance=distance, spacing=min(spacing))
     if reference.all() or not reference.any():
         return np.zeros(reference.shape, bool)
-    away = np.where(
-        reference, distance_transform_edt(reference, spacing), distance_transform_edt(~reference, spacing)
-    )
+    away = np.where(reference, distance_transform_edt(reference, spacing), distance_transform_edt(~reference, spacing))
     band: np.ndarray = away <= distance
     return band
 
