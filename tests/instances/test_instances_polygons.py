@@ -16,9 +16,8 @@ def blobs(seed: int, count: int, *, rays: int = 32, side: int = 80, largest: flo
     rng = np.random.default_rng(seed)
     angles = 2 * np.pi * np.arange(rays) / rays
     radii = rng.uniform(3, largest, (count, 1))
-    waves = sum(
-        rng.uniform(-0.25, 0.25, (count, 1)) * np.cos(k * angles + rng.uniform(0, 6, (count, 1))) for k in (2, 3)
-    )
+    phases, heights = rng.uniform(0, 6, (2, count, 1)), rng.uniform(-0.25, 0.25, (2, count, 1))
+    waves = heights[0] * np.cos(2 * angles + phases[0]) + heights[1] * np.cos(3 * angles + phases[1])
     return Polygons.of(rng.integers(0, side, (count, 2)), (radii * (1 + waves)).astype(np.float32))
 
 

@@ -60,7 +60,8 @@ COLUMNS = (
 
 NOTES = (
     "Objects are matched at IoU 0.5. The whole outline of an object without partner, missed or false, lies beyond "
-    "every tolerance, and its Hausdorff distance is infinite: it enters the median. Means are of matched objects alone.",
+    "every tolerance, and its Hausdorff distance is infinite: it enters the median. "
+    "Means are of matched objects alone.",
     f"Boundary Dice is of the pixels near the reference's edges: {CANNY}, a square around each Canny edge; or a band "
     "of a distance to either side.",
 )
