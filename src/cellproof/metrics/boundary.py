@@ -190,6 +190,14 @@ def object_outlines(
     Returns:
         One for each reference object, in the order of ids: of one that was missed all elements are infinitely far
         from the prediction; then one for each predicted object without partner.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> reference = np.array([[1, 1, 0, 2, 2, 0]])
+        >>> prediction = np.array([[5, 5, 0, 0, 0, 0]])
+        >>> found = object_outlines(prediction, reference, overlap(prediction, reference))
+        >>> [one.hausdorff() for one in found]
+        [0.0, inf]
     """
     check_same_shape(prediction=prediction, reference=reference)
     matching = match(overlap, MATCH_IOU)

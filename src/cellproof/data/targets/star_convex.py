@@ -56,8 +56,8 @@ def object_probability(instances: np.ndarray, *, ignored: np.ndarray | None = No
         doi:10.1007/978-3-030-00934-2_30
 
     Examples:
-        >>> object_probability(np.array([[0, 3, 3, 3, 3, 3, 0]])).round(2).tolist()
-        [[0.0, 0.33, 0.67, 1.0, 0.67, 0.33, 0.0]]
+        >>> object_probability(np.array([[0, 3, 3, 3, 3, 3, 3, 3, 0]])).tolist()
+        [[0.0, 0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25, 0.0]]
     """
     check_ndim(2, instances=instances)
     check_labels(instances=instances)
