@@ -51,7 +51,9 @@ def test_the_official_folder_keeps_splits_patients_grades_and_holes(tmp_path):
     out = tmp_path / "data"
     assert main(["import", str(source), "--as", "glas", "--out", str(out)]) == 0
     with (out / "manifest.csv").open() as file:
-        table = [(row["split"], row["name"], row["objects"], row["patient"], row["grade"]) for row in csv.DictReader(file)]
+        table = [
+            (row["split"], row["name"], row["objects"], row["patient"], row["grade"]) for row in csv.DictReader(file)
+        ]
     assert table == [
         ("train", "train_2", "2", "1", "malignant"),
         ("train", "train_10", "0", "5", "benign"),

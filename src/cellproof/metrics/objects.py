@@ -279,9 +279,7 @@ def count_mistakes(overlap: Overlap) -> Mistakes:
     )
 
 
-def without_ignored(
-    prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def without_ignored(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray) -> tuple[np.ndarray, ...]:
     """Both label images without what the reference does not annotate; see the policy at the head of this file."""
     check_same_shape(reference=reference, ignored=ignored)
     _, areas_px, places = _number(prediction)
