@@ -51,8 +51,9 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    return Predicted(name=record.name, reference=reference, **dict(arrays))
-            except (OSError, ValueError, TypeError, BadZipFile):
+                    kept = dict(arrays)
+                    return Predicted(name=record.name, reference=reference, view_labels=kept.pop("view_labels"), **kept)
+            except (OSError, ValueError, TypeError, KeyError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference)
         make_folder(self.cache)
@@ -65,6 +66,7 @@ class Trained:
                 probabilities=made.probabilities,
                 views=made.views,
                 tta=made.tta,
+                view_labels=made.view_labels,
             )
         return made
 
@@ -78,12 +80,14 @@ class Predictions:
         records: The images.
         description: What their masks mean.
         steps: What is done with each prediction.
+        tta: Whether the mean over views takes the place of the image as it came.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
     steps: Sequence[Step] = ()
+    tta: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -95,7 +99,8 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        return refined(said[0] if len(said) == 1 else together(said), self.steps)
+        one = said[0] if len(said) == 1 else together(said)
+        return refined(of_views(one) if self.tta else one, self.steps)
 
 
 def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
@@ -133,7 +138,19 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views(),
+        view_labels=label_objects(maps, model.header)[0],
     )
+
+
+def of_views(one: Predicted) -> Predicted:
+    """The prediction that the mean over views is.
+
+    Raises:
+        InputError: It has no objects of its own, as an ensemble's mean has not.
+    """
+    if one.view_labels is None:
+        raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
+    return replace(one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8))
 
 
 def read_reference(record: Record, description: Description) -> Reference:

@@ -113,7 +113,7 @@ def _check(recipe: Recipe, description: Description) -> None:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
     if recipe.model.init:
-        find_model(recipe.model.init)
+        find_model(recipe.model.init, start=True)
     build_module(recipe, description)
 
 
