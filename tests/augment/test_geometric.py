@@ -210,7 +210,8 @@ def test_turns_and_crops_happen_as_often_as_asked_and_as_far():
     assert np.mean(lengths < 0.9) == pytest.approx(0.5, abs=0.04)
     angles = np.degrees(np.arctan2(drawn[:, 0, 1], drawn[:, 0, 0]))
     assert np.mean(angles == 0) == pytest.approx(0.5, abs=0.04)
-    assert -90 <= angles.min() < -89 and 89 < angles.max() <= 90
+    assert -90 <= angles.min() < -89
+    assert 89 < angles.max() <= 90
 
 
 def test_the_strength_of_bending_is_drawn_between_its_ends():

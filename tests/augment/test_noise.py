@@ -56,7 +56,8 @@ def test_sharpening_adds_the_difference_to_the_blurred_image():
 def test_the_standard_deviation_is_drawn_between_its_ends():
     rng = np.random.default_rng(0)
     drawn = [GaussianNoise(smallest_sd=0.01, largest_sd=0.03).draw(rng, constant(0)).strength for _ in range(400)]
-    assert min(drawn) >= 0.01 and max(drawn) <= 0.03
+    assert min(drawn) >= 0.01
+    assert max(drawn) <= 0.03
     assert np.mean(drawn) == pytest.approx(0.02, abs=0.001)
 
 

@@ -63,5 +63,5 @@ def test_clumped_glands_touch_and_single_ones_do_not():
 
 
 def test_impossible_fields_are_refused():
-    with pytest.raises(InputError, match="disorder is 1.5"):
+    with pytest.raises(InputError, match=r"disorder is 1\.5"):
         _section(0, disorder=1.5)

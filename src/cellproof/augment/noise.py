@@ -129,7 +129,7 @@ class MedianSharpen:
         return rng.uniform(0, self.largest_alpha)
 
     def apply(self, sample: Sample, alpha: float) -> Sample:
-        """``(1 - alpha) × median + alpha × sharpened median``; sharpened is 9 times a pixel less its eight neighbors."""
+        """``(1 - alpha) × median + alpha × sharpened median``; sharpened is 9 × a pixel less its eight neighbors."""
         smooth = ndimage.median_filter(sample.image, (1, self.size_px, self.size_px), mode="mirror")
         around = 9 * ndimage.uniform_filter(smooth, (0, 3, 3), mode="mirror") - smooth
         sharpened = 9 * smooth - around

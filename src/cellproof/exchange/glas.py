@@ -1,7 +1,7 @@
 """Glands of the GlaS challenge (MICCAI 2015): ``train_1.bmp``, ``train_1_anno.bmp``, …, ``Grade.csv`` in one folder.
 
 The splits are the beginnings of the names: ``train``, ``testA``, ``testB``. An annotation holds gland numbers, 0 is
-tissue between glands. The table names each image's patient and grade; its headings begin with spaces and the cells, too.
+tissue between glands. The table names each image's patient and grade; headings and cells begin with spaces.
 A folder of ``SPLIT/images`` and ``SPLIT/masks`` beside a table ``manifest.csv`` (split, name, grade, patient) is read
 like it.
 

@@ -25,7 +25,7 @@ from ..checks import InputError, check_ndim, check_same_shape
 from ._both_ways import BothWays, Side, best_partners
 from .hausdorff import Outlined, hausdorff
 from .objects import overlap
-from .rows import Row, Scope, mean_over_images
+from .rows import Level, Row, Scope, mean_over_images
 
 _NOTHING = "NaN where both masks are empty"
 
@@ -127,7 +127,7 @@ def mask_rows(images: Sequence[MaskCounts], *, group: str = "", seed: int = 0) -
         def of_sums(total: np.ndarray, formula: Callable[[MaskCounts], float] = formula) -> float:
             return formula(MaskCounts.of_flat(total))
 
-        level = "pixel" if formula is mask_f1 else "object"
+        level: Level = "pixel" if formula is mask_f1 else "object"
         pooled = scope.row(metric, of_sums(np.sum(flat, axis=0)), level=level, empty_case=_NOTHING)
         rows.append(replace(pooled, interval=scope.interval(flat, of_sums)))
         rows.append(mean_over_images(pooled, [formula(image) for image in images]))

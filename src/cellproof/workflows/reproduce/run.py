@@ -131,9 +131,7 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     steps = steps_of(entry.steps)
     validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
     test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)
-    scores, choices = score_entry(
-        validation, test, study.protocols, fold.options, pool=fold.found.division.pool
-    )
+    scores, choices = score_entry(validation, test, study.protocols, fold.options, pool=fold.found.division.pool)
     fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
     if fold.is_first:
         for number, record in enumerate(evenly(split.test, study.config.examples)):
