@@ -140,9 +140,9 @@ def test_an_image_of_thirty_glands_takes_a_fifth_of_a_second():
         prediction[(rows - row_ - 6) ** 2 + (columns - column + 9) ** 2 < 40**2] = place + 1
     times = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.process_time()
         counts = count_glands(prediction, reference)
-        times.append(time.perf_counter() - begun)
+        times.append(time.process_time() - begun)
     assert counts.tp == 30
     assert min(times) < 0.2
     # Circles of radii 48 and 40 whose centers are √117 apart: 8 + √117 less pixels' corners.
