@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
@@ -56,6 +56,7 @@ class StudyReport:
         notes: A sentence each.
         tables: In their order.
         pictures: In their order.
+        curves: Name of a training → its course as SVG.
         parameters: Name and value.
         charts: In their order.
     """
@@ -67,8 +68,11 @@ class StudyReport:
     pictures: Sequence[StudyPictures]
     parameters: Sequence[tuple[str, str]]
     charts: Sequence[StudyChart] = ()
+    curves: Mapping[str, str] = field(default_factory=dict)
 
 
 def study_report(report: StudyReport) -> str:
     """HTML of a reproduction."""
-    return render("study.html.j2", report=report, charts=[(one.title, Markup(one.svg)) for one in report.charts])
+    curves = {title: Markup(svg) for title, svg in report.curves.items()}
+    charts = [(one.title, Markup(one.svg)) for one in report.charts]
+    return render("study.html.j2", report=replace(report, curves=curves), charts=charts)

@@ -86,6 +86,7 @@ class Predicted:
             that is scored looks at views.
         tta: (H, W) disagreement between these views; None where only one was made.
         ensemble: (H, W) disagreement between networks; None for a single network.
+        view_labels: (H, W) int32 object ids of what the views say together; None where no views were looked at.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Predicted:
     views: np.ndarray
     tta: np.ndarray | None = None
     ensemble: np.ndarray | None = None
+    view_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

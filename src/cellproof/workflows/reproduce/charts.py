@@ -1,4 +1,4 @@
-"""Curves of a study's trainings: validation scores of all entries, and numbers that networks give of themselves."""
+"""Validation scores of all entries of a study over their trainings, in one figure a set."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 
 from ...checks import InputError
 from ...io import read_csv
-from ...report.curves import WATCHED, compared_curves
+from ...report.curves import compared_curves
 from ...report.study_page import StudyChart
 from .fold import Fold
-
-HISTORY = "history.csv"
+from .page import HISTORY_FILE
 
 Curve = tuple[list[float], list[float]]
 
 
 def study_charts(folds: Sequence[Fold]) -> list[StudyChart]:
-    """Figures of the first of some folds of one set; none where no training left its history.
+    """The figure of the first of some folds of one set; none where no training left its history.
 
     Args:
         folds: Of one set.
@@ -27,19 +26,14 @@ def study_charts(folds: Sequence[Fold]) -> list[StudyChart]:
         scores = {name: _curve(columns, "score") for name, columns in histories.items() if columns}
         if scores:
             where = f"{fold.found.title}, {fold.split.name}"
-            figures = [
-                (f"{where}: validation score over the training", compared_curves(scores, label="validation score"))
-            ]
-            for name, columns in histories.items():
-                own = {key.removeprefix(WATCHED): _curve(columns, key) for key in columns if key.startswith(WATCHED)}
-                figures.append((f"{where}, {name}: numbers of the network", compared_curves(own, label="value")))
-            return [StudyChart(title, svg) for title, svg in figures if svg]
+            svg = compared_curves(scores, label="validation score")
+            return [StudyChart(f"{where}: validation score over the training", svg)] if svg else []
     return []
 
 
 def _history(fold: Fold, name: str) -> dict[str, list[str]]:
     """Columns of a training's history; empty where it is not there."""
-    path = fold.run(name) / HISTORY
+    path = fold.run(name) / HISTORY_FILE
     if not path.is_file():
         return {}
     try:

@@ -26,7 +26,7 @@ from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
 
-KEPT = ("image", "labels", "classes", "probabilities", "views", "tta")
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "view_labels")
 """Of a prediction, what its file holds."""
 
 
@@ -91,12 +91,14 @@ class Predictions:
         records: The images.
         description: What their masks mean.
         steps: What is done with each prediction.
+        tta: Whether the mean over views takes the place of the image as it came.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
     steps: Sequence[Step] = ()
+    tta: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -108,8 +110,9 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
+        one = said[0] if len(said) == 1 else together(said)
         image = self.trained[0].prepare(said[0].image) if self.steps else None
-        return refined(said[0] if len(said) == 1 else together(said), self.steps, image)
+        return refined(of_views(one) if self.tta else one, self.steps, image)
 
 
 def learned_steps(
@@ -197,6 +200,20 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views() if views else None,
+        view_labels=label_objects(maps, model.header)[0] if views else None,
+    )
+
+
+def of_views(one: Predicted) -> Predicted:
+    """The prediction that the mean over views is.
+
+    Raises:
+        InputError: It has no objects of its own, as an ensemble's mean has not.
+    """
+    if one.view_labels is None:
+        raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
+    return replace(
+        one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
     )
 
 
@@ -242,4 +259,5 @@ def together(said: Sequence[Predicted]) -> Predicted:
         views=np.mean([one.views for one in said], axis=0),
         tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
+        view_labels=None,
     )

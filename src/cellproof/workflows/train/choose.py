@@ -119,7 +119,7 @@ def _check(recipe: Recipe, description: Description) -> None:
     explain(recipe.steps, description.classes)
     check_learning(recipe.steps)
     if recipe.model.init:
-        find_model(recipe.model.init)
+        find_model(recipe.model.init, start=True)
     _check_views(recipe, terms, gives_views=getattr(build_module(recipe, description), "gives_views", False))
 
 
