@@ -1,4 +1,4 @@
-"""What each way of telling objects apart keeps of perfect maps: reference → targets of its outputs → decoder → reference.
+"""What each way of telling objects apart keeps of perfect maps: reference → targets of its outputs → decoder → labels.
 
 No network can do better with an output than its targets do: what is lost here is lost by the representation or the
 decoder. The foreground is the reference's; where polygons decide on edges, they alone make the objects.

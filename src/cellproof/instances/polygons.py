@@ -13,7 +13,7 @@ SHORTEST_PX = 1e-3
 """Shorter rays count as this long, so that a polygon always has an inside."""
 
 SMALL_PX = 4.0
-"""Polygons of smaller radius are all compared alike: their octaves would be many, and their neighbors are few anyway."""
+"""Polygons of smaller radius are all compared alike: they have few neighbors in any case."""
 
 DIRECTIONS = 32
 
