@@ -151,3 +151,21 @@ def test_a_dense_network_asked_for_detections_is_refused(data, tmp_path, capsys)
     (tmp_path / "recipe.toml").write_text('name = "dense"\n[[heads]]\nname = "detections"\n')
     assert train(data, tmp_path / "run") == 1
     assert "no dense network learns the output 'detections'" in capsys.readouterr().err
+
+
+def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path):
+    assert train(data, tmp_path / "run", "--set", "training.steps=1") == 0
+    (tmp_path / "recipe.toml").write_text(
+        'name = "dense"\n[model]\noptions = { width = 4, depth = 2 }\n[[heads]]\nname = "boundary"\n'
+        '[training]\npatch_px = 32\nsteps = 4\nvalidate_every = 4\nprecision = "f32"\n'
+        '[instance]\nmethod = "components"\n'
+    )
+    assert train(data, tmp_path / "dense") == 0
+    both = tmp_path / "both.safetensors"
+    assert main(["combine", str(tmp_path / "dense"), str(tmp_path / "run"), "--out", str(both)]) == 0
+    header = read_header(both)
+    assert (header.heads.names, header.instance.method) == (("boundary", "detections"), "shaped")
+    image = data / "images" / "0.png"
+    words = ["segment", str(image), "--model", str(both), "--engine", "torch", "--out", str(tmp_path / "results")]
+    assert main(words) == 0
+    assert tifffile.imread(tmp_path / "results" / "0_labels.tif").shape == (40, 48)

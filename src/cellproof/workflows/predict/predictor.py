@@ -61,6 +61,7 @@ class Predictor:
         scale: Pixels of the networks' grid per pixel of an image.
         fit_side_px: Images are scaled to this shorter side unless it differs more than fourfold; 0 for never.
         temperature: Class logits are divided by this before the softmax.
+        parts: Of an ensemble of models that differ in more than their weights, each of them; the rest is the first's.
     """
 
     engines: Sequence[Engine]
@@ -73,6 +74,7 @@ class Predictor:
     fit_side_px: int = 0
     temperature: float = 1.0
     conditions: tuple[str, ...] = ()
+    parts: tuple[Predictor, ...] = ()
 
     @classmethod
     def of_model(cls, model: Model) -> Predictor:
@@ -89,6 +91,7 @@ class Predictor:
             scale=header.scale,
             fit_side_px=header.fit_side_px,
             temperature=header.temperature,
+            parts=tuple(map(cls.of_model, model.parts)),
         )
 
     @classmethod
@@ -203,6 +206,16 @@ class Predictor:
             InputError: Memory too small for the image, or channels that the networks do not read.
         """
         shape = image.shape[1:]
+        if self.parts:
+            return self._mean_of_parts(
+                image,
+                scale,
+                tta=tta,
+                max_memory_bytes=max_memory_bytes,
+                progress=progress,
+                each=each,
+                condition=condition,
+            )
         scaled = image if scale == 1.0 else rescale_image(image, scaled_shape(shape, scale))
         windows = self.windows(scaled.shape[1:], channels=len(image), max_memory_bytes=max_memory_bytes)
         if self.heads.is_detector:
@@ -234,6 +247,34 @@ class Predictor:
         )
         return rescale_maps(maps, shape, heads=self.heads)
 
+    def _mean_of_parts(
+        self,
+        image: np.ndarray,
+        scale: float,
+        *,
+        progress: Callable[[int, int], None] | None,
+        each: Callable[[int, Maps], None] | None,
+        **options: Any,
+    ) -> Maps:
+        """Mean over the parts of what each predicts; the other outputs that are common to all dense ones, too."""
+        total = np.zeros((self.heads.classes, *image.shape[1:]), np.float32)
+        fields: dict[str, list[np.ndarray]] = {name: [] for name in self.heads.names}
+        before = 0
+        for number, part in enumerate(self.parts):
+            maps = part.predict(
+                image,
+                scale=part.scale * scale / self.scale,
+                progress=_within(progress, number, len(self.parts)),
+                each=None if each is None else _numbered(each, before),
+                **options,
+            )
+            total += maps.probabilities
+            for name in fields.keys() & maps.fields.keys():
+                fields[name].append(maps.fields[name])
+            before += len(part.engines)
+        means = {name: np.mean(found, axis=0) if len(found) > 1 else found[0] for name, found in fields.items()}
+        return Maps(total / len(self.parts), means)
+
     def windows(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> Windows:
         """How an (H, W) image on the networks' grid is cut.
 
@@ -261,6 +302,9 @@ class Predictor:
 
     def note(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> str:
         """What a person must know of how an (H, W) image is cut; empty where the result is that of the whole image."""
+        if self.parts:
+            notes = [part.note(shape, channels=channels, max_memory_bytes=max_memory_bytes) for part in self.parts]
+            return next(filter(None, notes), "")
         scaled = scaled_shape(shape, self.first_scale(shape))
         windows = self.windows(scaled, channels=channels, max_memory_bytes=max_memory_bytes)
         if not windows.blend:
@@ -270,6 +314,16 @@ class Predictor:
             f"pixels holds; windows with a halo of {windows.halo_px} px are blended, so results near their seams are "
             "approximate"
         )
+
+
+def _within(progress: Callable[[int, int], None] | None, part: int, parts: int) -> Callable[[int, int], None] | None:
+    """Progress of a part as that of the whole, as if all parts had as many passes."""
+    return None if progress is None else lambda done, passes: progress(part * passes + done, parts * passes)
+
+
+def _numbered(each: Callable[[int, Maps], None], before: int) -> Callable[[int, Maps], None]:
+    """Members of a part counted on from those of the parts before it."""
+    return lambda member, maps: each(before + member, maps)
 
 
 def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:

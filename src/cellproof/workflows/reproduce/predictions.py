@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,10 +17,10 @@ from ...data.index import Record
 from ...data.samples import fix_mask
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_image, read_labels
 from ...types import Step
 from ..evaluate import ClassNames, Predicted, Reference
-from ..predict import Model, Predictor, label_objects, load_model
+from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
 from .steps import refined
 
 
@@ -55,6 +56,7 @@ class Trained:
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference)
+        between: dict[str, Any] = {} if made.ensemble is None else {"ensemble": made.ensemble}
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
@@ -65,6 +67,7 @@ class Trained:
                 probabilities=made.probabilities,
                 views=made.views,
                 tta=made.tta,
+                **between,
             )
         return made
 
@@ -98,6 +101,21 @@ class Predictions:
         return refined(said[0] if len(said) == 1 else together(said), self.steps)
 
 
+def combined(trained: Sequence[Trained], place: Path) -> Trained:
+    """One model of several networks that tell objects apart, as `Model.combine` writes it.
+
+    Args:
+        trained: The networks.
+        place: Folder that its file is written to.
+
+    Raises:
+        InputError: Networks that cannot be one ensemble.
+    """
+    file = make_folder(place) / MODEL_FILE
+    Model.combine([one.model_file for one in trained], file)
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12])
+
+
 def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
 
@@ -115,7 +133,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         if not seen:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
-            if model.header.heads.has_instances:
+            if model.header.heads.has_instances and not model.parts:
                 first.append(label_objects(maps, model.header))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
@@ -123,6 +141,9 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
     maps = predictor.predict(
         predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
     )
+    if model.parts:
+        # The first view of the first part is not yet the ensemble's prediction of the image as it came.
+        seen[:] = [predictor.predict(predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]))]
     labels, classes = first[0] if first else label_objects(seen[0], model.header)
     return Predicted(
         name=record.name,
@@ -133,6 +154,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views(),
+        ensemble=poll.between_members() if model.parts else None,
     )
 
 
@@ -147,16 +169,7 @@ def read_reference(record: Record, description: Description) -> Reference:
 
 
 def together(said: Sequence[Predicted]) -> Predicted:
-    """Prediction of an ensemble: the mean of its networks' probabilities, and how far they disagree.
-
-    Raises:
-        InputError: The networks tell objects apart: their labels have no mean.
-    """
-    if said[0].reference.names.has_objects:
-        raise InputError(
-            "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
-            "folds of one entry (folds = 3), which are averaged before objects are made"
-        )
+    """Prediction of an ensemble of class maps: the mean of its networks' probabilities, and how far they disagree."""
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
