@@ -169,3 +169,52 @@ def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path):
     words = ["segment", str(image), "--model", str(both), "--engine", "torch", "--out", str(tmp_path / "results")]
     assert main(words) == 0
     assert tifffile.imread(tmp_path / "results" / "0_labels.tif").shape == (40, 48)
+
+
+@pytest.mark.slow
+def test_a_study_compares_a_detector_with_a_dense_network_and_with_both_together(tmp_path):
+    options = RECIPE.split("[model.options]\n")[1].split("[augment]")[0].strip().replace("\n", ", ")
+    change = [
+        "heads=[]",
+        'model.architecture="mask_rcnn"',
+        f"model.options={{{options}}}",
+        'instance.method="detections"',
+    ]
+    (tmp_path / "study.toml").write_text(
+        f"""
+name = "tiny"
+[model]
+options = {{ width = 4, depth = 2 }}
+[[heads]]
+name = "boundary"
+[training]
+patch_px = 64
+batch = 1
+steps = 1
+validate_every = 1
+precision = "f32"
+[instance]
+method = "components"
+[study]
+reference = "Nobody (2020)"
+protocols = ["stardist"]
+sets = [{{ name = "simulated", simulate = {{ kind = "nuclei", images = 4 }} }}]
+division = {{ folds = 4, validation = 0.34 }}
+entries = [
+  {{ name = "U-Net" }},
+  {{ name = "Mask R-CNN", set = {change!r} }},
+  {{ name = "both", ensemble_of = ["U-Net", "Mask R-CNN"] }},
+]
+profiles = {{ full = {{ note = "tiny", only_folds = 1 }} }}
+"""
+    )
+    words = ["reproduce", str(tmp_path / "study.toml"), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu"]) == 0
+    rows = (tmp_path / "out" / "tables.csv").read_text().splitlines()
+    assert {name for name in ("U-Net", "Mask R-CNN", "both") if any(f",{name}," in row for row in rows)} == {
+        "U-Net",
+        "Mask R-CNN",
+        "both",
+    }
+    (part,) = (tmp_path / "out").rglob("both/model.safetensors")
+    assert read_header(part).instance.method == "shaped"
