@@ -153,7 +153,7 @@ def test_a_dense_network_asked_for_detections_is_refused(data, tmp_path, capsys)
     assert "no dense network learns the output 'detections'" in capsys.readouterr().err
 
 
-def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path):
+def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path, capsys):
     assert train(data, tmp_path / "run", "--set", "training.steps=1") == 0
     (tmp_path / "recipe.toml").write_text(
         'name = "dense"\n[model]\noptions = { width = 4, depth = 2 }\n[[heads]]\nname = "boundary"\n'
@@ -165,6 +165,11 @@ def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path):
     assert main(["combine", str(tmp_path / "dense"), str(tmp_path / "run"), "--out", str(both)]) == 0
     header = read_header(both)
     assert (header.heads.names, header.instance.method) == (("boundary", "detections"), "shaped")
+    for model, said in ((both, "is an ensemble"), (tmp_path / "run", "is a detector")):
+        assert main(["train", str(data), "--out", str(tmp_path / "more"), "--init", str(model)]) == 1
+        assert f"{said}, for which no training is planned" in capsys.readouterr().err
+        assert main(["inspect", str(data), "--model", str(model)]) == 2
+        assert f"{said}; what a pixel sees" in capsys.readouterr().err
     image = data / "images" / "0.png"
     words = ["segment", str(image), "--model", str(both), "--engine", "torch", "--out", str(tmp_path / "results")]
     assert main(words) == 0

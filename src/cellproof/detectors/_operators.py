@@ -34,26 +34,22 @@ def torchvision() -> ModuleType:
     """
     spec = find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("torchvision is not installed, which detectors are built with; pip install cellproof[detect]")
-    if "torchvision" in sys.modules or _compiled_load(Path(spec.submodule_search_locations[0])):
-        return import_module("torchvision")
-    _register(Path(spec.submodule_search_locations[0]))
-    package = import_module("torchvision")
-    # Both ask before they call an operator; one of them then takes a fallback that needs gigabytes.
-    for name in ("torchvision.extension", "torchvision.ops.roi_align"):
-        vars(sys.modules[name])["_has_ops"] = lambda: True
+        raise InputError(
+            "torchvision is not installed, which detectors are built with; pip install 'cellproof[detect]'"
+        )
+    try:
+        package = import_module("torchvision")
+    except RuntimeError:  # operator torchvision::nms does not exist
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        _register(Path(spec.submodule_search_locations[0]))
+        package = import_module("torchvision")
+    if not package.extension._has_ops():
+        _register(Path(spec.submodule_search_locations[0]))
+        # Both ask before they call an operator; one of them then takes a fallback that needs gigabytes.
+        for name in ("torchvision.extension", "torchvision.ops.roi_align"):
+            vars(sys.modules[name])["_has_ops"] = lambda: True
     return package
-
-
-def _compiled_load(folder: Path) -> bool:
-    """Whether the compiled operators in a package's folder load into this torch."""
-    for file in (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib")):
-        try:
-            torch.ops.load_library(str(file))  # type: ignore[no-untyped-call]
-        except (OSError, ImportError, RuntimeError):
-            continue
-        return True
-    return False
 
 
 @cache
