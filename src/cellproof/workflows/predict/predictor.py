@@ -19,6 +19,7 @@ from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
 from ...types import Heads, ModelHeader, Normalization, Sample
 from .detect import detect
+from .ensemble import mean_of_parts
 from .load import Model
 
 if TYPE_CHECKING:
@@ -207,9 +208,11 @@ class Predictor:
         """
         shape = image.shape[1:]
         if self.parts:
-            return self._mean_of_parts(
+            return mean_of_parts(
+                self.parts,
                 image,
-                scale,
+                scales=[part.scale * scale / self.scale for part in self.parts],
+                heads=self.heads,
                 tta=tta,
                 max_memory_bytes=max_memory_bytes,
                 progress=progress,
@@ -246,34 +249,6 @@ class Predictor:
             each=None if each is None else lambda member, one: each(member, rescale_maps(one, shape, heads=self.heads)),
         )
         return rescale_maps(maps, shape, heads=self.heads)
-
-    def _mean_of_parts(
-        self,
-        image: np.ndarray,
-        scale: float,
-        *,
-        progress: Callable[[int, int], None] | None,
-        each: Callable[[int, Maps], None] | None,
-        **options: Any,
-    ) -> Maps:
-        """Mean over the parts of what each predicts; the other outputs that are common to all dense ones, too."""
-        total = np.zeros((self.heads.classes, *image.shape[1:]), np.float32)
-        fields: dict[str, list[np.ndarray]] = {name: [] for name in self.heads.names}
-        before = 0
-        for number, part in enumerate(self.parts):
-            maps = part.predict(
-                image,
-                scale=part.scale * scale / self.scale,
-                progress=_within(progress, number, len(self.parts)),
-                each=None if each is None else _numbered(each, before),
-                **options,
-            )
-            total += maps.probabilities
-            for name in fields.keys() & maps.fields.keys():
-                fields[name].append(maps.fields[name])
-            before += len(part.engines)
-        means = {name: np.mean(found, axis=0) if len(found) > 1 else found[0] for name, found in fields.items()}
-        return Maps(total / len(self.parts), means)
 
     def windows(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> Windows:
         """How an (H, W) image on the networks' grid is cut.
@@ -316,16 +291,6 @@ class Predictor:
         )
 
 
-def _within(progress: Callable[[int, int], None] | None, part: int, parts: int) -> Callable[[int, int], None] | None:
-    """Progress of a part as that of the whole, as if all parts had as many passes."""
-    return None if progress is None else lambda done, passes: progress(part * passes + done, parts * passes)
-
-
-def _numbered(each: Callable[[int, Maps], None], before: int) -> Callable[[int, Maps], None]:
-    """Members of a part counted on from those of the parts before it."""
-    return lambda member, maps: each(before + member, maps)
-
-
 def scaled_shape(shape: Sequence[int], scale: float) -> tuple[int, int]:
     """Height and width at a scale, at least one pixel each."""
     rows, columns = (max(1, round(length * scale)) for length in shape)
@@ -346,5 +311,7 @@ def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
     factor = np.float32(np.sqrt(rows / before[0] * columns / before[1]))
     for head in heads.fields:
         if head.geometry in ("length", "rays"):
-            fields[head.name] = fields[head.name] * factor
+            stack = fields[head.name].copy()
+            stack[head.probabilities :] *= factor
+            fields[head.name] = stack
     return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)

@@ -20,7 +20,7 @@ from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
 from .entries import Planned, plan_entries, select
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained, combined
+from .predictions import Predictions, Trained, combined, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -131,7 +131,7 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     if len(trained) > 1 and fold.found.description.masks == "instances":
         # Objects have no mean: outputs are averaged before objects are made, by one model of all.
         trained = [combined(trained, fold.place(planned))]
-    steps = steps_of(entry.steps)
+    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
     validation = Predictions(trained, split.validation, fold.found.description, steps)
     test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)
