@@ -144,7 +144,7 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:
@@ -180,6 +180,10 @@ class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smallest_area_px: int = 10
     fill_holes: bool = True
     options: Mapping[str, Setting] = {}
+
+
+IMAGENET = "imagenet"
+"""What a recipe calls the start from published weights of EfficientNet-Lite0."""
 
 
 def part_names(room: str, *, needs: str) -> list[str]:
