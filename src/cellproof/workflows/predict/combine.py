@@ -100,7 +100,7 @@ def _header(headers: Sequence[ModelHeader], name: str) -> ModelHeader:
         stride_px=first.stride_px,
         receptive_field_px=max(header.receptive_field_px for header in headers),
         members=sum(header.members for header in headers),
-        instance=_instance(dense, {head.name for head in fields}, is_detecting=bool(detectors)),
+        instance=_instance(dense, {head.name for head in fields}, detectors=detectors),
         steps=first.steps if not fields else (),
         training=_training(headers),
         statistics=first.statistics,
@@ -108,12 +108,13 @@ def _header(headers: Sequence[ModelHeader], name: str) -> ModelHeader:
     )
 
 
-def _instance(dense: Sequence[ModelHeader], outputs: set[str], *, is_detecting: bool) -> InstanceOptions:
+def _instance(dense: Sequence[ModelHeader], outputs: set[str], *, detectors: Sequence[ModelHeader]) -> InstanceOptions:
     """How objects are made of the outputs that are left."""
     fitting = [one.instance for one in dense if set(needs(one.instance.method)) <= outputs]
     options = fitting[0] if fitting else with_option(InstanceOptions(), "method", "components")
-    if is_detecting:
-        options = with_option(msgspec.structs.replace(options, options={}), "method", "shaped")
+    for one in detectors:
+        score = one.instance.foreground_threshold  # from which on validation kept its detections
+        options = msgspec.structs.replace(options, method="shaped", options={"score": score})
     threshold = float(np.mean([one.instance.foreground_threshold for one in dense]))
     return with_option(options, "foreground_threshold", round(threshold, 4))
 
