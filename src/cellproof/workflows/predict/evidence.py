@@ -14,7 +14,8 @@ from ...difficulty.object_trust import object_features
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances import needs, with_option
-from ...instances.decode import decode
+from ...instances.decode import decode_all
+from ...instances.hull import solidity
 from ...types import InstanceOptions
 
 THRESHOLD_STEP = 0.2
@@ -60,12 +61,14 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
     rivals = other_labels(maps, options)
     candidates = rivals.pop("candidates")
     fields = {name: maps.fields[name][0] for name in ("boundary", "distance") if name in maps.fields}
+    solid = solidity(labels)
     objects = object_features(
         labels,
         foreground,
         boundary=fields.get("boundary"),
         height=fields.get("distance"),
         rivals=rivals,
+        solidity=solid,
         scale=scale,
     )
     dice = expected_dice(foreground, labels > 0)
@@ -73,7 +76,7 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
     return Evidence(
         objects=with_image(objects, of_image),
         image=of_image,
-        statistics=image_statistics(colored(image), labels, foreground, solidity=objects["solidity"], scale=scale),
+        statistics=image_statistics(colored(image), labels, foreground, solidity=solid, scale=scale),
         expected_dice=dice,
         count=int(labels.max(initial=0)),
     )
@@ -94,7 +97,7 @@ def other_labels(maps: Maps, options: InstanceOptions) -> dict[str, np.ndarray]:
     other = "flows" if options.method == "watershed" else "watershed"
     if set(needs(other)) <= set(maps.fields):
         others["decoder"] = with_option(msgspec.structs.replace(options, options={}), "method", other)
-    return {name: decode(maps.probabilities, maps.fields, options=other) for name, other in others.items()}
+    return dict(zip(others, decode_all(maps.probabilities, maps.fields, options=list(others.values())), strict=True))
 
 
 def colored(image: np.ndarray) -> np.ndarray:
