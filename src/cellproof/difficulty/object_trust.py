@@ -49,10 +49,11 @@ def agreement(labels: np.ndarray, rival: np.ndarray) -> np.ndarray:
     check_same_shape(labels=labels, rival=rival)
     check_labels(labels=labels, rival=rival)
     count, others = int(labels.max(initial=0)), int(rival.max(initial=0))
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    pixels = np.flatnonzero(labels)
+    owner, found = labels.ravel()[pixels].astype(np.int64), rival.ravel()[pixels]
+    areas = np.bincount(owner, minlength=count + 1)
     rival_areas = np.bincount(rival.ravel(), minlength=others + 1)
-    both = (labels > 0) & (rival > 0)
-    code = labels[both].astype(np.int64) * (others + 1) + rival[both]
+    code = owner * (others + 1) + found
     if (count + 1) * (others + 1) <= MOST_PAIRS:
         shared = np.bincount(code)
         code = np.flatnonzero(shared)
@@ -60,6 +61,7 @@ def agreement(labels: np.ndarray, rival: np.ndarray) -> np.ndarray:
     else:
         code, shared = np.unique(code, return_counts=True)
     own, other = np.divmod(code, others + 1)
+    own, other, shared = own[other > 0], other[other > 0], shared[other > 0]
     best = np.zeros(count + 1)
     np.maximum.at(best, own, shared / (areas[own] + rival_areas[other] - shared))
     return best[1:]
@@ -215,14 +217,14 @@ def _quantile(owner: np.ndarray, values: np.ndarray, area: np.ndarray, fraction:
     place = (start + np.floor(fraction * (area - 1))).astype(np.int64)
     if values.dtype != np.float32:
         return np.asarray(values[np.lexsort((values, owner))][place], np.float64)
-    # Bits of floats are in the order of the floats once those of negative ones are turned over, so that object and value
-    # make one whole number, and numbers are sorted many times faster than pairs.
+    # Bits of floats are in the order of the floats once those of negative ones are turned over, so that object and
+    # value make one whole number, and numbers are sorted many times faster than pairs.
     bits = (values + np.float32(0)).view(np.int32).astype(np.int64)
     ordered = np.where(bits < 0, ~bits - 2**31, bits) + 2**31
     key = np.sort(owner.astype(np.int64) * 2**32 + ordered)[place]
     found = key % 2**32 - 2**31
     bits = np.where(found < 0, ~(found + 2**31), found).astype(np.int32)
-    return bits.view(np.float32).astype(np.float64)
+    return np.asarray(bits.view(np.float32), np.float64)
 
 
 def _rim_mean(labels: np.ndarray, foreground: np.ndarray, count: int) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 ``NEEDS`` names the outputs without which it cannot work, ``TUNED`` holds the values that validation tries for each of
 its options, and ``separate(maps, foreground, options) -> labels`` divides the foreground (H, W) among objects;
-``maps`` are the outputs by name, each (channels, H, W). ``separate_all(maps, foregrounds, options)``, where a file has it,
-gives the same for several foregrounds and options in less time. One with ``ON_REQUEST`` is never chosen by validation.
+``maps`` are the outputs by name, each (channels, H, W). ``separate_all(maps, foregrounds, options)``, where a file has
+it, gives the same for several foregrounds and options in less time. One with ``ON_REQUEST`` is never chosen by
+validation.
 """
 
 from __future__ import annotations

@@ -26,13 +26,8 @@ def clean_labels(labels: np.ndarray, *, smallest_area_px: int = 10, fill_holes: 
     Raises:
         InputError: ``labels`` is not a label image.
     """
-    pieces = label_components(labels)
-    area = np.bincount(pieces.ravel())
-    large = area >= smallest_area_px
-    large[0] = False
     # Pieces come in raster order and stay so: filling a hole never reaches an object's first pixel.
-    number = np.cumsum(large, dtype=np.int32) * large
-    cleaned: np.ndarray = number[pieces]
+    cleaned = label_components(labels, smallest_px=smallest_area_px)
     return _fill_holes(cleaned) if fill_holes else cleaned
 
 

@@ -1,8 +1,8 @@
 """Convex hulls of all objects at once, row by row.
 
-A hull's left border is the convex line that runs left of all leftmost points; a point that does not lie left of the line
-through its neighbors above and below is no corner of it. All such points of all objects are taken away together, until
-none is left.
+A hull's left border is the convex line that runs left of all leftmost points; a point that does not lie left of the
+line through its neighbors above and below is no corner of it. All such points of all objects are taken away together,
+until none is left.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def hull_areas(spans: Spans) -> np.ndarray:
     left = _at_rows(_border(spans, 2 * spans.first, middles=True), owner, row)
     right = -_at_rows(_border(spans, -2 * spans.last, middles=True), owner, row)
     columns = np.floor(right + tolerance) - np.ceil(left - tolerance) + 1
-    return np.bincount(owner, columns, spans.count).astype(np.int64)
+    return np.asarray(np.bincount(owner, columns, spans.count).astype(np.int64))
 
 
 def solidity(labels: np.ndarray) -> np.ndarray:
@@ -141,7 +141,7 @@ def _border(spans: Spans, side: np.ndarray, *, middles: bool = False) -> _Border
     kept = (np.diff(owner, prepend=-1) != 0) | (np.diff(y, prepend=0) != 0)
     owner, y, x = owner[kept], y[kept], x[kept]
     while owner.size > 2:
-        middle = np.flatnonzero((owner[:-2] == owner[2:])) + 1
+        middle = np.flatnonzero(owner[:-2] == owner[2:]) + 1
         above, below = middle - 1, middle + 1
         turn = (x[middle] - x[above]) * (y[below] - y[above]) - (x[below] - x[above]) * (y[middle] - y[above])
         gone = middle[turn >= 0]
@@ -164,7 +164,7 @@ def _at_rows(border: _Border, owner: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 
 def _below(border: _Border, count: int) -> np.ndarray:
-    """Eight times the area between each border and the axis it is measured from, positive to the right; whole numbers."""
+    """Eight times the area between each border and the axis that it is measured from; whole numbers."""
     same = border.owner[1:] == border.owner[:-1]
     step = (border.x[1:] + border.x[:-1]) * (border.y[1:] - border.y[:-1])
     return np.bincount(border.owner[1:][same], step[same], count)

@@ -127,9 +127,10 @@ def watershed_objects_all(
         same = next((one for one in known if one[0] is foreground or np.array_equal(one[0], foreground)), None)
         if same is None:
             basins, summits = ascent.basins(foreground)
-            same = (foreground, basins, summits, _passes(basins, surface))
+            same = (foreground, basins, summits, _passes(basins, ascent.surface, ascent.shape[1]))
             known.append(same)
-        found.append(_join_basins(*same[1:], seed_threshold=seed_threshold))
+        labels = _join_basins(*same[1:], seed_threshold=seed_threshold).reshape(ascent.shape)
+        found.append(labels[1:-1, 1:-1])
     return found
 
 
@@ -183,7 +184,7 @@ class _Ascent:
         A pixel whose target is left in the smaller foreground still ascends to it; only others are looked at again.
 
         Returns:
-            (H, W) int32 number (1…n) of the local summit to which each of its pixels ascends, 0 outside; and the (n,)
+            Flat int32 number (1…n) of the local summit to which each of its pixels ascends, 0 outside; and the (n,)
             heights of the summits.
         """
         walled = np.zeros(self.shape, bool)
@@ -200,7 +201,7 @@ class _Ascent:
         basins = np.zeros(walled.size, np.int32)
         number = np.cumsum(is_summit, dtype=np.int32)
         basins[self.pixels] = number[ends] * is_left
-        return basins.reshape(self.shape)[1:-1, 1:-1], self.surface[self.pixels[is_summit]]
+        return basins, self.surface[self.pixels[is_summit]]
 
 
 def _targets(pixels: np.ndarray, surface: np.ndarray, inside: np.ndarray, width: int) -> np.ndarray:
@@ -238,22 +239,28 @@ def _join_basins(basins: np.ndarray, summits: np.ndarray, passes: _Passes, *, se
             parent[low] = high
     roots = np.array([root(basin) for basin in range(len(top))], np.int32)
     number = np.unique(roots, return_inverse=True)[1].astype(np.int32)
-    labels: np.ndarray = number[basins]
+    labels: np.ndarray = number.take(basins)
     return labels
 
 
-def _passes(basins: np.ndarray, surface: np.ndarray) -> _Passes:
-    """Pairs of touching basins (8-connected) with the height of their highest pass, highest pass first."""
+def _passes(basins: np.ndarray, surface: np.ndarray, width: int) -> _Passes:
+    """Pairs of touching basins (8-connected) with the height of their highest pass, highest pass first.
+
+    Args:
+        basins: Flat, with a rim of zeros around the image.
+        surface: Flat, of the same size.
+        width: Of a row, its rim included.
+    """
     pairs, levels = [], []
     base = int(basins.max(initial=0)) + 1
-    for here, there in _NEIGHBORS:
-        rows, columns = np.nonzero(basins[here] != basins[there])
-        one, other = basins[here][rows, columns], basins[there][rows, columns]
+    for step in (1, width - 1, width, width + 1):
+        pixels = np.flatnonzero(basins[:-step] != basins[step:])
+        one, other = basins[pixels], basins[pixels + step]
         meeting = (one > 0) & (other > 0)
-        rows, columns, one, other = rows[meeting], columns[meeting], one[meeting], other[meeting]
+        pixels, one, other = pixels[meeting], one[meeting], other[meeting]
         low, high = np.minimum(one, other), np.maximum(one, other)
         pairs.append(low.astype(np.int64) * base + high)
-        levels.append(np.minimum(surface[here][rows, columns], surface[there][rows, columns]))
+        levels.append(np.minimum(surface[pixels], surface[pixels + step]))
     pair, level = np.concatenate(pairs), np.concatenate(levels)
     order = np.lexsort((-level, pair))
     pair, level = pair[order], level[order]
@@ -261,12 +268,3 @@ def _passes(basins: np.ndarray, surface: np.ndarray) -> _Passes:
     pair, level = pair[highest], level[highest]
     order = np.argsort(-level, kind="stable")
     return pair[order] // base, pair[order] % base, level[order]
-
-
-_BEFORE, _AFTER, _ALL = slice(None, -1), slice(1, None), slice(None)
-_NEIGHBORS = (
-    ((_ALL, _BEFORE), (_ALL, _AFTER)),
-    ((_BEFORE, _ALL), (_AFTER, _ALL)),
-    ((_BEFORE, _BEFORE), (_AFTER, _AFTER)),
-    ((_BEFORE, _AFTER), (_AFTER, _BEFORE)),
-)
