@@ -111,7 +111,8 @@ def solidity(labels: np.ndarray) -> np.ndarray:
     spans = spans_of(owner, row, column, column + length - 1, count=count)
     hull = -(_below(_border(spans, 2 * spans.first), count) + _below(_border(spans, -2 * spans.last - 2), count)) / 8
     area = np.bincount(owner, length, count)
-    return np.divide(area, hull, out=np.ones(count), where=hull > 0)
+    found: np.ndarray = np.divide(area, hull, out=np.ones(count), where=hull > 0)
+    return found
 
 
 @dataclass(frozen=True)

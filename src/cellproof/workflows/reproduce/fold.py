@@ -118,6 +118,8 @@ class Fold:
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
             steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
             note=self.study.profile.note,
+            tta=planned.entry.tta,
+            pool=self.found.division.pool,
         )
 
     def place(self, planned: Planned) -> Path:
