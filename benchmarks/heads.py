@@ -1,7 +1,8 @@
 """Ways of telling objects apart, compared on the maps of one network.
 
-The network learned boundary, height and flow at once, so that the decoders differ in nothing else. Each is
-scored with the model's own thresholds, with thresholds chosen on all images (optimiztic, alike for all), and
+Each network learned all of its outputs at once, so that the decoders differ in nothing else; a decoder whose outputs
+a network lacks is left out, as flows are for the shipped weights. Each is
+scored with the model's own thresholds, with thresholds chosen on all images (optimistic, alike for all), and
 cross-fitted: thresholds chosen on one half of the images score the other half.
 
 About 6 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one.
@@ -31,6 +32,7 @@ from cellproof.data.normalization import fit_channels, normalize
 from cellproof.data.targets import heads_of
 from cellproof.inference.activate import Maps
 from cellproof.inference.predict import predict
+from cellproof.instances import needs
 from cellproof.instances.clean import clean_labels
 from cellproof.instances.components import label_components
 from cellproof.instances.decode import decode, foreground_mask
@@ -90,41 +92,55 @@ class Picture:
 def main() -> None:
     """Predict once, decode in every way, write the page."""
     arguments = _arguments()
+    body = ["AP = TP/(TP + FP + FN), counts pooled over the images of a group; mean over IoU 0.5 … 0.95."]
+    for run in arguments.run:
+        body += ["", f"## Network of {run.name}", "", *_compare(run, arguments)]
+    write_page("heads", "Decoders on the same network", "\n".join([*body, "", load_note()]), seed=arguments.seed)
+
+
+def _compare(run: Path, arguments: argparse.Namespace) -> list[str]:
+    """The page's section on one network."""
     description = read_description(arguments.data)
     assert description is not None
     assert description.masks == "instances"
     with tempfile.TemporaryDirectory() as folder:
-        model = load_model(_model_file(arguments.run, Path(folder), description))
+        model = load_model(_model_file(run, Path(folder), description))
     records = _choose(index(arguments.data, description), arguments)
     pictures = [_predict(model, record, description, by=arguments.by) for record in records]
-    decoders = _decoders(model.header.instance)
+    decoders = [
+        one for one in _decoders(model.header.instance) if set(needs(one.start.method)) <= set(model.header.heads.names)
+    ]
     tuned = {decoder.name: _search(decoder, pictures) for decoder in decoders}
-    body = [
-        f"Network of {arguments.run.name}, {model.header.training.steps} steps; {arguments.split} of "
-        f"{description.name}, {len(pictures)} images, {sum(_objects(p, decoders[0]) for p in pictures)} objects. "
-        "AP = TP/(TP + FP + FN), counts pooled over the images of a group; mean over IoU 0.5 … 0.95.",
+    outputs = ", ".join(model.header.heads.names)
+    return [
+        f"{model.header.architecture}, {model.header.training.steps} steps, outputs beside the classes: {outputs}; "
+        f"{arguments.split} of {description.name}, {len(pictures)} images, "
+        f"{sum(_objects(p, decoders[0]) for p in pictures)} objects.",
         "",
-        "## Thresholds chosen on these images",
+        "### Thresholds chosen on these images",
+        "",
         _score_table(decoders, pictures, lambda decoder, place: tuned[decoder.name]),
         "",
-        "## Cross-fitted: thresholds chosen on the other half",
+        "### Cross-fitted: thresholds chosen on the other half",
+        "",
         _score_table(decoders, pictures, _cross_fitted(decoders, pictures)),
         "",
-        "## The model's own thresholds",
+        "### The model's own thresholds",
+        "",
         _score_table(decoders, pictures, lambda decoder, place: decoder.start),
         "",
-        "## Thresholds and speed",
-        _options_table(decoders, pictures, tuned),
+        "### Thresholds and speed",
         "",
-        load_note(),
+        _options_table(decoders, pictures, tuned),
     ]
-    write_page("heads", "Decoders on the same network", "\n".join(body), seed=arguments.seed)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of annotated objects, e.g. …/dsb2018")
-    parser.add_argument("--run", type=Path, required=True, help="model file, or folder of a training, finished or not")
+    parser.add_argument(
+        "--run", type=Path, nargs="+", required=True, help="model files, or folders of trainings, finished or not"
+    )
     parser.add_argument("--split", default="val", help="split to score on (default: val)")
     parser.add_argument("--by", default="modality", help="column of the data's table to group by (default: modality)")
     parser.add_argument("--images", type=int, help="score only this many, drawn evenly from the groups")
