@@ -16,8 +16,9 @@ from ...data.index import Record
 from ...data.samples import fix_mask
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image, read_labels
+from ...io import atomic_path, make_folder, read_image
 from ...types import Step
+from ..collect import load_mask
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
@@ -142,7 +143,7 @@ def read_reference(record: Record, description: Description) -> Reference:
     Raises:
         InputError: The mask cannot be read.
     """
-    mask, _ = fix_mask(read_labels(record.mask), description)
+    mask, _ = fix_mask(load_mask(record.mask, description), description)
     return Reference(mask, ClassNames.of(description))
 
 
