@@ -8,7 +8,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError
-from cellproof.data.folds import Fold, draw_folds, folds_from_json, folds_to_json, group_by_blocks, hold_out, join_groups
+from cellproof.data.folds import (
+    Fold,
+    draw_folds,
+    folds_from_json,
+    folds_to_json,
+    group_by_blocks,
+    hold_out,
+    join_groups,
+)
 from cellproof.data.index import Record
 
 
