@@ -18,7 +18,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -90,8 +89,11 @@ def main() -> None:
         "of all closings being false with 95 % confidence. Entries are compared image by image where there are at "
         "least five images. What the terms mean stands in docs/reproduce.md.",
     ]
-    for shown in tables(results.cells, results.lines, results.columns):
-        body += [part for title, one in _parts(shown) for part in ("", f"## {title}", "", _note(one), "", _table(one))]
+    for set_ in dict.fromkeys(cell.set for cell in results.cells):
+        body += ["", f"## {set_}", "", IMAGES.get(set_, "")]
+        for shown in tables(results.cells, results.lines, results.columns):
+            if shown.title.startswith(f"{set_}: "):
+                body += _sections(shown)
     body += ["", "## What was chosen on validation images, and which code scored it", "", _choices(results, commits)]
     body += ["", "## Time of the repairs", "", *_times()]
     write_page(RECIPE, "Difficult pixels and membranes", "\n".join(body), seed=arguments.seed)
@@ -104,6 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folds", type=int, default=1, help="of each set that has folds (default: 1)")
     parser.add_argument("--set", nargs="+", help="only these sets")
     parser.add_argument("--entry", "--network", nargs="+", help="only these rows of the tables")
+    parser.add_argument("--only-page", action="store_true", help="write the page of the scores that are there")
     parser.add_argument("--seed", type=int, default=SEED, help=f"random seed (default: {SEED})")
     parser.add_argument(
         "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"
@@ -166,27 +169,34 @@ def _carry_out(arguments: argparse.Namespace, recipe: Path) -> tuple[Results, di
     sets = arguments.set or [one.name for one in study.sets]
     entries = arguments.entry or [one.name for one in study.entries]
     file = arguments.work / COMMITS
+    watcher = Watcher(say=lambda sentence: print(sentence, flush=True))
     commits: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    for entry in entries:
-        for name in sets:
+    for name in sets:
+        for entry in () if arguments.only_page else entries:
             before = _score_files(arguments.work)
-            results = reproduce(
-                ReproduceRequest(
-                    recipe=str(recipe),
-                    data=arguments.work / "data",
-                    out=arguments.work,
-                    profile=arguments.profile,
-                    folds=arguments.folds,
-                    sets=(name,),
-                    entries=(entry,),
-                    seed=arguments.seed,
-                ),
-                Watcher(say=lambda sentence: print(sentence, flush=True)),
-            )
+            reproduce(_request(arguments, recipe, sets=(name,), entries=(entry,)), watcher)
             after = _score_files(arguments.work)
             commits |= dict.fromkeys(after - before, commit())
             file.write_text(json.dumps(commits, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    return results, commits
+    # All of it is there by now: this draws the tables of every score in the folder.
+    done = [one for one in study.sets if (arguments.work / "runs" / one.name).is_dir()]
+    drawn = [path.parent.name for path in arguments.work.glob(f"runs/{done[0].name}/*/*/score.json")]
+    return reproduce(_request(arguments, recipe, sets=(done[0].name,), entries=(drawn[0],)), watcher), commits
+
+
+def _request(
+    arguments: argparse.Namespace, recipe: Path, *, sets: tuple[str, ...], entries: tuple[str, ...]
+) -> ReproduceRequest:
+    return ReproduceRequest(
+        recipe=str(recipe),
+        data=arguments.work / "data",
+        out=arguments.work,
+        profile=arguments.profile,
+        folds=arguments.folds,
+        sets=sets,
+        entries=entries,
+        seed=arguments.seed,
+    )
 
 
 def _score_files(work: Path) -> set[str]:
@@ -194,28 +204,26 @@ def _score_files(work: Path) -> set[str]:
     return {json.loads(file.read_bytes())["fingerprint"] for file in work.glob("runs/*/*/*/score.json")}
 
 
-def _parts(shown: StudyTable) -> Iterator[tuple[str, StudyTable]]:
-    """A table of membranes in three: the headline, the rest, and what was called a gap before."""
-    if "membranes" not in shown.title:
-        yield shown.title, shown
-        return
-    column = shown.columns.index("metric")
-    for title, belongs in (
-        ("headline", lambda metric: metric in HEADLINE),
-        ("classes, centerlines and Betti numbers", lambda metric: metric not in HEADLINE and OLD not in metric),
-        ("old definitions, which filled cells win", lambda metric: OLD in metric),
-    ):
-        rows = tuple(row for row in shown.rows if belongs(row[column]))
+def _sections(shown: StudyTable) -> Iterator[str]:
+    """A table under its heading; one of membranes in three: the headline, the rest, and gaps as counted before."""
+    title = shown.title.partition(": ")[2]
+    parts = {title: lambda metric: True}
+    if "metric" in shown.columns:
+        parts = {
+            f"{title}: headline": lambda metric: metric in HEADLINE,
+            f"{title}: classes, centerlines, Betti numbers, cells and width": lambda metric: (
+                metric not in HEADLINE and OLD not in metric
+            ),
+            f"{title}: old definitions, which filling cells wins": lambda metric: OLD in metric,
+        }
+    for place, (heading, belongs) in enumerate(parts.items()):
+        rows = [
+            row for row in shown.rows if "metric" not in shown.columns or belongs(row[shown.columns.index("metric")])
+        ]
         if rows:
-            yield f"{shown.title}: {title}", replace(shown, rows=rows)
-
-
-def _note(shown: StudyTable) -> str:
-    return f"{IMAGES.get(shown.title.partition(':')[0], '')} {shown.note}.".strip()
-
-
-def _table(shown: StudyTable) -> str:
-    return table(shown.columns, shown.rows)
+            yield from ("", f"### {heading[0].upper()}{heading[1:]}", "")
+            yield from () if place else (f"{shown.note}.", "")
+            yield table(shown.columns, rows)
 
 
 def _choices(results: Results, commits: dict[str, str]) -> str:
