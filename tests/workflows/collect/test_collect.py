@@ -63,5 +63,5 @@ def test_no_image_is_learned_from_and_checked_with(records, folds):
 
 def test_an_image_that_cannot_be_read_is_named(records):
     records[0].image.write_bytes(b"no image")
-    with pytest.raises(InputError, match="again.tif"):
+    with pytest.raises(InputError, match=r"again\.tif"):
         group_duplicates(records)

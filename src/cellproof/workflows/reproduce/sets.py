@@ -115,7 +115,9 @@ def find_set(
 
 
 def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
-    """All divisions of a set: its folds, each a test set once, or the official one. Groups and copies of one image stay
+    """All divisions of a set: its folds, each a test set once, or the official one.
+
+    Groups, and copies of one image, stay
     whole in folds.
 
     Raises:
