@@ -117,8 +117,7 @@ def find_set(
 def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
     """All divisions of a set: its folds, each a test set once, or the official one.
 
-    Groups, and copies of one image, stay
-    whole in folds.
+    Groups, and copies of one image, stay whole in folds.
 
     Raises:
         InputError: The set has too few images or groups.
