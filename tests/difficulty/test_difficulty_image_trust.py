@@ -175,3 +175,10 @@ def test_too_few_images_are_refused_and_folds_keep_images_together():
 
 def test_a_record_comes_back_from_json(trust):
     assert msgspec.json.decode(msgspec.json.encode(trust), type=TrustRecord) == trust
+
+
+def test_ten_images_are_just_enough():
+    with pytest.raises(InputError, match="too small to fit verdicts on: 9 images"):
+        fit_trust(simulated(9))
+    ten = simulated(10)
+    assert fit_trust(ten, fit_kinds([one.statistics for one in ten], ["simulated"] * 10)).images == 10
