@@ -50,7 +50,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['boundary', 'distance', 'flows']
+        ['boundary', 'detections', 'distance', 'flows']
     """
     return part_names(__name__, needs="target")
 
