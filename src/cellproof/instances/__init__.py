@@ -23,7 +23,7 @@ def methods() -> list[str]:
 
     Examples:
         >>> methods()
-        ['components', 'flows', 'watershed']
+        ['components', 'flows', 'gray_flow', 'watershed']
     """
     return part_names(__name__, needs="NEEDS")
 

@@ -117,7 +117,13 @@ def training_fingerprint(
 
 
 def cell_fingerprint(
-    trainings: Sequence[str], *, test: Sequence[Record], protocols: Mapping[str, Any], steps: Any, note: str
+    trainings: Sequence[str],
+    *,
+    test: Sequence[Record],
+    protocols: Mapping[str, Any],
+    steps: Any,
+    note: str,
+    told: str = "given",
 ) -> str:
     """SHA-256 of all that the scores of an entry depend on.
 
@@ -127,8 +133,13 @@ def cell_fingerprint(
         protocols: Options of each protocol, by its name.
         steps: Refine steps of the entry.
         note: How large the study is; it stands in the tables.
+        told: What conditioned networks are told of what is scored; see `Entry.told`.
     """
-    return fingerprint(trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note)
+    # Where everything is told, fingerprints are those of versions that knew no other way.
+    more = {} if told == "given" else {"told": told}
+    return fingerprint(
+        trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note, **more
+    )
 
 
 def fingerprint(**parts: Any) -> str:

@@ -104,6 +104,8 @@ def _check(entry: Entry, known: Mapping[str, Entry]) -> None:
         raise UsageError(
             f"entry {entry.name!r} trains nothing of its own (same_as, ensemble_of), so its set would change nothing"
         )
+    if entry.ensemble_of and entry.told != "given":
+        raise UsageError(f"entry {entry.name!r} has ensemble_of and told; say what is told in an entry with same_as")
     if entry.same_as and entry.ensemble_of:
         raise UsageError(f"entry {entry.name!r} has same_as and ensemble_of; give one of them")
 

@@ -117,6 +117,7 @@ class Fold:
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
             steps=msgspec.to_builtins(steps_of(planned.entry.steps)),
+            told=planned.entry.told,
             note=self.study.profile.note,
         )
 

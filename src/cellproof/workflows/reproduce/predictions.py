@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -30,15 +31,32 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        attribute: What its conditions are values of; empty for a network that is told nothing.
+        told: See `Entry.told`.
     """
 
     model_file: Path
     cache: Path
+    attribute: str = ""
+    told: Literal["given", "withheld", "wrong"] = "given"
 
     @cached_property
     def model(self) -> Model:
         """The model, ready to run."""
         return load_model(self.model_file)
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the network tells objects apart, rather than classes of pixels."""
+        return self.model.header.heads.has_instances
+
+    def condition_of(self, record: Record) -> str:
+        """What the network is told of an image: its condition, nothing, or the next one of the model's list."""
+        known = self.model.header.conditions
+        value = record.attributes.get(self.attribute, "")
+        if self.told == "withheld" or value not in known:
+            return ""
+        return known[(known.index(value) + (self.told == "wrong")) % len(known)]
 
     def predict(self, record: Record, description: Description) -> Predicted:
         """Prediction of an annotated image, from the cache where it is there.
@@ -46,7 +64,7 @@ class Trained:
         Raises:
             InputError: Image or mask cannot be used.
         """
-        path = self.cache / f"{record.name}.npz"
+        path = self.cache / self.told / f"{record.name}.npz"
         reference = read_reference(record, description)
         if path.is_file():
             try:
@@ -54,8 +72,8 @@ class Trained:
                     return Predicted(name=record.name, reference=reference, **dict(arrays))
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
-        make_folder(self.cache)
+        made = predict_record(self.model, record, reference, condition=self.condition_of(record))
+        make_folder(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
@@ -95,11 +113,18 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        return refined(said[0] if len(said) == 1 else together(said), self.steps)
+        predicted = said[0] if len(said) == 1 else together(said)
+        return refined(predicted, self.steps, tells_apart=bool(self.steps) and self.trained[0].tells_apart)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def predict_record(model: Model, record: Record, reference: Reference, *, condition: str = "") -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: A trained model.
+        record: The image.
+        reference: Its annotation.
+        condition: What the model is told of the image; "" for nothing.
 
     Raises:
         InputError: The image cannot be used.
@@ -121,7 +146,11 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
     first: list[tuple[np.ndarray, np.ndarray]] = []
     pixels = image.pixels[0]
     maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
+        predictor.prepare(pixels),
+        scale=predictor.first_scale(pixels.shape[1:]),
+        tta=True,
+        each=each,
+        condition=condition,
     )
     labels, classes = first[0] if first else label_objects(seen[0], model.header)
     return Predicted(

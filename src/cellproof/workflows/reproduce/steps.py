@@ -42,8 +42,13 @@ def check_steps(steps: Sequence[Step], *, entry: str) -> None:
             raise UsageError(f"entry {entry!r}: {error}") from error
 
 
-def refined(predicted: Predicted, steps: Sequence[Step]) -> Predicted:
+def refined(predicted: Predicted, steps: Sequence[Step], *, tells_apart: bool) -> Predicted:
     """The prediction after these steps, in their order; nothing of the reference enters.
+
+    Args:
+        predicted: Of a network.
+        steps: Repairs of class maps.
+        tells_apart: Whether the network tells objects apart.
 
     Raises:
         InputError: A step repairs class maps, and the prediction tells objects apart; or its classes do not allow it.
@@ -51,20 +56,24 @@ def refined(predicted: Predicted, steps: Sequence[Step]) -> Predicted:
     if not steps:
         return predicted
     names = predicted.reference.names
-    if names.has_objects:
-        raise InputError(f"step {steps[0].name!r} repairs class maps, and these masks hold objects; leave steps out")
+    if tells_apart:
+        raise InputError(
+            f"step {steps[0].name!r} repairs class maps, and this network tells objects apart; leave steps out"
+        )
+    # A network without heads that learned from objects knows one class more than their masks: what is around them.
+    classes = ("background", *names.classes) if names.has_objects else names.classes
     prediction = Prediction(
         probabilities=predicted.probabilities,
         class_map=predicted.classes,
-        classes=names.classes,
+        classes=classes,
         difficult=difficult_pixels(confidence(predicted.probabilities)),
         views=predicted.views,
     )
     for step in steps:
         apply, options = _load(step)
         prediction = apply(prediction, options)
-    classes = np.asarray(prediction.class_map, np.uint8)
-    return replace(predicted, classes=classes, labels=label_components(classes))
+    repaired = np.asarray(prediction.class_map, np.uint8)
+    return replace(predicted, classes=repaired, labels=label_components(repaired))
 
 
 def _load(step: Step) -> tuple[Any, Any]:
