@@ -102,16 +102,19 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:
         name: A file in ``refine``.
         options: Fields of the file's ``Options`` that differ from their defaults.
+        learned: Numbers that the step learned at the end of a training run, by name; empty for one that learns nothing,
+            or has not yet.
     """
 
     name: str
     options: Mapping[str, Setting] = {}
+    learned: Mapping[str, tuple[float, ...]] = {}
 
 
 class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,7 +149,7 @@ def part_names(room: str, *, needs: str) -> list[str]:
 
     Examples:
         >>> part_names("cellproof.refine", needs="apply")
-        ['reassign', 'reconnect']
+        ['boundary_tuning', 'closing', 'reassign', 'reconnect']
     """
     files = sorted(module.name for module in iter_modules(import_module(room).__path__))
     return [name for name in files if name[0] != "_" and hasattr(import_module(f"{room}.{name}"), needs)]

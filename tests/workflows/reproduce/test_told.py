@@ -17,7 +17,7 @@ from cellproof.workflows.reproduce.predictions import Trained
 
 def told(value, told, known=("astro", "cort", "shsy5y")):
     trained = Trained(Path("model"), Path("cache"), "condition", told)
-    trained.__dict__["model"] = SimpleNamespace(header=SimpleNamespace(conditions=known))
+    trained.__dict__["header"] = SimpleNamespace(conditions=known)
     return trained.condition_of(Record("a", "", Path(), Path(), "a", {"condition": value}))
 
 

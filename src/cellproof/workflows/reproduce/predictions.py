@@ -14,14 +14,17 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
+from ...data.normalization import fit_channels, normalize
 from ...data.samples import fix_mask
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image, read_labels
-from ...types import Step
+from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...refine import learn_steps
+from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
-from .steps import refined
+from .steps import classes_of, refined
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,16 @@ class Trained:
     told: Literal["given", "withheld", "wrong"] = "given"
 
     @cached_property
+    def header(self) -> ModelHeader:
+        """What the model file says, for which no network is loaded."""
+        return read_header(self.model_file)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Raw pixels (C, H, W) normalized for the network."""
+        channels = self.header.in_channels - len(self.header.conditions)
+        return fit_channels(normalize(pixels, self.header.normalization), channels)
+
+    @cached_property
     def model(self) -> Model:
         """The model, ready to run."""
         return load_model(self.model_file)
@@ -48,11 +61,11 @@ class Trained:
     @property
     def tells_apart(self) -> bool:
         """Whether the network tells objects apart, rather than classes of pixels."""
-        return self.model.header.heads.has_instances
+        return self.header.heads.has_instances
 
     def condition_of(self, record: Record) -> str:
         """What the network is told of an image: its condition, nothing, or the next one of the model's list."""
-        known = self.model.header.conditions
+        known = self.header.conditions
         value = record.attributes.get(self.attribute, "")
         if self.told == "withheld" or value not in known:
             return ""
@@ -113,8 +126,64 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
+        image = self.trained[0].prepare(said[0].image) if self.steps else None
         predicted = said[0] if len(said) == 1 else together(said)
-        return refined(predicted, self.steps, tells_apart=bool(self.steps) and self.trained[0].tells_apart)
+        return refined(predicted, self.steps, image, tells_apart=bool(self.steps) and self.trained[0].tells_apart)
+
+
+def learned_steps(
+    trained: Sequence[Trained],
+    records: Sequence[Record],
+    description: Description,
+    steps: Sequence[Step],
+    *,
+    seed: int,
+) -> tuple[Step, ...]:
+    """Steps with what they learn from predictions of the images that networks were trained on.
+
+    Args:
+        trained: Networks, whose probabilities are averaged.
+        records: Training images, which are looked at in an order drawn by the seed.
+        description: What their masks mean.
+        steps: In their order; nothing is predicted where none learns.
+        seed: Of all draws.
+
+    Raises:
+        InputError: An image cannot be used, or nothing can be learned.
+    """
+
+    def examples() -> Iterator[tuple[Prediction, np.ndarray]]:
+        for place in np.random.default_rng(seed).permutation(len(records)):
+            reference = read_reference(records[place], description)
+            pixels = one_plane(records[place])
+            told = [_probabilities(one, pixels, one.condition_of(records[place])) for one in trained]
+            probabilities = np.mean(told, axis=0)
+            yield (
+                Prediction(
+                    probabilities,
+                    probabilities.argmax(axis=0).astype(np.uint8),
+                    classes_of(reference.names),
+                    difficult_pixels(confidence(probabilities)),
+                    image=trained[0].prepare(pixels),
+                ),
+                _class_map(reference),
+            )
+
+    return learn_steps(steps, examples, seed=seed)[0]
+
+
+def _class_map(reference: Reference) -> np.ndarray:
+    """(H, W) uint8 classes of an annotation, of which objects are one foreground."""
+    classes = reference.mask > 0 if reference.names.has_objects else reference.mask
+    return np.where(reference.ignored, IGNORE, classes).astype(np.uint8)
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray, condition: str) -> np.ndarray:
+    """Class probabilities of an image as it came, in one view."""
+    predictor = Predictor.of_model(trained.model)
+    scale = predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(trained.prepare(pixels), scale=scale, condition=condition)
+    return np.asarray(maps.probabilities)
 
 
 def predict_record(model: Model, record: Record, reference: Reference, *, condition: str = "") -> Predicted:
@@ -129,9 +198,7 @@ def predict_record(model: Model, record: Record, reference: Reference, *, condit
     Raises:
         InputError: The image cannot be used.
     """
-    image = read_image(record.image)
-    if len(image.pixels) != 1:
-        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    pixels = one_plane(record)
     predictor = Predictor.of_model(model)
     poll, seen = Poll(), list[Maps]()
 
@@ -141,18 +208,13 @@ def predict_record(model: Model, record: Record, reference: Reference, *, condit
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
             if model.header.heads.has_instances:
-                first.append(label_objects(maps, model.header))
+                first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    pixels = image.pixels[0]
-    maps = predictor.predict(
-        predictor.prepare(pixels),
-        scale=predictor.first_scale(pixels.shape[1:]),
-        tta=True,
-        each=each,
-        condition=condition,
-    )
-    labels, classes = first[0] if first else label_objects(seen[0], model.header)
+    prepared = predictor.prepare(pixels)
+    scale = predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(prepared, scale=scale, tta=True, each=each, condition=condition)
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
         image=pixels,
@@ -163,6 +225,18 @@ def predict_record(model: Model, record: Record, reference: Reference, *, condit
         views=maps.probabilities,
         tta=poll.between_views(),
     )
+
+
+def one_plane(record: Record) -> np.ndarray:
+    """Raw pixels (C, H, W) of an annotated image.
+
+    Raises:
+        InputError: It cannot be read, or has several planes.
+    """
+    image = read_image(record.image)
+    if len(image.pixels) != 1:
+        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    return np.asarray(image.pixels[0])
 
 
 def read_reference(record: Record, description: Description) -> Reference:

@@ -20,7 +20,7 @@ from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
 from .entries import Planned, plan_entries, select
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained
+from .predictions import Predictions, Trained, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -133,7 +133,14 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
         )
         for name in planned.trainings
     ]
-    steps = steps_of(entry.steps)
+    try:
+        steps = learned_steps(
+            trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed
+        )
+    except InputError as error:
+        # A network so poor that a step learns nothing from it must not stop the entries after it.
+        study.watcher.say(f"{entry.name}: {error}; not scored")
+        return
     validation = Predictions(trained, split.validation, fold.found.description, steps)
     test = Predictions(trained, split.test, fold.found.description, steps)
     scores, choices = score_entry(validation, test, study.protocols, fold.options)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...checks import InputError, UsageError
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...instances.components import label_components
-from ...parts import find_part
+from ...refine import apply_steps, check_learning, options_of
 from ...types import Prediction, Step
-from ..evaluate import Predicted
-
-_ROOM = "cellproof.refine"
+from ..evaluate import ClassNames, Predicted
 
 
 def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
@@ -30,24 +26,28 @@ def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
 
 
 def check_steps(steps: Sequence[Step], *, entry: str) -> None:
-    """Refuse a step or option that there is not.
+    """Refuse a step or option that there is not, or that could not learn here.
 
     Raises:
         UsageError: Naming those that there are.
     """
     for step in steps:
         try:
-            _load(step)
+            options_of(step)
+            check_learning([step])
         except InputError as error:
             raise UsageError(f"entry {entry!r}: {error}") from error
 
 
-def refined(predicted: Predicted, steps: Sequence[Step], *, tells_apart: bool) -> Predicted:
+def refined(
+    predicted: Predicted, steps: Sequence[Step], image: np.ndarray | None = None, *, tells_apart: bool
+) -> Predicted:
     """The prediction after these steps, in their order; nothing of the reference enters.
 
     Args:
-        predicted: Of a network.
-        steps: Repairs of class maps.
+        predicted: The prediction.
+        steps: What is done with it.
+        image: (C, H, W) normalized; None where no step looks at it.
         tells_apart: Whether the network tells objects apart.
 
     Raises:
@@ -55,32 +55,27 @@ def refined(predicted: Predicted, steps: Sequence[Step], *, tells_apart: bool) -
     """
     if not steps:
         return predicted
-    names = predicted.reference.names
     if tells_apart:
         raise InputError(
             f"step {steps[0].name!r} repairs class maps, and this network tells objects apart; leave steps out"
         )
-    # A network without heads that learned from objects knows one class more than their masks: what is around them.
-    classes = ("background", *names.classes) if names.has_objects else names.classes
     prediction = Prediction(
         probabilities=predicted.probabilities,
         class_map=predicted.classes,
-        classes=classes,
+        classes=classes_of(predicted.reference.names),
         difficult=difficult_pixels(confidence(predicted.probabilities)),
         views=predicted.views,
+        image=image,
     )
-    for step in steps:
-        apply, options = _load(step)
-        prediction = apply(prediction, options)
-    repaired = np.asarray(prediction.class_map, np.uint8)
+    repaired = np.asarray(apply_steps(prediction, steps).class_map, np.uint8)
     return replace(predicted, classes=repaired, labels=label_components(repaired))
 
 
-def _load(step: Step) -> tuple[Any, Any]:
-    """The function of a step, and its options."""
-    module = find_part(_ROOM, step.name, needs="apply", what="step")
-    try:
-        return module.apply, msgspec.convert(dict(step.options), module.Options)
-    except msgspec.ValidationError as error:
-        known = ", ".join(module.Options.__struct_fields__) or "none"
-        raise InputError(f"step {step.name!r}: {error}; known options: {known}") from error
+def classes_of(names: ClassNames) -> tuple[str, ...]:
+    """Classes that a network without heads tells apart; with masks of objects also what is around them.
+
+    Examples:
+        >>> classes_of(ClassNames(("cell",), has_objects=True))
+        ('background', 'cell')
+    """
+    return ("background", *names.classes) if names.has_objects else names.classes
