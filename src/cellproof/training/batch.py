@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
-Outputs = Tensor | tuple[Tensor, ...]
-"""Of a network in training mode: logits, or ``(logits, *auxiliary)``."""
+Outputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
+"""Of a network in training mode: logits, or ``(logits, *auxiliary)``; of one that takes targets its losses by name."""
 
 
 @dataclass(frozen=True)

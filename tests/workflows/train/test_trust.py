@@ -9,13 +9,13 @@ from scipy import ndimage
 
 from cellproof.checks import InputError
 from cellproof.difficulty.confidence import confidence
-from cellproof.inference.activate import Maps
+from cellproof.inference.activate import Maps, tempered
 from cellproof.instances.decode import decode
 from cellproof.types import Head, Heads, InstanceOptions, ModelHeader, Promise, Sample
 from cellproof.workflows.predict import Labeled
 from cellproof.workflows.segment.trust import OLD_KIND, judge_plane, promised
 from cellproof.workflows.segment.write import is_doubtful
-from cellproof.workflows.train.trust import degrade, fit_on_held_out, tempered
+from cellproof.workflows.train.trust import degrade, fit_on_held_out
 
 OPTIONS = InstanceOptions(method="components", smallest_area_px=5)
 

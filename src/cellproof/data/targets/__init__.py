@@ -50,7 +50,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['boundary', 'distance', 'flows', 'gray_flow']
+        ['boundary', 'detections', 'distance', 'flows', 'gray_flow']
     """
     return part_names(__name__, needs="target")
 

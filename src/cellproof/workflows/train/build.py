@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ... import detectors, models
+from ...checks import InputError
 from ...data.description import Description
 from ...data.folds import Fold
 from ...data.targets import find_head, losses_of
+from ...detectors._published import holds_published, load_published
 from ...io import read_model
 from ...losses import check_terms
 from ...losses.deep_supervision import deep_supervision
 from ...losses.weighted_sum import weighted_sum
-from ...models import load as load_architecture
 from ...models._vgg16 import holds_vgg16, load_vgg16
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
@@ -47,26 +49,53 @@ def terms_of(recipe: Recipe, heads: Heads) -> tuple[LossTerm, ...]:
     Raises:
         InputError: No training of these heads could compute them.
     """
+    if heads.is_detector or recipe.model.architecture in detectors.names():
+        _check_detector(recipe, heads)
+        return ()
     named = {term.on for term in recipe.loss.terms}
     terms = (*(term for term in losses_of(heads) if term.on not in named), *recipe.loss.terms)
     check_terms(terms, heads)
     return terms
 
 
+def _check_detector(recipe: Recipe, heads: Heads) -> None:
+    """Refuse what a detector cannot learn from, and a dense network that is asked to be one.
+
+    Raises:
+        InputError: Naming the key of the recipe.
+    """
+    if recipe.model.architecture not in detectors.names():
+        raise InputError(
+            f"recipe {recipe.name!r}: no dense network learns the output 'detections'; choose model.architecture among "
+            f"{', '.join(detectors.names())}, or other [[heads]]"
+        )
+    if heads.names != ("detections",):
+        raise InputError(
+            f"recipe {recipe.name!r}: {recipe.model.architecture} finds objects one by one and has no other outputs; "
+            "leave [[heads]] out"
+        )
+    if recipe.loss.terms or recipe.loss.balance_classes:
+        raise InputError(
+            f"recipe {recipe.name!r}: {recipe.model.architecture} computes its losses itself; leave [loss] out"
+        )
+
+
 def build_module(recipe: Recipe, description: Description) -> nn.Module:
     """The recipe's network with random weights; seed torch before."""
-    return load_architecture(
+    heads = heads_of(recipe, description)
+    module: nn.Module = (detectors if heads.is_detector else models).load(
         recipe.model.architecture,
         in_channels=recipe.data.network_channels,
-        out_channels=heads_of(recipe, description).channels,
+        out_channels=heads.channels,
         **recipe.model.options,
     )
+    return module
 
 
 def start_from(module: nn.Module, model: str) -> tuple[int, int]:
     """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
 
-    A safetensors file of torchvision's VGG-16 starts an fcn8s.
+    A safetensors file of torchvision's VGG-16 starts an fcn8s, one of its Mask R-CNN a mask_rcnn.
 
     Returns:
         Numbers of tensors copied and of tensors in the module.
@@ -74,6 +103,8 @@ def start_from(module: nn.Module, model: str) -> tuple[int, int]:
     path = find_model(model)
     if holds_vgg16(path):
         return load_vgg16(module, path)
+    if holds_published(path):
+        return load_published(module, path)
     _, tensors = read_model(path)
     own = module.state_dict()
     copied = 0
@@ -113,9 +144,12 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
     """The recipe's loss, of outputs on any device and a batch wherever it is."""
     heads = heads_of(recipe, collection.description)
     terms = terms_of(recipe, heads)
+    if heads.is_detector:
+        return lambda outputs, batch: sum_of_losses(outputs)
     weights = _class_weights(collection, fold, recipe, heads.classes) if recipe.loss.balance_classes else None
 
     def loss(outputs: Outputs, batch: Batch) -> Tensor:
+        assert not isinstance(outputs, Mapping)
         device = (outputs if isinstance(outputs, Tensor) else outputs[0]).device
         class_map, fields = batch.class_map.to(device), batch.fields.to(device)
         class_weights = None if weights is None else weights.to(device)
@@ -126,6 +160,17 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
         return deep_supervision(of_one, outputs, weight=recipe.loss.auxiliary)
 
     return loss
+
+
+def sum_of_losses(outputs: Outputs) -> Tensor:
+    """Sum of the losses that a detector computed.
+
+    Example:
+        >>> sum_of_losses({"boxes": torch.tensor(1.0), "masks": torch.tensor(0.5)})
+        tensor(1.5000)
+    """
+    assert isinstance(outputs, Mapping)
+    return torch.stack(list(outputs.values())).sum()
 
 
 def _class_weights(collection: Collection, fold: Fold, recipe: Recipe, classes: int) -> Tensor:
