@@ -57,7 +57,11 @@ def test_pixels_without_annotation_have_no_say_in_two_classes():
 
 @pytest.mark.parametrize(
     ("channels", "weight", "message"),
-    [(3, 1.0, "compares two classes, there are 3"), (2, "data", "balance_classes = 1"), (2, "much", "expected a number")],
+    [
+        (3, 1.0, "compares two classes, there are 3"),
+        (2, "data", "balance_classes = 1"),
+        (2, "much", "expected a number"),
+    ],
 )
 def test_what_cannot_be_weighed_is_refused(channels, weight, message):
     classes = torch.zeros(1, 2, 2, dtype=torch.long)

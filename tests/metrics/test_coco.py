@@ -70,7 +70,9 @@ def oracle(references, predictions, scores, most):
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = {
-            "images": [{"id": i + 1, "height": one.shape[0], "width": one.shape[1]} for i, one in enumerate(references)],
+            "images": [
+                {"id": i + 1, "height": one.shape[0], "width": one.shape[1]} for i, one in enumerate(references)
+            ],
             "categories": [{"id": 1}],
             "annotations": annotations,
         }

@@ -20,7 +20,9 @@ def fields():
 
 
 @settings(max_examples=6, deadline=None)
-@given(integers(0, 2**32), integers(1, 90), integers(1, 90), sampled_from(list(CELL_TYPES)), sampled_from([CLEAR, POOR]))
+@given(
+    integers(0, 2**32), integers(1, 90), integers(1, 90), sampled_from(list(CELL_TYPES)), sampled_from([CLEAR, POOR])
+)
 def test_cells_are_numbered_without_gaps_in_one_piece_and_drawn_alike_by_one_seed(seed, rows, columns, name, optics):
     first, second = (
         simulate_phase_contrast(np.random.default_rng(seed), shape=(rows, columns), cell_type=name, optics=optics)

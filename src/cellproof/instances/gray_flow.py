@@ -15,7 +15,7 @@ NEEDS = ("gray_flow",)
 TUNED: Mapping[str, Sequence[Setting]] = {"level": (0.08, 0.12, 0.16, 0.2, 0.25, 0.3)}
 
 DEFAULT_LEVEL = 0.16
-"""Between the 0 of the ground and the darkest gray of a flow, about 0.29, nearer to the first: networks fade at edges."""
+"""Between the 0 of the ground and the darkest gray of a flow, about 0.29: networks fade at edges."""
 
 
 def separate(maps: Mapping[str, np.ndarray], foreground: np.ndarray, options: InstanceOptions) -> np.ndarray:

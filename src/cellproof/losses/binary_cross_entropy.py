@@ -65,7 +65,8 @@ def term(
     if target.ndim == 3:
         if outputs.shape[1] != 2:
             raise InputError(
-                f"the loss term binary_cross_entropy compares two classes, there are {outputs.shape[1]}; use cross_entropy"
+                f"the loss term binary_cross_entropy compares two classes, there are {outputs.shape[1]}; "
+                "use cross_entropy"
             )
         logits = outputs[:, 1] - outputs[:, 0]
         is_second = (target == 1).to(logits)

@@ -64,7 +64,9 @@ def rank(
         [[False, True]]
     """
     if scores.shape != overlap.prediction_ids.shape:
-        raise InputError(f"scores have shape {scores.shape}, expected one for each of {len(overlap.prediction_ids)} objects")
+        raise InputError(
+            f"scores have shape {scores.shape}, expected one for each of {len(overlap.prediction_ids)} objects"
+        )
     order = np.argsort(-scores, kind="stable")[:most_detections]
     partners: dict[int, list[tuple[int, float]]] = {}
     for (reference, prediction), iou in zip(overlap.pairs.tolist(), overlap.iou.tolist(), strict=True):

@@ -1,9 +1,9 @@
 """The score of the Sartorius competition: mean over images of the mean over IoU thresholds of TP / (TP + FP + FN).
 
 References:
-    Sartorius Cell Instance Segmentation (Kaggle 2021), page "Evaluation"; the same as that of the Data Science Bowl 2018
-    (Caicedo et al. 2019, Nature Methods 16, 1247-1253, doi:10.1038/s41592-019-0612-7), where a pair counts whose IoU is
-    greater than the threshold.
+    Sartorius Cell Instance Segmentation (Kaggle 2021), page "Evaluation"; the same as that of the Data Science Bowl
+    2018 (Caicedo et al. 2019, Nature Methods 16, 1247-1253, doi:10.1038/s41592-019-0612-7), where a pair counts whose
+    IoU is greater than the threshold.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def build(
     if conditioning == "film" and not 0 < conditions < in_channels:
         raise InputError(
             f"conditions is {conditions}, expected 1 to {in_channels - 1} for film and {in_channels} channels; "
-            "name data.condition in the recipe, or use conditioning = \"channels\""
+            'name data.condition in the recipe, or use conditioning = "channels"'
         )
     widths = tuple(min(width * 2**level, max_width) for level in range(depth))
     network = UNet(

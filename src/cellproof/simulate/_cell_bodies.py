@@ -1,4 +1,4 @@
-"""Bodies of cells in culture that are no ellipses: spread over the ground with corners, drawn out into arms, branched."""
+"""Bodies of cells in culture that are no ellipses: spread over the ground, drawn out into corners, branched."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _walk(rng: np.random.Generator, start: np.ndarray, direction: float, length:
     """Points a pixel apart on a path that keeps turning a little, (n, 2)."""
     steps = min(_MOST_POINTS, max(2, round(length)))
     angles = direction + np.cumsum(rng.normal(0, 0.07, steps)) + rng.normal(0, 0.01) * np.arange(steps)
-    return start + np.cumsum(np.stack([np.sin(angles), np.cos(angles)], 1), 0)
+    return np.asarray(start + np.cumsum(np.stack([np.sin(angles), np.cos(angles)], 1), 0))
 
 
 def _stroke(mask: np.ndarray, path: np.ndarray, width_px: float) -> None:

@@ -1,7 +1,7 @@
 """Cells in culture under phase contrast: round and clustered, thin and branching, flat and irregular.
 
-A cell is a thickness, which delays light. The image is Zernike's: the direct light, a wide blur of the wave, is shifted by
-a quarter of a wave and weakened by the ring, and interferes with the rest. Halo and shade-off are not painted but
+A cell is a thickness, which delays light. The image is Zernike's: the direct light, a wide blur of the wave, is shifted
+by a quarter of a wave and weakened by the ring, and interferes with the rest. Halo and shade-off are not painted but
 follow, for the ring lets some diffracted light through with the direct one.
 
 References:

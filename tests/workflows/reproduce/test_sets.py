@@ -158,7 +158,8 @@ def instance_folder(folder: Path, kinds: dict[str, str], **said) -> Path:
     lines = [f"{name},{kind}" for name, kind in kinds.items()]
     (folder / "table.csv").write_text("\n".join(["name,modality", *lines]))
     (folder / "dataset.toml").write_text(
-        f'name = "{folder.name}"\nmasks = "instances"\nclasses = ["{said.get("of", "cell")}"]\nattributes = "table.csv"\n'
+        f'name = "{folder.name}"\nmasks = "instances"\nattributes = "table.csv"\n'
+        f'classes = ["{said.get("of", "cell")}"]\n'
     )
     return folder
 

@@ -15,7 +15,7 @@ from ...instances import methods, needs, on_request, tuned, with_option
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
-from .trust import fit_on_held_out, tempered
+from .trust import fit_on_held_out
 from .tune_steps import learn_from_training, tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 

@@ -24,8 +24,8 @@ COLUMNS = (
 )
 
 NOTES = (
-    "mAP (Sartorius) is the mean over images of the mean over thresholds of TP / (TP + FP + FN), a pair being right above "
-    "the threshold.",
+    "mAP (Sartorius) is the mean over images of the mean over thresholds of TP / (TP + FP + FN), a pair being right "
+    "above the threshold.",
     "AP (COCO) ranks objects of all images by their mean foreground probability, at most "
     f"{coco.MOST_DETECTIONS} an image; without probabilities all are alike.",
 )
