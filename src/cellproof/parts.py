@@ -32,12 +32,15 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         geometry: What happens to the values when the image is turned or resampled: a "scalar" stays; a "length" in
             pixels is divided by the scale; a "vector" (row, column) of unit length turns with the image; "rays" are
             lengths in n directions, n a multiple of 4, channel k at the angle 2πk/n from +column toward +row.
+        probabilities: So many of the channels, the first, are yes-or-no questions of their own: each is a sigmoid and a
+            scalar, and activation and geometry speak of the channels after them.
     """
 
     name: str
     channels: int = 1
     activation: Literal["none", "sigmoid", "clip", "positive"] = "none"
     geometry: Literal["scalar", "length", "vector", "rays"] = "scalar"
+    probabilities: int = 0
 
 
 class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +110,7 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:
@@ -143,6 +146,10 @@ class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smallest_area_px: int = 10
     fill_holes: bool = True
     options: Mapping[str, Setting] = {}
+
+
+IMAGENET = "imagenet"
+"""What a recipe calls the start from published weights of EfficientNet-Lite0."""
 
 
 def part_names(room: str, *, needs: str) -> list[str]:

@@ -117,7 +117,7 @@ def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields,
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, cross_entropy, dice"),
+        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, border_cross_entropy, cross_entropy"),
         (
             LossTerm("dice", 1.0, "stars"),
             "which the network does not learn; its outputs: classes, boundary",

@@ -32,7 +32,8 @@ def train_command(
         ),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Model to start from: a name, a file, or a training run.")
+        str | None,
+        typer.Option(metavar="MODEL", help="Model to start from: a name, a file, a training run, or imagenet."),
     ] = None,
     time: Annotated[
         str,

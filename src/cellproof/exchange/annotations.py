@@ -20,6 +20,7 @@ class AnnotatedImage:
         masks: Reads its objects: (where it is written, (H, W) bool mask), one at a time.
         attributes: Columns of the set's table.
         problem: Why it cannot be used, with file and row; empty where nothing is known against it.
+        split: Folder that it becomes part of: "train", or an official test split.
     """
 
     name: str
@@ -27,6 +28,7 @@ class AnnotatedImage:
     shape: tuple[int, int] | None
     masks: Callable[[], Iterable[tuple[str, np.ndarray]]]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    split: str = "train"
     problem: str = ""
 
 

@@ -23,7 +23,7 @@ def methods() -> list[str]:
 
     Examples:
         >>> methods()
-        ['components', 'detections', 'flows', 'gray_flow', 'summed_masks', 'watershed']
+        ['components', 'detections', 'flows', 'gray_flow', 'star_convex', 'summed_masks', 'watershed']
     """
     return part_names(__name__, needs="NEEDS")
 

@@ -74,7 +74,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['histology', 'honeycomb', 'liver', 'nuclei', 'phase_contrast']
+        ['glands', 'histology', 'honeycomb', 'liver', 'nuclei', 'phase_contrast']
     """
     return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 

@@ -50,7 +50,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['boundary', 'detections', 'distance', 'flows', 'gray_flow']
+        ['boundary', 'detections', 'distance', 'flows', 'gray_flow', 'star_convex']
     """
     return part_names(__name__, needs="target")
 

@@ -119,6 +119,8 @@ class Fold:
             steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
             told=planned.entry.told,
             note=self.study.profile.note,
+            tta=planned.entry.tta,
+            pool=self.found.division.pool,
         )
 
     def place(self, planned: Planned) -> Path:

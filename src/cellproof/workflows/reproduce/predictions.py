@@ -82,10 +82,12 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    return Predicted(name=record.name, reference=reference, **dict(arrays))
-            except (OSError, ValueError, TypeError, BadZipFile):
+                    kept = dict(arrays)
+                    return Predicted(name=record.name, reference=reference, view_labels=kept.pop("view_labels"), **kept)
+            except (OSError, ValueError, TypeError, KeyError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference, condition=self.condition_of(record))
+        assert made.view_labels is not None
         make_folder(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
@@ -96,6 +98,7 @@ class Trained:
                 probabilities=made.probabilities,
                 views=made.views,
                 tta=made.tta,
+                view_labels=made.view_labels,
             )
         return made
 
@@ -109,12 +112,14 @@ class Predictions:
         records: The images.
         description: What their masks mean.
         steps: What is done with each prediction.
+        tta: Whether the mean over views takes the place of the image as it came.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
     steps: Sequence[Step] = ()
+    tta: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -126,9 +131,10 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
+        one = said[0] if len(said) == 1 else together(said)
         image = self.trained[0].prepare(said[0].image) if self.steps else None
-        predicted = said[0] if len(said) == 1 else together(said)
-        return refined(predicted, self.steps, image, tells_apart=bool(self.steps) and self.trained[0].tells_apart)
+        tells_apart = bool(self.steps) and self.trained[0].tells_apart
+        return refined(of_views(one) if self.tta else one, self.steps, image, tells_apart=tells_apart)
 
 
 def learned_steps(
@@ -224,6 +230,20 @@ def predict_record(model: Model, record: Record, reference: Reference, *, condit
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views(),
+        view_labels=label_objects(maps, model.header)[0],
+    )
+
+
+def of_views(one: Predicted) -> Predicted:
+    """The prediction that the mean over views is.
+
+    Raises:
+        InputError: It has no objects of its own, as an ensemble's mean has not.
+    """
+    if one.view_labels is None:
+        raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
+    return replace(
+        one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
     )
 
 
@@ -268,4 +288,5 @@ def together(said: Sequence[Predicted]) -> Predicted:
         views=np.mean([one.views for one in said], axis=0),
         tta=np.mean([one.tta for one in said], axis=0),
         ensemble=disagreement(one.probabilities for one in said),
+        view_labels=None,
     )

@@ -18,7 +18,9 @@ from ...io import read_model
 from ...losses import check_terms
 from ...losses.deep_supervision import deep_supervision
 from ...losses.weighted_sum import weighted_sum
+from ...models._lite0 import load_lite0
 from ...models._vgg16 import holds_vgg16, load_vgg16
+from ...parts import IMAGENET
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
 from ...training.options import LoopOptions
@@ -95,11 +97,14 @@ def build_module(recipe: Recipe, description: Description) -> nn.Module:
 def start_from(module: nn.Module, model: str) -> tuple[int, int]:
     """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
 
-    A safetensors file of torchvision's VGG-16 starts an fcn8s, one of its Mask R-CNN a mask_rcnn.
+    "imagenet" starts the encoder of an effnet_unet; a safetensors file of torchvision's VGG-16 starts an fcn8s, one of
+    its Mask R-CNN a mask_rcnn.
 
     Returns:
         Numbers of tensors copied and of tensors in the module.
     """
+    if model == IMAGENET:
+        return load_lite0(module)
     path = find_model(model)
     if holds_vgg16(path):
         return load_vgg16(module, path)

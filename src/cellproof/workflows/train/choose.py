@@ -120,7 +120,7 @@ def _check(recipe: Recipe, description: Description) -> None:
     explain(recipe.steps, description.classes)
     check_learning(recipe.steps)
     if recipe.model.init:
-        find_model(recipe.model.init)
+        find_model(recipe.model.init, start=True)
     build_module(recipe, description)
 
 

@@ -21,6 +21,11 @@ from .validate import check_outputs, measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
 
+SMALLEST_AREAS_PX = (5, 10, 20, 30, 45)
+
+SPECK_FRACTIONS = (1 / 64, 1 / 32, 1 / 16, 1 / 8)
+"""Of the median object: where objects are large, specks are, too."""
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -198,11 +203,22 @@ def tune_instances(
     choices: list[tuple[str, Sequence[Setting]]] = [
         ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
         *tuned(options.method).items(),
-        ("smallest_area_px", (5, 10, 20, 30, 45)),
+        ("smallest_area_px", (*SMALLEST_AREAS_PX, *_specks(samples))),
     ]
     for name, values in choices:
         options = _best(samples, maps, _nearest_first(options, name, values), options)
     return options
+
+
+def _specks(samples: Sequence[Sample]) -> tuple[int, ...]:
+    """Areas of specks beside the objects of these samples, where they exceed `SMALLEST_AREAS_PX`."""
+    areas = [np.bincount(sample.instances.ravel())[1:] for sample in samples if sample.instances is not None]
+    together = np.concatenate(areas) if areas else np.zeros(0)
+    together = together[together > 0]
+    if not together.size:
+        return ()
+    sizes = (round(float(np.median(together)) * fraction) for fraction in SPECK_FRACTIONS)
+    return tuple(size for size in sizes if size > SMALLEST_AREAS_PX[-1])
 
 
 def _nearest_first(options: InstanceOptions, name: str, values: Sequence[Setting]) -> list[InstanceOptions]:
