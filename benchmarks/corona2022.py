@@ -121,8 +121,8 @@ def paper_table() -> str:
     ]
     return (
         "## The paper's table 1\n\nOn the Sartorius set, which is not here. Its Dice cannot follow from its IoU: of "
-        "one image, and of pooled pixels, Dice = 2 IoU / (1 + IoU); of a mean over images it is at least IoU. Table 2: on "
-        "one image, post-processing takes IoU from 0.652 to 0.676 and Dice from 0.238 to 0.257.\n\n"
+        "one image, and of pooled pixels, Dice = 2 IoU / (1 + IoU); of a mean over images it is at least IoU. "
+        "Table 2: on one image, post-processing takes IoU from 0.652 to 0.676 and Dice from 0.238 to 0.257.\n\n"
         + table(["entry", "IoU", "Dice", "accuracy", "Dice that the IoU would be"], lines)
     )
 
