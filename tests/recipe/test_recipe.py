@@ -46,6 +46,8 @@ def filled(kind, **known):
             fields[name] = filled(hint)
         elif options == (str, ...):
             fields[name] = st.lists(TEXT, max_size=3).map(tuple)
+        elif options == (str, tuple[float, ...]):
+            fields[name] = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
         elif type(None) in options:
             fields[name] = st.none() | st.integers(1, 100)
         else:

@@ -90,6 +90,8 @@ def find_set(
     Raises:
         InputError: The folder cannot be read as a set.
     """
+    if config.join:
+        return _joined(config, division, profile, data=data, seed=seed, say=say)
     folder = data / config.name
     is_simulated = not folder.is_dir()
     if is_simulated:
@@ -107,11 +109,59 @@ def find_set(
     description = read_description(folder)
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; expected one, see docs/train.md")
-    records = index(folder, description)
+    records = _with_condition(index(folder, description), config, folder)
     if is_simulated:
         # The first of them, for a larger profile may have made more.
         return StudySet(config, division, description, records[:count], True)
     return StudySet(config, division, description, _used(records, division, profile, folder, seed))
+
+
+def _joined(
+    config: StudySetConfig, division: Division, profile: Profile, *, data: Path, seed: int, say: Callable[[str], None]
+) -> StudySet | None:
+    """Several sets as one; None where one of them is not there.
+
+    Raises:
+        InputError: Their masks hold different things, or a folder cannot be read as a set.
+    """
+    descriptions, records = [], list[Record]()
+    for name in config.join:
+        description = read_description(data / name) if (data / name).is_dir() else None
+        if description is None:
+            say(f"{config.name}: {data / name} is not there, or has no dataset.toml; left out")
+            return None
+        descriptions.append(description)
+        for one in index(data / name, description):
+            own = f"{name}-{one.name}"
+            group = own if one.group == one.name else f"{name}-{one.group}"
+            records.append(replace(one, name=own, group=group, attributes={"set": name, **one.attributes}))
+    first = descriptions[0]
+    for other in descriptions[1:]:
+        if (other.masks, other.classes, other.ignore) != (first.masks, first.classes, first.ignore):
+            raise InputError(
+                f"{config.name}: masks of {first.name} hold {first.masks} of {first.classes}, those of {other.name} "
+                f"{other.masks} of {other.classes}; sets that are joined need the same classes"
+            )
+    description = msgspec.structs.replace(first, name=config.name, source="; ".join(one.source for one in descriptions))
+    records = _with_condition(records, config, data)
+    return StudySet(config, division, description, _used(records, division, profile, data, seed))
+
+
+def _with_condition(records: Sequence[Record], config: StudySetConfig, folder: Path) -> list[Record]:
+    """Records whose attribute ``condition`` is the one that the study says.
+
+    Raises:
+        InputError: An image lacks it.
+    """
+    if not config.condition:
+        return list(records)
+    for one in records:
+        if not one.attributes.get(config.condition):
+            known = ", ".join(one.attributes) or "none"
+            raise InputError(f"{folder}: {one.name} has no attribute {config.condition!r}; its attributes are {known}")
+    return [
+        replace(one, attributes={**one.attributes, "condition": one.attributes[config.condition]}) for one in records
+    ]
 
 
 def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
