@@ -82,8 +82,8 @@ class Predicted:
         labels: (H, W) int32 object ids; in semantic predictions, connected regions.
         classes: (H, W) uint8, the likeliest class of each pixel.
         probabilities: (K, H, W) float32 of the image as it came, summing to 1 over classes.
-        views: (K, H, W) float32, mean over the eight flips and quarter turns.
-        tta: (H, W) disagreement between these views.
+        views: (K, H, W) float32, mean over the eight flips and quarter turns; None where nothing needs them.
+        tta: (H, W) disagreement between these views; None likewise.
         ensemble: (H, W) disagreement between networks; None for a single network.
     """
 
@@ -93,8 +93,8 @@ class Predicted:
     labels: np.ndarray
     classes: np.ndarray
     probabilities: np.ndarray
-    views: np.ndarray
-    tta: np.ndarray
+    views: np.ndarray | None
+    tta: np.ndarray | None
     ensemble: np.ndarray | None = None
 
 
@@ -158,6 +158,7 @@ class Protocol:
         title: First line of its docstring.
         masks: Kinds of masks that it compares: "instances", "semantic" or both.
         needs_source: Whether it scores probabilities, which files of labels or classes do not hold.
+        needs_views: Whether it looks at the eight flips and quarter turns of a prediction, which cost eight times as much.
         options_type: Struct of its options.
         choose: What is chosen on validation images; see `choose_nothing`.
         variants: What is scored of one prediction; see `one_variant`.
@@ -174,6 +175,7 @@ class Protocol:
     title: str
     masks: tuple[str, ...]
     needs_source: bool
+    needs_views: bool
     options_type: type[msgspec.Struct]
     choose: Callable[[Iterable[Predicted], Any], Any]
     variants: Callable[[Predicted, Any, Any], Iterable[Variant]]

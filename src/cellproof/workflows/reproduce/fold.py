@@ -69,6 +69,11 @@ class Study:
     protocols: tuple[Protocol, ...]
     watcher: Watcher
 
+    @property
+    def needs_views(self) -> bool:
+        """Whether anything looks at flips and quarter turns: a protocol, or a repair."""
+        return any(one.needs_views for one in self.protocols) or any(entry.steps for entry in self.config.entries)
+
 
 @dataclass(frozen=True)
 class Fold:

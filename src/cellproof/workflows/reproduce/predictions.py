@@ -30,10 +30,12 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        views: Whether images are also predicted in eight views.
     """
 
     model_file: Path
     cache: Path
+    views: bool = True
 
     @cached_property
     def model(self) -> Model:
@@ -51,10 +53,11 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    return Predicted(name=record.name, reference=reference, **dict(arrays))
+                    kept = {"views": None, "tta": None} | dict(arrays)
+                    return Predicted(name=record.name, reference=reference, **kept)
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
+        made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(
@@ -63,8 +66,7 @@ class Trained:
                 labels=made.labels,
                 classes=made.classes,
                 probabilities=made.probabilities,
-                views=made.views,
-                tta=made.tta,
+                **({} if made.views is None or made.tta is None else {"views": made.views, "tta": made.tta}),
             )
         return made
 
@@ -98,8 +100,14 @@ class Predictions:
         return refined(said[0] if len(said) == 1 else together(said), self.steps)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: Of a training.
+        record: The image.
+        reference: Its annotation.
+        views: Whether the image is also predicted in eight views.
 
     Raises:
         InputError: The image cannot be used.
@@ -121,7 +129,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
     first: list[tuple[np.ndarray, np.ndarray]] = []
     pixels = image.pixels[0]
     maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
+        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each
     )
     labels, classes = first[0] if first else label_objects(seen[0], model.header)
     return Predicted(
@@ -131,8 +139,8 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         labels=labels,
         classes=classes,
         probabilities=seen[0].probabilities,
-        views=maps.probabilities,
-        tta=poll.between_views(),
+        views=maps.probabilities if views else None,
+        tta=poll.between_views() if views else None,
     )
 
 
@@ -162,7 +170,13 @@ def together(said: Sequence[Predicted]) -> Predicted:
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
-        views=np.mean([one.views for one in said], axis=0),
-        tta=np.mean([one.tta for one in said], axis=0),
+        views=_mean_of([one.views for one in said]),
+        tta=_mean_of([one.tta for one in said]),
         ensemble=disagreement(one.probabilities for one in said),
     )
+
+
+def _mean_of(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Mean of maps; None where one was not made."""
+    made = [one for one in maps if one is not None]
+    return np.asarray(np.mean(made, axis=0)) if len(made) == len(maps) else None

@@ -125,7 +125,11 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     study, split, entry = fold.study, fold.split, planned.entry
     study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
     trained = [
-        Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
+        Trained(
+            _trained(fold, name),
+            fold.folder / "predictions" / f"{fold.training(name)[:12]}{'-views' if study.needs_views else ''}",
+            views=study.needs_views,
+        )
         for name in planned.trainings
     ]
     steps = steps_of(entry.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description, description_to_toml, read_description
 from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
-from ...data.index import Record, index
+from ...data.index import Record, attribute, index
 from ...io import make_folder, write_csv, write_text
 from ...recipe import Division, Profile, StudySetConfig
 from ..collect import Plan, simulate_files
@@ -108,6 +108,8 @@ def find_set(
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; expected one, see docs/train.md")
     records = index(folder, description)
+    if not is_simulated:
+        records = _that_are(records, config.where, folder)
     if is_simulated:
         # The first of them, for a larger profile may have made more.
         return StudySet(config, division, description, records[:count], True)
@@ -158,6 +160,19 @@ def write_fold(folder: Path, split: Split, description: Description) -> None:
         description, attributes=ATTRIBUTES if columns else "", group=description.group if columns else ""
     )
     write_text(folder / "dataset.toml", description_to_toml(own))
+
+
+def _that_are(records: list[Record], where: Mapping[str, str], folder: Path) -> list[Record]:
+    """Records whose attributes have these values.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = [one for one in records if all(attribute(one, name) == value for name, value in where.items())]
+    if records and not found:
+        said = ", ".join(f"{name} = {value}" for name, value in where.items())
+        raise InputError(f"{folder}: no image has {said}; change where of the set in [[study.sets]]")
+    return found
 
 
 def _own_seed(name: str, seed: int) -> int:

@@ -18,6 +18,7 @@ from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
 from .plan import plan
+from .start import start_from
 from .state import TrainRequest
 from .survey import Survey, survey
 
@@ -112,9 +113,9 @@ def _check(recipe: Recipe, description: Description) -> None:
     if recipe.steps and heads.has_instances:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
+    module = build_module(recipe, description)
     if recipe.model.init:
-        find_model(recipe.model.init)
-    build_module(recipe, description)
+        start_from(module, recipe.model.init)
 
 
 def _facts(records: Sequence[Record], description: Description) -> Survey:

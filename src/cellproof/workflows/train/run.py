@@ -23,7 +23,7 @@ from ...training.trainer import Trainer
 from ..collect import Collection, collect, find_records, validation_groups
 from ..predict import MODEL_FILE, write_trained
 from .batches import batch_maker
-from .build import build_module, heads_of, loop_options, loss_of, start_from
+from .build import build_module, heads_of, loop_options, loss_of
 from .examples import make_examples
 from .fingerprint import check_fingerprint, write_fingerprint
 from .folder import (
@@ -38,6 +38,7 @@ from .folder import (
 from .header import make_header
 from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
+from .start import start_from
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
 from .validate import Validator

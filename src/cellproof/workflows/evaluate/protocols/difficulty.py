@@ -19,6 +19,8 @@ MASKS = ("semantic", "instances")
 
 NEEDS_SOURCE = True
 
+NEEDS_VIEWS = True
+
 COLUMNS = (Column("AUROC", None, on_screen=False),)
 
 NOTES = (
