@@ -73,6 +73,9 @@ def build(
 class ResNetUNet(AnySize):
     """The network; `build` describes its options."""
 
+    mean: torch.Tensor
+    sd: torch.Tensor
+
     def __init__(self, in_channels: int, out_channels: int, *, encoder: str, stages: int, width: int) -> None:
         blocks = _BLOCKS[encoder][:stages]
         super().__init__(

@@ -158,7 +158,7 @@ class Protocol:
         title: First line of its docstring.
         masks: Kinds of masks that it compares: "instances", "semantic" or both.
         needs_source: Whether it scores probabilities, which files of labels or classes do not hold.
-        needs_views: Whether it looks at the eight flips and quarter turns of a prediction, which cost eight times as much.
+        needs_views: Whether it looks at the eight flips and quarter turns of an image, which cost eight times as much.
         options_type: Struct of its options.
         choose: What is chosen on validation images; see `choose_nothing`.
         variants: What is scored of one prediction; see `one_variant`.

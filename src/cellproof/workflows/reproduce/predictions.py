@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +22,9 @@ from ...types import Step
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
+
+_KEPT = ("image", "labels", "classes", "probabilities", "views", "tta")
+"""Arrays of a prediction that are kept on disk; not every one is made."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,15 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    kept = {"views": None, "tta": None} | dict(arrays)
+                    kept: dict[str, Any] = {"views": None, "tta": None, **arrays}
                     return Predicted(name=record.name, reference=reference, **kept)
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                image=made.image,
-                labels=made.labels,
-                classes=made.classes,
-                probabilities=made.probabilities,
-                **({} if made.views is None or made.tta is None else {"views": made.views, "tta": made.tta}),
-            )
+            arrays_of = {name: getattr(made, name) for name in _KEPT}
+            np.savez(file, **{name: values for name, values in arrays_of.items() if values is not None})
         return made
 
 
@@ -131,7 +129,9 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
     maps = predictor.predict(
         predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each
     )
-    labels, classes = first[0] if first else label_objects(seen[0], model.header)
+    # Pieces of foreground that are too small for an object are none, where objects are scored.
+    smallest = model.header.instance.smallest_area_px if reference.names.has_objects else 0
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest)
     return Predicted(
         name=record.name,
         image=pixels,
