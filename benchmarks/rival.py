@@ -144,7 +144,7 @@ def _train_peer(arguments: argparse.Namespace, data: Path, work: Path, *, minute
 def _timed(
     arguments: argparse.Namespace, test: Path, work: Path, ours: Sequence[str]
 ) -> tuple[dict[str, list[list[float]]], int, int]:
-    """Seconds of each round, of wall and of processor, over all test images, in turns; predictions are written in the first one."""
+    """Wall and processor seconds of each round over all test images, in turns; predictions are written too."""
     images = {path.stem: read_image(path).pixels[0, 0] for path in sorted((test / "images").iterdir())}
     models = {name: cellproof.load_model(work / name, engine="auto", threads=1) for name in ours}
     seconds: dict[str, list[list[float]]] = {name: [] for name in ("stardist", *ours)}
