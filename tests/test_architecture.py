@@ -42,7 +42,7 @@ MOST_FILES_AT_THE_TOP = 6
 BANNED_WORDS = {"utils", "util", "common", "misc", "helpers", "helper", "tools"}
 
 HOMES = {
-    "torch": ("models/", "losses/", "training/", "inference/", "analysis/", "cli/", "workflows/"),
+    "torch": ("models/", "detectors/", "losses/", "training/", "inference/", "analysis/", "cli/", "workflows/"),
     "openvino": ("inference/openvino_engine.py",),
     "tifffile": ("io/",),
     "imagecodecs": ("io/",),

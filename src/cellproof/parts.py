@@ -72,6 +72,11 @@ class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.fields)
 
     @property
+    def is_detector(self) -> bool:
+        """Whether objects are found one by one, by an architecture of ``detectors``, rather than pixel by pixel."""
+        return "detections" in self.names
+
+    @property
     def class_slice(self) -> slice:
         """Channels of the class logits."""
         return slice(0, self.classes)

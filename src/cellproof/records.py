@@ -44,6 +44,22 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: float
 
 
+class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What accepted images keep: at most a fraction of them has an F1 below a number.
+
+    Attributes:
+        fraction: Of accepted images, in (0, 1).
+        below: F1 at IoU 0.5, in (0, 1].
+    """
+
+    fraction: float
+    below: float = 0.7
+
+    def __str__(self) -> str:
+        """As on a command line: ``0.03,0.7``."""
+        return f"{self.fraction:g},{self.below:g}"
+
+
 class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers by which a model judges its own results, fitted on held-out images and degraded copies of them.
 
@@ -60,6 +76,9 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         promise_f1: F1 below which an accepted image breaks the promise.
         promise_fraction: Largest fraction of accepted images that may.
         kinds: What each kind of training image looks like.
+        held_out_expected: Expected F1, out of sample, of the held-out images and copies that a promise is about: those
+            like the training images, of enough expected Dice. Another promise is kept by them; empty in older files.
+        held_out_true: Their true F1.
         images: Number of held-out images that all this was fitted on, copies not counted.
         metrics: How well it ranks and is calibrated out of sample, name → value.
     """
@@ -74,5 +93,7 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     promise_f1: float = 0.7
     promise_fraction: float = 0.03
     kinds: tuple[ImageKind, ...] = ()
+    held_out_expected: tuple[float, ...] = ()
+    held_out_true: tuple[float, ...] = ()
     images: int = 0
     metrics: Mapping[str, float] = {}

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from .parts import Head, Heads, InstanceOptions, LossTerm, Setting, Step
-from .records import ImageKind, LogisticModel, TrustRecord
+from .records import ImageKind, LogisticModel, Promise, TrustRecord
 
 __all__ = [
     "IGNORE",
@@ -30,6 +30,7 @@ __all__ = [
     "ModelHeader",
     "Normalization",
     "Prediction",
+    "Promise",
     "Quality",
     "Sample",
     "Segmentation",

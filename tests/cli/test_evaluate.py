@@ -340,7 +340,7 @@ def test_the_headline_says_first_how_many_references_have_a_prediction(split: Pa
     code, output = run(results, split, "--only-predicted")
     assert code == 0
     assert output.splitlines()[0] == "1 of 3 references has a prediction; 2 are left out"
-    assert "images with a prediction, object level: 1 images, 5 objects" in output
+    assert "images with a prediction, object level: 1 image, 5 objects" in output
     scores = score_folders(results, split, only_predicted=True)
     assert pick(scores.rows, "AP (StarDist)", "0.5").value == 4 / 5
     assert all(row.empty_case.endswith("references without prediction left out") for row in scores.rows)

@@ -120,7 +120,7 @@ def test_other_names_of_splits_are_used_and_that_is_said(tmp_path, name):
     lay(tmp_path, "training/images/a.png", "training/masks/a.png", f"{name}/images/b.png", f"{name}/masks/b.png")
     found = scan(tmp_path, PLAIN)
     assert {record.name: record.split for record in found.records} == {"a": "train", "b": "val"}
-    assert any(f"{name}/ (1 images) is taken for val/" in note for note in found.notes)
+    assert any(f"{name}/ (1 image) is taken for val/" in note for note in found.notes)
 
 
 def test_what_is_left_out_is_named(tmp_path):
@@ -129,8 +129,8 @@ def test_what_is_left_out_is_named(tmp_path):
     found = scan(tmp_path, PLAIN)
     assert {record.name: record.split for record in found.records} == {"a": "train", "t": "test", "e": "extra"}
     for words in (
-        "testing/ (1 images) is left out of the training",
-        "extra/ (1 images) is left out",
+        "testing/ (1 image) is left out of the training",
+        "extra/ (1 image) is left out",
         "raw/ is left out",
     ):
         assert any(words in note for note in found.notes), words

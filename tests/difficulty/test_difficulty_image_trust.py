@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import msgspec
 import numpy as np
@@ -16,9 +17,10 @@ from cellproof.difficulty.image_trust import (
     missed_candidates,
     right_features,
     with_image,
+    with_promise,
 )
 from cellproof.difficulty.verdict import judge
-from cellproof.types import TrustRecord
+from cellproof.types import Promise, TrustRecord
 
 STATISTICS = ("contrast", "size")
 
@@ -175,3 +177,32 @@ def test_too_few_images_are_refused_and_folds_keep_images_together():
 
 def test_a_record_comes_back_from_json(trust):
     assert msgspec.json.decode(msgspec.json.encode(trust), type=TrustRecord) == trust
+
+
+def test_another_promise_is_kept_by_the_held_out_images_and_moves_the_threshold(trust):
+    expected, true = np.array(trust.held_out_expected), np.array(trust.held_out_true)
+    thresholds = []
+    for fraction in (0.05, 0.1, 0.2, 0.4):
+        other = with_promise(trust, Promise(fraction, below=0.6))
+        accepted = expected >= other.accept_f1
+        assert (true[accepted] < 0.6).mean() <= fraction
+        assert (other.promise_fraction, other.promise_f1) == (fraction, 0.6)
+        thresholds.append(other.accept_f1)
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert len(set(thresholds)) > 1
+
+
+def test_the_promise_of_the_file_asked_for_again_changes_nothing(trust):
+    again = with_promise(trust, Promise(trust.promise_fraction, trust.promise_f1))
+    assert again == trust
+
+
+def test_a_promise_that_the_held_out_images_cannot_show_is_refused_with_one_that_they_can(trust):
+    with pytest.raises(InputError, match=r"no threshold keeps F1 below 1 .* for example promise=[\d.]+") as caught:
+        with_promise(trust, Promise(0.001, below=1.0))
+    advised = float(re.search(r"promise=([\d.]+)", str(caught.value))[1])
+    assert with_promise(trust, Promise(advised)).promise_fraction == advised
+    with pytest.raises(InputError, match="expected a fraction"):
+        with_promise(trust, Promise(1.5))
+    with pytest.raises(InputError, match="train again"):
+        with_promise(msgspec.structs.replace(trust, held_out_expected=(), held_out_true=()), Promise(0.1))

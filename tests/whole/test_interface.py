@@ -41,10 +41,26 @@ def test_a_gray_image_has_the_disks_that_were_drawn(gray, model, pictures):
 def test_every_layout_of_one_image_gives_the_same(gray, model):
     expected = cellproof.segment(gray, model).labels
     color = np.stack([gray, np.roll(gray, 3), gray], axis=-1)
-    for layout in (gray[None], gray[..., None], color, np.moveaxis(color, -1, 0)):
+    for layout in (gray[None], gray[..., None], color):
         np.testing.assert_array_equal(cellproof.segment(layout, model).labels, expected)
+    first = cellproof.segment(np.moveaxis(color, -1, 0), model, channels=[0, 1, 2])
+    np.testing.assert_array_equal(first.labels, expected)
     np.testing.assert_array_equal(cellproof.segment(gray.T, model, axes="XY").labels, expected.T)
     np.testing.assert_array_equal(cellproof.segment(color, model, axes="YXC", channels=[2]).labels, expected)
+
+
+@pytest.mark.parametrize("axes", [None, "CYX"])
+def test_channels_in_front_of_rows_and_columns_are_no_color_image_until_it_is_said(axes, gray, model):
+    dark = np.zeros_like(gray)
+    stained = np.stack([dark, gray, dark])
+    with pytest.raises(
+        InputError, match=r"3 channels .* channels=0, or channels=\[0, 1, 2\] if they are red"
+    ) as caught:
+        cellproof.segment(stained, model, axes=axes)
+    assert caught.value.arguments == ("channels",)
+    assert cellproof.segment(stained, model, axes=axes, channels=0).quality.count == 0
+    expected = cellproof.segment(gray, model).labels
+    np.testing.assert_array_equal(cellproof.segment(stained, model, axes=axes, channels=1).labels, expected)
 
 
 @pytest.mark.parametrize("as_path", [str, Path])
@@ -153,7 +169,7 @@ def test_nan_two_channels_and_lists_are_refused(gray, model):
     broken[2, 3] = np.nan
     with pytest.raises(InputError, match="1 NaN or infinite"):
         cellproof.segment(broken, model)
-    with pytest.raises(InputError, match="2 channels, the model reads 3; choose one of them, 0 to 1"):
+    with pytest.raises(InputError, match=r"has 2 channels .* choose it, for example channels=0"):
         cellproof.segment(np.stack([gray, np.roll(gray, 1)]), model)
     with pytest.raises(InputError, match="a list of 3; give one image, or call segment for each"):
         cellproof.segment([gray, gray, gray], model)

@@ -180,6 +180,39 @@ def test_the_planes_of_a_stack_are_segmented_one_by_one(segment, pictures, tmp_p
     assert any("the images show plane" in note for note in record.notes)
 
 
+def test_the_table_of_planes_has_a_row_for_each_with_its_own_verdict(segment, pictures, tmp_path):
+    planes = np.zeros((2, 3, 50, 50), np.uint16)
+    planes[1, 2] = tifffile.imread(pictures.folder / "disks3.tif")
+    stack = tmp_path / "movie.ome.tif"
+    tifffile.imwrite(stack, planes, ome=True, photometric="minisblack", metadata={"axes": "TZYX"})
+    alone = pictures.folder / "disks3.tif"
+    whole, single = (outcome.record for outcome in segment(stack, alone).outcomes)
+    rows = table(tmp_path / "out" / "planes.csv")
+    assert [(row["image"], row["plane"], row["place"]) for row in rows] == [
+        *(("movie", str(3 * t + z), f"T {t}, Z {z}") for t in range(2) for z in range(3)),
+        ("disks3", "0", ""),
+    ]
+    assert [int(row["count"]) for row in rows] == [0] * 5 + [single.count] * 2
+    last, lone = rows[5], rows[6]
+    assert [last[name] for name in ("expected_dice", "verdict", "why")] == [
+        lone[name] for name in ("expected_dice", "verdict", "why")
+    ]
+    assert (lone["verdict"], lone["why"]) == (single.verdict, single.why)
+    assert {row["expected_dice"] for row in rows[:5]} == {""}
+    assert "of 6 planes 0 to reject and 5 to review" in whole.why
+
+
+def test_the_table_of_images_sums_up_raw_intensities(segment, tmp_path):
+    pixels = np.full((40, 50), 40, np.uint16)
+    pixels[:10] = 60000  # a quarter
+    tifffile.imwrite(tmp_path / "bright.tif", pixels)
+    segment(tmp_path / "bright.tif", tmp_path / "missing.tif")
+    missing, row = table(tmp_path / "out" / "images.csv")
+    found = [float(row[f"intensity_{name}-0"]) for name in ("mean", "min", "max", "std")]
+    assert found == pytest.approx([15030, 40, 60000, 59960 * (0.25 * 0.75) ** 0.5], rel=1e-5)
+    assert missing["intensity_mean-0"] == ""
+
+
 def test_a_second_run_does_nothing_twice(segment, two, tmp_path):
     segment(*two)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("disks*")}
@@ -434,6 +467,13 @@ def test_planes_have_one_verdict_together(qualities, verdict, expected_dice, wor
     assert (joined.verdict, joined.count) == (verdict, len(qualities))
     assert joined.expected_dice == pytest.approx(expected_dice)
     assert most_doubtful(qualities) == worst
+
+
+def test_of_many_doubtful_planes_the_worst_are_named():
+    doubtful = [quality("review", 0.7 - place / 100) for place in range(7)]
+    why = join_quality([quality("accept", 0.9), *doubtful]).why
+    assert why.startswith("of 8 planes 0 to reject and 7 to review")
+    assert why.endswith("the most doubtful first: 7, 6, 5, 4, 3 and 2 more; plane 7: it is review")
 
 
 def test_planes_without_any_expected_dice_have_none_together():

@@ -64,15 +64,22 @@ def test_links_are_named_broken_ones_fail_and_a_second_link_is_left_out(segmente
     tifffile.imwrite(store / "0001.tif", _discs(2))
     for name, target in (("kept.tif", "0001.tif"), ("twin.tif", "0001.tif"), ("lost.tif", "0002.tif")):
         os.symlink(f"../store/{target}", links / name)
+    os.symlink("circle.tif", links / "circle.tif")
+    os.mkfifo(links / "pipe.tif")
     summary, rows, _ = segmented(links)
     assert {name: row["verdict"] for name, row in rows.items() if name != "kept"} == {
         "twin": "left out",
         "lost": "failed",
+        "circle": "failed",
+        "pipe": "failed",
     }
+    assert "leads in a circle" in rows["circle"]["why"]
+    assert "a pipe" in rows["pipe"]["why"]
     assert rows["kept"]["file"] == "kept.tif"
     assert "0002.tif, which is not there" in rows["lost"]["why"]
     assert "kept.tif" in rows["twin"]["why"]
-    assert sorted(outcome.state for outcome in summary.outcomes) == ["done", "failed", "left out"]
+    states = [outcome.state for outcome in summary.outcomes]
+    assert sorted(states) == ["done", "failed", "failed", "failed", "left out"]
 
 
 def test_a_link_that_points_elsewhere_now_is_done_again_under_its_name(segmented, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from ..checks import UsageError
 from ..inference.engine import Device, EngineName, Precision
+from ..types import Promise
 
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 EngineOption = Annotated[EngineName, typer.Option("--engine", help="What runs it; auto takes the fastest.")]
@@ -58,14 +60,21 @@ def with_advice(message: str, arguments: Sequence[str]) -> str:
         'out holds results already; give another folder, or overwrite (--out, --overwrite)'
         >>> with_advice("choose one, for example channels=0 or channels='DAPI'", ("channels",))
         "choose one, for example --channels 0 or --channels 'DAPI'"
+        >>> with_advice("choose two, for example channels=[0, 1]", ("channels",))
+        'choose two, for example --channels 0,1'
     """
     missing = []
     for argument in arguments:
         # "channels=0" is what one writes in Python.
         option = option_name(argument)
-        message, found = re.subn(rf"\b{argument}=('[^']*'|[\w,.]*\w)", rf"{option} \1", message)
+        message, found = re.subn(rf"\b{argument}=('[^']*'|\[[^]]*\]|[\w,.]*\w)", partial(_as_option, option), message)
         missing += [] if found else [option]
     return f"{message} ({', '.join(missing)})" if missing else message
+
+
+def _as_option(option: str, found: re.Match[str]) -> str:
+    value = found[1]
+    return f"{option} {value.strip('[]').replace(', ', ',') if value.startswith('[') else value}"
 
 
 def parse_channels(text: str) -> tuple[int | str, ...] | None:
@@ -99,6 +108,28 @@ def parse_diameter(text: str) -> float | str | None:
     except ValueError:
         raise UsageError(
             f"--diameter {text!r}; expected the objects' usual diameter in pixels, as in --diameter 12, or auto"
+        ) from None
+
+
+def parse_promise(text: str) -> Promise | None:
+    """A promise as ``0.05``, ``5%`` or ``0.05,0.8``; None for an empty text.
+
+    Raises:
+        UsageError: Anything else.
+
+    Example:
+        >>> str(parse_promise("5%")), str(parse_promise("0.05,0.8"))
+        ('0.05,0.7', '0.05,0.8')
+    """
+    if not text:
+        return None
+    try:
+        numbers = [float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in text.split(",")]
+        return Promise(*numbers)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"--promise {text!r}; expected a fraction of accepted images, as in --promise 0.05, or with the F1 below "
+            "which they may lie, as in --promise 0.05,0.8"
         ) from None
 
 

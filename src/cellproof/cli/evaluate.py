@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._options import plural
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -157,7 +159,7 @@ def _show_scores(rows: Sequence[Row], *, only_predicted: bool) -> None:
 
 
 def _extent(row: Row) -> str:
-    return f"{row.n_images} images" + ("" if row.n_objects is None else f", {row.n_objects} objects")
+    return plural(row.n_images, "image") + ("" if row.n_objects is None else f", {plural(row.n_objects, 'object')}")
 
 
 def _score_table(rows: Sequence[Row], *, title: str) -> Table:

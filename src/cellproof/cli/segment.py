@@ -16,6 +16,7 @@ from ._options import (
     ThreadsOption,
     parse_channels,
     parse_diameter,
+    parse_promise,
     plural,
     with_advice,
 )
@@ -72,6 +73,14 @@ def segment_command(
             show_default=False,
         ),
     ] = None,
+    promise: Annotated[
+        str,
+        typer.Option(
+            metavar="FRACTION[,F1]",
+            help="Accept so strictly that at most this fraction of accepted images has an F1 below 0.7, or below F1. "
+            "Default: what the model says, usually 0.03.",
+        ),
+    ] = "",
     threads: ThreadsOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do all inputs anew instead of skipping what is complete.")
@@ -99,6 +108,7 @@ def segment_command(
         condition=condition,
         max_memory_bytes=memory_bytes(max_memory),
         steps=tuple(parse_step(text) for text in step if text != "none") if step else None,
+        promise=parse_promise(promise),
     )
     with watching_job() as watcher:
         summary = segment_files(inputs, out, model=model, options=options, overwrite=overwrite, watcher=watcher)

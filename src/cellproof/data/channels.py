@@ -87,7 +87,7 @@ def choose_channels(
     why = "none of whose names says nucleus" if about_nuclei else "and no name says what this model segments"
     raise InputError(
         f"the image has {count} channels ({_listed(names)}), {why}; the model reads one: choose it, "
-        f"for example {_first(names)}",
+        f"for example {_first(names)}{_if_color(count, in_channels)}",
         argument="channels",
     )
 
@@ -134,8 +134,13 @@ def _first(names: Sequence[str]) -> str:
     return "channels=0" + (f" or channels={names[0]!r}" if has_name else "")
 
 
+def _if_color(count: int, in_channels: int) -> str:
+    fits = count == in_channels == _COLORS
+    return f", or channels={list(range(_COLORS))} if they are red, green and blue" if fits else ""
+
+
 def _example(names: Sequence[str], in_channels: int) -> str:
     """An option that works: as many channels as the model reads, or one, which is repeated."""
     if len(names) < in_channels or in_channels == _COLORS:
         return "channels=0"
-    return f"channels={','.join(map(str, range(in_channels)))}"
+    return f"channels={list(range(in_channels))}"

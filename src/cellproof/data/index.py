@@ -171,11 +171,11 @@ def _notes(folder: Path, parts: Sequence[tuple[str, Mapping[str, object]]], name
     for part, pairs in parts:
         split = SPLITS.get(part.casefold())
         if part and split and split != part:
-            yield f"{part}/ ({len(pairs)} images) is taken for {split}/"
+            yield f"{part}/ ({_count(pairs)}) is taken for {split}/"
         if split == "test":
-            yield f"{part}/ ({len(pairs)} images) is left out of the training, for an evaluation"
+            yield f"{part}/ ({_count(pairs)}) is left out of the training, for an evaluation"
         if part and split is None and named:
-            yield f"{part}/ ({len(pairs)} images) is left out: its name is none of train, val or test"
+            yield f"{part}/ ({_count(pairs)}) is left out: its name is none of train, val or test"
     others = [part for part, _ in parts if part]
     if others and not named:
         yield f"the folders {', '.join(f'{part}/' for part in others)} are taken for parts of one set"
@@ -246,3 +246,7 @@ def _group(name: str, row: Mapping[str, str], description: Description) -> str:
             "add it there, or remove group from dataset.toml"
         )
     return row[description.group]
+
+
+def _count(pairs: Mapping[str, object]) -> str:
+    return f"{len(pairs)} image{'' if len(pairs) == 1 else 's'}"

@@ -11,11 +11,11 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from ..checks import InputError
-from ..types import ImageKind, TrustRecord
+from ..types import ImageKind, Promise, TrustRecord
 from ._logistic import apply_logistic, fit_logistic
 from .calibration import expected_calibration_error
 from .foreign import foreignness
-from .image_trust import accept_from, cross_fit_f1, fit_count, fit_f1, right_features
+from .image_trust import USUAL_PROMISE, accept_from, cross_fit_f1, fit_count, fit_f1, right_features
 from .object_trust import fold_masks
 from .quality import ACCEPT_DICE
 
@@ -82,16 +82,14 @@ def fit_trust(
     judged: Sequence[Judged],
     kinds: Sequence[ImageKind] = (),
     *,
-    promise_f1: float = 0.7,
-    promise_fraction: float = 0.03,
+    promise: Promise = USUAL_PROMISE,
 ) -> TrustRecord:
     """Fit everything, and score it out of sample.
 
     Args:
         judged: Held-out images and their copies.
         kinds: Of training images, see `fit_kinds`; none where foreign images shall not be noticed.
-        promise_f1: F1 that accepted images should have.
-        promise_fraction: Fraction of accepted images that may not.
+        promise: What accepted images shall keep.
 
     Returns:
         The numbers for a model's header.
@@ -113,17 +111,20 @@ def fit_trust(
     slope, names, error = fit_count(
         table, np.array([one.right.size for one in judged]), np.array([one.count for one in judged]), apart.f1
     )
+    expected, true = _promised(judged, apart)
     record = TrustRecord(
         objects=fit_logistic(_rows(features, known), right[known], weights=weights[known]),
         f1=fit_f1(table, truth, weights=_weights(judged)),
         count_log_ratio=slope,
         count_features=names,
         count_error=error,
-        accept_f1=round(_threshold(judged, apart, below=promise_f1, fraction=promise_fraction), 4),
+        accept_f1=round(accept_from(expected, true, below=promise.below, fraction=promise.fraction), 4),
         accept_dice=ACCEPT_DICE,
-        promise_f1=promise_f1,
-        promise_fraction=promise_fraction,
+        promise_f1=promise.below,
+        promise_fraction=promise.fraction,
         kinds=tuple(kinds),
+        held_out_expected=tuple(expected.round(4).tolist()),
+        held_out_true=tuple(true.round(4).tolist()),
         images=images,
     )
     return msgspec.structs.replace(record, metrics=measure_trust(judged, apart, record))
@@ -220,12 +221,12 @@ def area_under_roc(score: np.ndarray, holds: np.ndarray) -> float:
     return float((ranks[holds].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
-def _threshold(judged: Sequence[Judged], apart: OutOfSample, *, below: float, fraction: float) -> float:
-    """Expected F1 from which on the promise is kept among familiar images of enough expected Dice."""
+def _promised(judged: Sequence[Judged], apart: OutOfSample) -> tuple[np.ndarray, np.ndarray]:
+    """Expected and true F1 of familiar images of enough expected Dice, whose truth is known."""
     dice = np.nan_to_num(np.array([one.expected_dice for one in judged]))
-    asked = (apart.foreign <= 1) & (dice >= ACCEPT_DICE)
     truth = np.array([one.f1 for one in judged])
-    return accept_from(apart.f1[asked], truth[asked], below=below, fraction=fraction)
+    asked = (apart.foreign <= 1) & (dice >= ACCEPT_DICE) & ~np.isnan(truth)
+    return apart.f1[asked], truth[asked]
 
 
 def _weights(judged: Sequence[Judged]) -> np.ndarray:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
-from ..checks import check_same_shape
-from ..types import LogisticModel, TrustRecord
+from ..checks import InputError, check_same_shape
+from ..types import LogisticModel, Promise, TrustRecord
 from ._logistic import apply_logistic, fit_logistic, logit
 from .object_trust import fold_masks
 
@@ -27,6 +28,9 @@ CONTEXT = ("dice", "undecided", "missed", "log_count")
 """Evidence on an image that is evidence on each of its objects."""
 
 COUNT_RIDGE = 1.0
+
+USUAL_PROMISE = Promise(fraction=0.03, below=0.7)
+"""What accepted images keep unless another promise is asked for."""
 
 RARE_PROMISE = 20
 """A threshold needs so many accepted images for its failures to be counted."""
@@ -228,6 +232,50 @@ def accept_from(expected: np.ndarray, true: np.ndarray, *, below: float, fractio
     if not kept.size:
         return float(np.nextafter(expected.max(initial=0.0), 2))
     return float(expected[order][kept[-1]])
+
+
+def with_promise(trust: TrustRecord, promise: Promise) -> TrustRecord:
+    """The record with the threshold that keeps another promise on the held-out images.
+
+    Args:
+        trust: Of the model.
+        promise: What accepted images shall keep.
+
+    Raises:
+        InputError: A number out of range; a record without held-out results; or so few of them that no threshold is
+            sure to keep the promise.
+    """
+    if not (0 < promise.below <= 1 and 0 < promise.fraction < 1):
+        raise InputError(
+            f"a promise of F1 below {promise.below:g} in a fraction of {promise.fraction:g}; expected a fraction of "
+            "images in (0, 1) and an F1 in (0, 1]",
+            argument="promise",
+        )
+    if not trust.held_out_expected:
+        raise InputError(
+            "the model file does not hold the held-out results that another promise needs; train again, or leave the "
+            "promise out",
+            argument="promise",
+        )
+    expected, true = np.array(trust.held_out_expected), np.array(trust.held_out_true)
+    accept = accept_from(expected, true, below=promise.below, fraction=promise.fraction)
+    if accept > expected.max():
+        raise InputError(
+            f"no threshold keeps F1 below {promise.below:g} in at most {promise.fraction:.2g} of the accepted images, "
+            f"as the {expected.size} held-out results of the model show; ask for less, for example "
+            f"promise={_kept(expected, true)}",
+            argument="promise",
+        )
+    return msgspec.structs.replace(
+        trust, accept_f1=round(accept, 4), promise_f1=promise.below, promise_fraction=promise.fraction
+    )
+
+
+def _kept(expected: np.ndarray, true: np.ndarray) -> float:
+    """The strictest usual fraction that the held-out images can keep."""
+    usual = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+    kept = (accept_from(expected, true, below=USUAL_PROMISE.below, fraction=fraction) for fraction in usual)
+    return next((fraction for fraction, accept in zip(usual, kept, strict=True) if accept <= expected.max()), 0.9)
 
 
 def cross_fit_f1(

@@ -24,6 +24,9 @@ RIM_PX = 2
 RIGHT_IOU = 0.5
 """Overlap with a reference object from which on an object is right."""
 
+DOUBTFUL_P_RIGHT = 0.7
+"""An object that is less probably right than this is doubtful, and is marked."""
+
 
 def agreement(labels: np.ndarray, rival: np.ndarray) -> np.ndarray:
     """How well each object is found again in another label image of the same scene: the best IoU.

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..checks import check_labels, check_same_shape
 from ..types import Quality
+from .confidence import mean_confidence
 
 ACCEPT_DICE = 0.8
 """Expected Dice below which a person should look."""
@@ -83,7 +84,14 @@ def object_confidence(labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return mean
 
 
-def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, drift: Sequence[str] = ()) -> Quality:
+def assess(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    sure: np.ndarray,
+    drift: Sequence[str] = (),
+    noun: str = "object",
+) -> Quality:
     """Say whether an image's result can be accepted, wants a look, or should be rejected.
 
     Rejected: expected Dice below `REJECT_DICE`. To review: expected Dice below `ACCEPT_DICE`, more
@@ -94,6 +102,7 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, d
         labels: (H, W) objects, 1…n without gaps, 0 background.
         sure: (H, W) confidence of the same probabilities, see `confidence`.
         drift: Sentences on how the image differs from the training images, see `drift_notes`.
+        noun: What a region of ``labels`` is called in the reasons.
 
     Returns:
         The verdict with every reason that led to it.
@@ -104,16 +113,16 @@ def assess(probabilities: np.ndarray, labels: np.ndarray, *, sure: np.ndarray, d
     check_same_shape(labels=labels, sure=sure)
     objects = object_confidence(labels, sure)
     promised = expected_dice(1 - probabilities[0], labels > 0)
-    reasons = [*_dice_reasons(promised, found=objects.size > 0), *_object_reasons(objects), *drift]
+    reasons = [*_dice_reasons(promised, found=objects.size > 0), *_object_reasons(objects, noun), *drift]
     verdict: Literal["accept", "review", "reject"] = "review" if reasons else "accept"
     if promised < REJECT_DICE:
         verdict = "reject"
     return Quality(
         count=objects.size,
-        mean_confidence=float(sure[labels > 0].mean(dtype=np.float64)) if objects.size else math.nan,
+        mean_confidence=mean_confidence(sure, within=labels > 0),
         expected_dice=promised,
         verdict=verdict,
-        why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful objects",
+        why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful {noun}s",
     )
 
 
@@ -127,8 +136,8 @@ def _dice_reasons(promised: float, *, found: bool) -> list[str]:
     return []
 
 
-def _object_reasons(objects: np.ndarray) -> list[str]:
+def _object_reasons(objects: np.ndarray, noun: str) -> list[str]:
     doubtful = int((objects < DOUBTFUL_CONFIDENCE).sum())
     if doubtful > MOST_DOUBTFUL * objects.size:
-        return [f"{doubtful} of {objects.size} objects have a confidence below {DOUBTFUL_CONFIDENCE}"]
+        return [f"{doubtful} of {objects.size} {noun}s have a confidence below {DOUBTFUL_CONFIDENCE}"]
     return []

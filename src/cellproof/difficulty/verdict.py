@@ -37,7 +37,7 @@ def judge(
         image: Feature → number, see `image_features`.
         statistics: What the image looks like, see `image_statistics`.
         expected_dice: Of the foreground; NaN where nothing is foreground.
-        mean_confidence: Mean over pixels of the largest class probability.
+        mean_confidence: Mean confidence over the pixels of objects.
 
     Returns:
         The verdict with its reasons, and (n,) the probability of each object that it is right. An image without

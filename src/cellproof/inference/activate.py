@@ -61,6 +61,17 @@ def split(stack: np.ndarray, *, heads: Heads) -> Maps:
     return Maps(stack[heads.class_slice], {name: stack[own] for name, own in heads.slices.items()})
 
 
+def tempered(maps: Maps, temperature: float) -> Maps:
+    """The maps as a network predicts them with this temperature of its softmax, from those with 1.
+
+    Example:
+        >>> tempered(Maps(np.array([[[0.9]], [[0.1]]])), 2.0).probabilities.ravel().round(3).tolist()
+        [0.75, 0.25]
+    """
+    powers = np.maximum(maps.probabilities, 1e-7) ** np.float32(1 / temperature)
+    return Maps(powers / powers.sum(axis=0), maps.fields)
+
+
 def _softmax(logits: np.ndarray, temperature: float) -> None:
     """Softmax over the first axis, in place."""
     if temperature != 1:

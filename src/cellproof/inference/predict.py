@@ -73,7 +73,7 @@ def predict(
     for run, (member, view) in enumerate(product(range(len(engines)), views)):
         own = np.zeros_like(stack) if each is not None else stack
         for done, share in enumerate(shares, start=1 + run * len(shares)):
-            window = _read(image, share.tile, stride_px=stride_px)
+            window = read_window(image, share.tile, stride_px=stride_px)
             outputs = view.inverse(engines[member](view.forward(window)[np.newaxis])[0], heads=heads)
             maps = outputs[:, *share.in_window]
             activate(maps, heads=heads, temperature=temperature)
@@ -90,7 +90,7 @@ def predict(
     return split(stack, heads=heads)
 
 
-def _read(image: np.ndarray, tile: Tile, *, stride_px: int) -> np.ndarray:
+def read_window(image: np.ndarray, tile: Tile, *, stride_px: int) -> np.ndarray:
     """Cut a window out of (C, H, W), mirrored where it reaches past the lower or right edge."""
     rows, columns = tile.row.read, tile.column.read
     if rows.stop <= image.shape[1] and columns.stop <= image.shape[2]:

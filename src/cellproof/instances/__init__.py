@@ -2,7 +2,7 @@
 
 ``NEEDS`` names the outputs without which it cannot work, ``TUNED`` holds the values that validation tries for each of
 its options, and ``separate(maps, foreground, options) -> labels`` divides the foreground (H, W) among objects;
-``maps`` are the outputs by name, each (channels, H, W).
+``maps`` are the outputs by name, each (channels, H, W). One with ``ON_REQUEST`` is never chosen by validation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def methods() -> list[str]:
 
     Examples:
         >>> methods()
-        ['components', 'flows', 'watershed']
+        ['components', 'detections', 'flows', 'summed_masks', 'watershed']
     """
     return part_names(__name__, needs="NEEDS")
 
@@ -45,6 +45,15 @@ def tuned(method: str) -> dict[str, Sequence[Setting]]:
         InputError: There is no such method.
     """
     return dict(find_part(__name__, method, needs="NEEDS", what="method").TUNED)
+
+
+def on_request(method: str) -> bool:
+    """Whether a method is used only where a recipe or model names it, and never chosen by validation.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    return bool(getattr(find_part(__name__, method, needs="NEEDS", what="method"), "ON_REQUEST", False))
 
 
 def load(method: str) -> Separate:

@@ -171,7 +171,8 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
     Args:
         inputs: Files (returned as they are), folders (their images by name, without hidden files and
-            sub-folders; links that lead nowhere are among them, for whoever reads them to name) and glob patterns.
+            sub-folders; links that lead nowhere, and pipes, are among them, for whoever reads them to name) and
+            glob patterns.
 
     Raises:
         InputError: naming the first input that stands for no file.
@@ -206,9 +207,9 @@ def _expand(given: Path) -> list[Path]:
 
 
 def _may_be_file(path: Path) -> bool:
-    """Whether an entry of a folder is a file, or a link that leads nowhere, which is somebody's loss to be told."""
+    """Whether an entry is no folder: links that lead nowhere and pipes are somebody's loss, who is to be told."""
     try:
-        return path.is_file() or (path.is_symlink() and not path.exists())
+        return not path.is_dir()
     except OSError:
         return True
 

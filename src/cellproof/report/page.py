@@ -235,9 +235,10 @@ def train_report(report: TrainReport) -> str:
 
 
 def doubt(row: ImageRow) -> tuple[int, float, float, str]:
-    """Key that sorts the most doubtful first; an expected Dice of NaN comes last within its verdict."""
+    """Key that sorts the most doubtful first, by expected F1, else expected Dice; NaN comes last within its verdict."""
     quality = row.quality
-    expected = math.inf if math.isnan(quality.expected_dice) else quality.expected_dice
+    promised = quality.expected_dice if math.isnan(quality.expected_f1) else quality.expected_f1
+    expected = math.inf if math.isnan(promised) else promised
     sure = math.inf if math.isnan(quality.mean_confidence) else quality.mean_confidence
     return VERDICTS.index(quality.verdict), expected, sure, row.name
 

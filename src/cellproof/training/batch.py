@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-Outputs = Tensor | tuple[Tensor, ...]
-"""Of a network in training mode: logits, or ``(logits, *auxiliary)``."""
+Outputs = Tensor | tuple[Tensor, ...] | Mapping[str, Tensor]
+"""Of a network in training mode: logits, or ``(logits, *auxiliary)``; of one that takes targets its losses by name."""
 
 
 @dataclass(frozen=True)

@@ -121,10 +121,18 @@ class Trainer:
         for tell_progress in [*self._listeners, *([of_loss] if of_loss else [])]:
             tell_progress(self.share)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            outputs = self.module(batch.images.to(self.device).contiguous(memory_format=torch.channels_last))
+            outputs = self.module(
+                batch.images.to(self.device).contiguous(memory_format=torch.channels_last), *self._targets(batch)
+            )
         value = loss(outputs, batch)
         self._check(value, "loss")
         return value
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What a network that computes its losses itself takes besides images; nothing for all others."""
+        if not getattr(self.module, "takes_targets", False):
+            return ()
+        return batch.class_map.to(self.device), batch.fields.to(self.device)
 
     def _check(self, value: Tensor, what: str) -> None:
         if not torch.isfinite(value):

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from cellproof.checks import InputError
 from cellproof.difficulty.confidence import confidence
-from cellproof.inference.activate import Maps
+from cellproof.inference.activate import Maps, tempered
 from cellproof.instances.decode import decode
-from cellproof.types import Head, Heads, InstanceOptions, ModelHeader, Sample
+from cellproof.types import Head, Heads, InstanceOptions, ModelHeader, Promise, Sample
 from cellproof.workflows.predict import Labeled
-from cellproof.workflows.segment.trust import OLD_KIND, judge_plane
-from cellproof.workflows.train.trust import degrade, fit_on_held_out, tempered
+from cellproof.workflows.segment.trust import OLD_KIND, judge_plane, promised
+from cellproof.workflows.segment.write import is_doubtful
+from cellproof.workflows.train.trust import degrade, fit_on_held_out
 
 OPTIONS = InstanceOptions(method="components", smallest_area_px=5)
 
@@ -113,3 +116,19 @@ def test_copies_are_degraded_as_they_say():
     assert np.abs(np.diff(degrade(image, "blur", seed=0))).max() < np.abs(np.diff(image)).max()
     assert degrade(image, "noise", seed=0).std() > image.std()
     assert (degrade(image, "saturation", seed=0) == 1).mean() > 0.05 > (image == 1).mean()
+
+
+def test_objects_that_are_hardly_right_are_marked_and_those_without_a_probability_by_their_confidence():
+    confidence = np.array([0.9, 0.9, 0.6])
+    assert is_doubtful({"confidence": confidence}).tolist() == [False, False, True]
+    assert is_doubtful({"confidence": confidence, "p_right": np.array([0.95, 0.4, 0.8])}).tolist() == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_a_model_without_trust_record_keeps_no_promise(trust):
+    with pytest.raises(InputError, match="judges by pixels alone and keeps no promise"):
+        promised(msgspec.structs.replace(header(trust), trust=None), Promise(0.1))
+    assert promised(header(trust), None) == header(trust)

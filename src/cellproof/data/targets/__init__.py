@@ -54,7 +54,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['boundary', 'distance', 'flows']
+        ['boundary', 'detections', 'distance', 'flows']
     """
     return part_names(__name__, needs="target")
 

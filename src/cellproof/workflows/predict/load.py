@@ -121,13 +121,26 @@ def load_model(name_or_file: str | Path, choice: EngineChoice | None = None) -> 
     engines = choose_engines(
         lambda: build_members(path),
         example_shape=(header.in_channels, 16 * header.stride_px, 16 * header.stride_px),
-        engine=wanted.engine,
+        engine=_engine_for(header, wanted),
         precision=wanted.precision,
         device=wanted.device,
         threads=wanted.threads,
         cache_key=digest,
     )
     return Model(header, digest, engines, path)
+
+
+def _engine_for(header: ModelHeader, choice: EngineChoice) -> EngineName:
+    """The engine that is asked for; torch for detectors, whose number of outputs depends on the image.
+
+    Raises:
+        UsageError: OpenVINO was asked to run a detector.
+    """
+    if not header.heads.is_detector:
+        return choice.engine
+    if choice.engine == "openvino":
+        raise UsageError(f"model {header.name!r} is a detector, which only torch runs; use engine='torch'")
+    return "torch"
 
 
 def build_members(path: Path) -> list[nn.Module]:
@@ -161,17 +174,18 @@ def _build(path: Path, header: ModelHeader, shapes: Mapping[str, tuple[int, ...]
     """
     import torch
 
-    from ...models import load, names
+    from ... import detectors, models
 
-    if header.architecture not in names():
+    room = detectors if header.heads.is_detector else models
+    if header.architecture not in room.names():
         raise InputError(
-            f"{path}: the architecture {header.architecture!r} is none of the package's ({', '.join(names())}), "
+            f"{path}: the architecture {header.architecture!r} is none of the package's ({', '.join(room.names())}), "
             "and code that a model file names is never run; update CellProof or train the model anew"
         )
     channels = {"in_channels": header.in_channels, "out_channels": header.heads.channels}
     try:
         with torch.device("meta"):
-            skeleton = load(header.architecture, **channels, **header.options)
+            skeleton = room.load(header.architecture, **channels, **header.options)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -189,4 +203,5 @@ def _build(path: Path, header: ModelHeader, shapes: Mapping[str, tuple[int, ...]
             f"{path}: stride_px is {header.stride_px}, {header.architecture} has {skeleton.stride}; "
             "train the model anew"
         )
-    return load(header.architecture, **channels, **header.options)
+    built: nn.Module = room.load(header.architecture, **channels, **header.options)
+    return built

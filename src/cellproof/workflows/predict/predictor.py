@@ -18,6 +18,7 @@ from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
 from ...types import Heads, ModelHeader, Normalization, Sample
+from .detect import detect
 from .load import Model
 
 if TYPE_CHECKING:
@@ -204,6 +205,20 @@ class Predictor:
         shape = image.shape[1:]
         scaled = image if scale == 1.0 else rescale_image(image, scaled_shape(shape, scale))
         windows = self.windows(scaled.shape[1:], channels=len(image), max_memory_bytes=max_memory_bytes)
+        if self.heads.is_detector:
+            return detect(
+                self.engines,
+                with_condition(fit_channels(scaled, self.in_channels), self.conditions, condition),
+                shape=(shape[0], shape[1]),
+                heads=self.heads,
+                stride_px=self.stride_px,
+                halo_px=windows.halo_px,
+                temperature=self.temperature,
+                tta=tta,
+                max_pixels=windows.max_pixels,
+                progress=progress,
+                each=each,
+            )
         maps = predict(
             self.engines,
             with_condition(fit_channels(scaled, self.in_channels), self.conditions, condition),

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ... import instances, losses, models
+from ... import detectors, instances, losses, models
 from ...checks import UsageError
 from ...data import targets
 from ...recipe import Entry, Profile, Recipe, StudyConfig, override
@@ -87,7 +87,7 @@ def select(there: Mapping[str, _T], names: Sequence[str], what: str) -> dict[str
 def _check_parts(recipe: Recipe, entry: str) -> None:
     """Refuse now a part that there is not, which a training would refuse after those before it had run for hours."""
     own_code = ":" in recipe.model.architecture
-    named = [("architecture", recipe.model.architecture, [] if own_code else models.names())]
+    named = [("architecture", recipe.model.architecture, [] if own_code else [*models.names(), *detectors.names()])]
     named += [("head", head.name, targets.names()) for head in recipe.heads]
     named += [("loss term", term.name, losses.names()) for term in recipe.loss.terms]
     named += [("instance method", recipe.instance.method, instances.methods())]

@@ -15,13 +15,14 @@ import numpy as np
 from ...checks import InputError, UsageError
 from ...io import read_image
 from ...recipe import parse_step
-from ...types import Image, ModelHeader, Step
+from ...types import Image, ModelHeader, Promise, Step
 from ..predict import EngineChoice, Predictor, find_model
 from ..predict import Model as LoadedModel
 from ..predict import load_model as load
 from .channels import with_model_channels
 from .plane import segment_plane
 from .result import Segmentation, join_planes
+from .trust import promised
 
 if TYPE_CHECKING:
     from ...inference.engine import Device, EngineName, Precision
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 MOST_CHANNELS = 4
 """An axis longer than this is not taken for channels without being told."""
+
+_COLORS = 3
 
 LEAST_MEMORY_BYTES = 1_000_000
 """Less than this is a number without its unit."""
@@ -45,11 +48,12 @@ def segment(
     model: str | Path | LoadedModel = "nuclei",
     *,
     axes: str | None = None,
-    channels: Sequence[int | str] | None = None,
+    channels: int | str | Sequence[int | str] | None = None,
     diameter_px: Diameter = None,
     tta: bool | Literal["auto"] = "auto",
     steps: Sequence[str | Step] | None = (),
     condition: str = "",
+    promise: float | tuple[float, float] | None = None,
     device: Device = "auto",
     engine: EngineName = "auto",
     precision: Precision = "auto",
@@ -60,14 +64,15 @@ def segment(
 
     Args:
         image: Raw intensities of any real type, (H, W), (H, W, C) or (C, H, W) with at most four channels, or of
-            any shape that `axes` names; or the path of an image file. The alpha of (H, W, 4) is left out, and
-            logged, where the model reads three channels.
+            any shape that `axes` names; or the path of an image file. (H, W, 3) is a color image, several channels
+            in front of rows and columns are not: choose one with `channels`, or all of them for a color image. The
+            alpha of (H, W, 4) is left out, and logged, where the model reads three channels.
         model: Name of a shipped model, a model file, the folder of a training run, or what `load_model` returned.
             The last two models that were named stay loaded.
         axes: One letter for each axis: ``Y`` rows, ``X`` columns, ``C`` channels, any other letter planes, each of
             which is segmented by itself. None leaves it to the shape or the file.
-        channels: Channels to read, counted from 0 or by name where the file names them, in the order the model
-            expects; None for all.
+        channels: Channels to read, one or several, counted from 0 or by name where the file names them, in the order
+            the model expects; None leaves it to their names.
         diameter_px: Usual diameter of the objects in pixels; the image is then predicted at the scale that brings
             them to the median diameter of the training objects. "auto" measures it on a first prediction. None
             uses the scale of the model.
@@ -75,6 +80,8 @@ def segment(
         steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
             empty for those that the model's file names, None for none at all.
         condition: What the model is told of the image, one of its header's ``conditions``; "" for unknown.
+        promise: Largest fraction of accepted images whose F1 at IoU 0.5 may lie below 0.7, or below the second of two
+            numbers; None for what the model's file says.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
         precision: Arithmetic of the network: "auto", "f32" or "bf16".
@@ -104,9 +111,12 @@ def segment(
         raise UsageError(f"tta is {tta!r}; expected True, False or 'auto'", argument="tta")
     chosen = () if steps is None else tuple(map(parse_step, steps)) or None
     loaded = _loaded(model, EngineChoice(engine, precision, device, threads)).with_steps(chosen)
+    loaded = replace(loaded, header=promised(loaded.header, _promise(promise)))
     if diameter_px is not None:
         Predictor.scale_for(diameter_px, loaded.header)
     allowed = memory_bytes(max_memory)
+    if isinstance(channels, int | str):
+        channels = (channels,)
     read, order = _read(image, axes=axes, channels=channels, header=loaded.header)
     planes = [
         segment_plane(
@@ -121,6 +131,12 @@ def segment(
         for pixels in read.pixels
     ]
     return join_planes(planes, image=read, header=loaded.header, order=order)
+
+
+def _promise(promise: float | tuple[float, float] | None) -> Promise | None:
+    if promise is None:
+        return None
+    return Promise(*promise) if isinstance(promise, tuple) else Promise(promise)
 
 
 def memory_bytes(memory: str | int | None) -> int | None:
@@ -191,7 +207,9 @@ def _read(
     elif letters.endswith("C") and read.pixels.shape[1] == 4 and header.in_channels == 3:
         _log.warning("the fourth of four channels is taken for alpha and left out")
         read = _with_channels(read, range(3))
-    return read, letters.replace("C", "")
+    # Red, green and blue lie side by side in every library; an axis of channels before Y and X is a microscope's.
+    read = replace(read, color=letters.endswith("C") and read.pixels.shape[1] == _COLORS)
+    return with_model_channels(read, header, asked=channels is not None), letters.replace("C", "")
 
 
 def _axes_of(shape: tuple[int, ...]) -> str:

@@ -14,11 +14,12 @@ from ...checks import InputError
 from ...data.normalization import with_condition
 from ...io import read_image
 from ...refine import steps_of
-from ...types import Image, ModelHeader, Step
+from ...types import Image, ModelHeader, Promise, Quality, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
 from .plane import segment_plane
-from .record import EngineFacts, Parameters, Record, Seconds, Source, write_record
+from .record import ChannelFacts, EngineFacts, Parameters, PlaneFacts, Record, Seconds, Source, write_record
+from .trust import promised
 from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
 
 
@@ -36,6 +37,7 @@ class SegmentOptions:
         condition: What the network is told of the images; "" for unknown.
         max_memory_bytes: For the whole process; None for windows of a size that is quick.
         steps: Refine steps on class maps, in place of those that the model's file names; None for these.
+        promise: What accepted images shall keep; None for what the model's file says.
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
@@ -47,6 +49,7 @@ class SegmentOptions:
     condition: str = ""
     max_memory_bytes: int | None = None
     steps: tuple[Step, ...] | None = None
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,10 @@ def check_options(options: SegmentOptions, header: ModelHeader) -> None:
     Raises:
         UsageError: A diameter for a model that knows no size of objects, or one out of range.
         InputError: A condition that the model does not know; no such refine step or option, or one that the
-            model's classes do not allow.
+            model's classes do not allow; or a promise that the model cannot keep.
     """
     steps_of(header, options.steps)
+    promised(header, options.promise)
     with_condition(np.zeros((1, 1, 1), np.float32), header.conditions, options.condition)
     if options.diameter_px is not None:
         Predictor.scale_for(options.diameter_px, header)
@@ -126,6 +130,7 @@ def segment_file(
         InputError: The input cannot be used or its results cannot be written.
     """
     model = model.with_steps(options.steps)
+    model = replace(model, header=promised(model.header, options.promise))
     started = time.perf_counter()
     cut = Predictor.of_model(model).note(
         image.pixels.shape[2:], channels=image.pixels.shape[1], max_memory_bytes=options.max_memory_bytes
@@ -213,8 +218,8 @@ def _record(
         width=image.pixels.shape[3],
         planes=len(planes),
         count=quality.count,
-        mean_confidence=None if np.isnan(quality.mean_confidence) else quality.mean_confidence,
-        expected_dice=None if np.isnan(quality.expected_dice) else quality.expected_dice,
+        mean_confidence=_known(quality.mean_confidence),
+        expected_dice=_known(quality.expected_dice),
         verdict=quality.verdict,
         why=quality.why,
         pixel_size_um=image.pixel_size_um,
@@ -225,7 +230,30 @@ def _record(
         expected_f1=_known(quality.expected_f1),
         expected_count=_known(quality.expected_count),
         expected_count_sd=_known(quality.expected_count_sd),
+        plane_facts=tuple(_plane_facts(plane.quality, place, image) for place, plane in enumerate(planes)),
+        channel_facts=tuple(_channel_facts(image.pixels[:, channel]) for channel in range(image.pixels.shape[1])),
     )
+
+
+def _plane_facts(quality: Quality, place: int, image: Image) -> PlaneFacts:
+    indices = np.unravel_index(place, image.plane_shape) if image.plane_axes else ()
+    return PlaneFacts(
+        place=", ".join(f"{axis} {index}" for axis, index in zip(image.plane_axes, indices, strict=True)),
+        count=quality.count,
+        mean_confidence=_known(quality.mean_confidence),
+        expected_dice=_known(quality.expected_dice),
+        expected_f1=_known(quality.expected_f1),
+        expected_count=_known(quality.expected_count),
+        expected_count_sd=_known(quality.expected_count_sd),
+        verdict=quality.verdict,
+        why=quality.why,
+    )
+
+
+def _channel_facts(pixels: np.ndarray) -> ChannelFacts:
+    # Sums of millions of float32 lose digits, sums of integers in float64 none.
+    mean, std = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
+    return ChannelFacts(float(mean), float(pixels.min()), float(pixels.max()), float(std))
 
 
 def _known(value: float) -> float | None:

@@ -29,6 +29,7 @@ _COMPARED = (
     "precision",
     "device",
     "steps",
+    "promise",
 )
 
 
@@ -125,6 +126,7 @@ def _parameters(header: ModelHeader, digest: str, options: SegmentOptions) -> Pa
         precision=options.choice.precision,
         device=options.choice.device,
         steps=tuple(map(format_step, steps_of(header, options.steps))),
+        promise=None if options.promise is None else str(options.promise),
     )
 
 

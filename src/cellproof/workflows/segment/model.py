@@ -48,10 +48,12 @@ class Model(LoadedModel):
         image: np.ndarray | str | Path,
         *,
         axes: str | None = None,
-        channels: Sequence[int | str] | None = None,
+        channels: int | str | Sequence[int | str] | None = None,
         diameter_px: Diameter = None,
         tta: bool | Literal["auto"] = "auto",
         steps: Sequence[str | Step] | None = (),
+        condition: str = "",
+        promise: float | tuple[float, float] | None = None,
         max_memory: str | int | None = None,
     ) -> Segmentation:
         """Segment one image with this model; the arguments are those of `cellproof.segment`.
@@ -74,6 +76,8 @@ class Model(LoadedModel):
             diameter_px=diameter_px,
             tta=tta,
             steps=steps,
+            condition=condition,
+            promise=promise,
             max_memory=max_memory,
         )
 

@@ -270,7 +270,7 @@ def _without_own(paths: list[Path], *, out: Path, say: Callable[[str], None]) ->
     kept = []
     for path in paths:
         owners = [path.name.removesuffix(ending) for ending in ENDINGS if path.name.endswith(ending)]
-        if path.resolve().parent == out.resolve() and names.intersection(owners):
+        if _target(path).parent == _target(out) and names.intersection(owners):
             say(f"{path}: left out, as it is named like a result of {owners[0]}")
         else:
             kept.append(path)

@@ -66,6 +66,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         precision: Of the arithmetic.
         device: Where it runs.
         steps: Repairs of the class map, as written on a command line.
+        promise: What accepted images shall keep, as written on a command line; None for what the model says.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     precision: str = "auto"
     device: str = "auto"
     steps: tuple[str, ...] = ()
+    promise: str | None = None
 
 
 class EngineFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +112,48 @@ class Seconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Seconds(*map(sum, zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)))
 
 
+class PlaneFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was found in one plane; numbers are None where they are undefined or the model cannot tell.
+
+    Attributes:
+        place: Its index along each axis of planes, as in ``"T 0, Z 3"``; empty for a single image.
+        count: Objects.
+        mean_confidence: Mean over the pixels of objects.
+        expected_dice: Of the foreground.
+        expected_f1: At IoU 0.5.
+        expected_count: Objects that are there.
+        expected_count_sd: Its standard deviation.
+        verdict: On this plane alone.
+        why: Its reason.
+    """
+
+    place: str
+    count: int
+    mean_confidence: float | None
+    expected_dice: float | None
+    expected_f1: float | None
+    expected_count: float | None
+    expected_count_sd: float | None
+    verdict: Verdict
+    why: str
+
+
+class ChannelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Raw intensities of one channel over all pixels of an input.
+
+    Attributes:
+        mean: Mean.
+        min: Smallest.
+        max: Largest.
+        std: Standard deviation.
+    """
+
+    mean: float
+    min: float
+    max: float
+    std: float
+
+
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One finished input.
 
@@ -135,6 +179,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expected_f1: Mean over planes that have one; None where none has.
         expected_count: Objects that are there, in all planes; None where the model cannot tell.
         expected_count_sd: Its standard deviation.
+        plane_facts: Of each plane; empty in older records.
+        channel_facts: Of each channel that was read; empty in older records.
     """
 
     name: str
@@ -158,6 +204,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected_f1: float | None = None
     expected_count: float | None = None
     expected_count_sd: float | None = None
+    plane_facts: tuple[PlaneFacts, ...] = ()
+    channel_facts: tuple[ChannelFacts, ...] = ()
 
 
 def given_path(path: Path) -> str:
@@ -172,9 +220,9 @@ def identify(path: Path, position: int | None = None) -> Source:
         InputError: It cannot be read.
     """
     if path.is_symlink() and not path.exists():
-        raise InputError(
-            f"{path}: a link to {os.readlink(path)}, which is not there; put that file back or remove the link"
-        )
+        there = os.path.lexists(path.parent / os.readlink(path))
+        why = "which leads in a circle; remove it" if there else "which is not there; put that file back, or remove it"
+        raise InputError(f"{path}: a link to {os.readlink(path)}, {why}")
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: a pipe, device or folder, expected a file; give the files themselves")
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,20 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from ... import __version__
-from ...io import atomic_path, read_csv, write_csv, write_json, write_text
+from ...io import read_csv, write_csv, write_json, write_text
 from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, inline_first, segment_report
 from ...report.palette import class_colors
 from ...types import ModelHeader, Quality
 from .names import Failure
 from .pictures import read_pictures
 from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table
+from .tables import Row, image_columns, plane_columns, write_objects
 
-OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML = "objects.csv", "images.csv", "run.json", "report.html"
+OBJECTS_CSV, IMAGES_CSV, PLANES_CSV = "objects.csv", "images.csv", "planes.csv"
 
-SUMMARIES = (OBJECTS_CSV, IMAGES_CSV, RUN_JSON, REPORT_HTML)
+RUN_JSON, REPORT_HTML = "run.json", "report.html"
+
+SUMMARIES = (OBJECTS_CSV, IMAGES_CSV, PLANES_CSV, RUN_JSON, REPORT_HTML)
 """Files that a folder of results has once."""
-
-_DIGITS = 4
 
 
 @dataclass
@@ -66,11 +66,8 @@ class Run:
         return self.pixels / self.parts.total / 1e6 if self.parts.total else math.nan
 
 
-Row = Record | Failure
-
-
 def write_summaries(out: Path, rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters: Parameters) -> None:
-    """Write the two tables, ``run.json`` and the report.
+    """Write the tables, ``run.json`` and the report.
 
     Args:
         out: Folder of the results.
@@ -85,98 +82,10 @@ def write_summaries(out: Path, rows: Sequence[Row], *, run: Run, header: ModelHe
     records = [row for row in rows if isinstance(row, Record)]
     write_objects(out / OBJECTS_CSV, [object_table(out, record) for record in records])
     write_csv(out / IMAGES_CSV, image_columns(rows))
+    write_csv(out / PLANES_CSV, plane_columns(records))
     write_json(out / RUN_JSON, run_facts(rows, run=run, header=header, parameters=parameters))
     report = make_report(out, rows, run=run, header=header, parameters=parameters)
     write_text(out / REPORT_HTML, segment_report(report))
-
-
-def write_objects(path: Path, tables: Sequence[Path]) -> None:
-    """Write the rows of all tables under one header.
-
-    Tables of images with different channels, or without pixel size, lack columns of others; their cells stay empty.
-
-    Raises:
-        InputError: A table cannot be read or the result not be written.
-    """
-    headers = {_first_line(table) for table in tables}
-    if len(headers) > 1:
-        _join_tables(path, tables)
-        return
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(next(iter(headers), b"image,plane,label,class,area\n"))
-        for table in tables:
-            with table.open("rb") as rows:
-                rows.readline()
-                shutil.copyfileobj(rows, file)
-
-
-def _first_line(table: Path) -> bytes:
-    with table.open("rb") as file:
-        return file.readline()
-
-
-def _join_tables(path: Path, tables: Sequence[Path]) -> None:
-    parts = [read_csv(table) for table in tables]
-    names: list[str] = []
-    for part in parts:
-        for place, name in enumerate(part):
-            if name not in names:
-                before = list(part)[place - 1] if place else ""
-                names.insert(names.index(before) + 1 if before else 0, name)
-    lengths = [len(part["label"]) for part in parts]
-    write_csv(
-        path,
-        {
-            name: [cell for part, length in zip(parts, lengths, strict=True) for cell in part.get(name, [""] * length)]
-            for name in names
-        },
-    )
-
-
-def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
-    """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
-
-    Models that give classes to pixels add a column ``fraction_NAME`` for the area fraction of each class.
-    """
-    lines = [_image_line(row) for row in rows]
-    names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", "mean_confidence"]
-    names += ["expected_dice", "expected_f1", "expected_count", "expected_count_sd", "verdict", "why"]
-    table = {name: [line[place] for line in lines] for place, name in enumerate(names)}
-    classes = dict.fromkeys(name for row in rows if isinstance(row, Record) for name in row.class_fractions)
-    return table | {f"fraction_{name}": [_fraction(row, name) for row in rows] for name in classes}
-
-
-def _fraction(row: Row, name: str) -> float | None:
-    if not isinstance(row, Record) or name not in row.class_fractions:
-        return None
-    return round(row.class_fractions[name], _DIGITS)
-
-
-def _image_line(row: Row) -> tuple[object, ...]:
-    if isinstance(row, Failure):
-        empty = [None] * 11
-        return (row.name, row.path.name, *empty, "left out" if row.left_out else "failed", row.reason)
-    return (
-        row.name,
-        Path(row.source.path).name,
-        row.height,
-        row.width,
-        row.planes,
-        None if row.pixel_size_um is None else float(f"{row.pixel_size_um:.6g}"),
-        None if row.scale is None else round(row.scale, _DIGITS),
-        row.count,
-        None if row.mean_confidence is None else round(row.mean_confidence, _DIGITS),
-        _rounded(row.expected_dice, _DIGITS),
-        _rounded(row.expected_f1, _DIGITS),
-        _rounded(row.expected_count, 1),
-        _rounded(row.expected_count_sd, 1),
-        row.verdict,
-        row.why,
-    )
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
 
 
 def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters: Parameters) -> dict[str, object]:
@@ -263,12 +172,21 @@ def _notes(rows: Sequence[Row], run: Run) -> Iterator[str]:
 
 
 def _image_row(out: Path, record: Record) -> ImageRow:
-    sure, promised = (math.nan if value is None else value for value in (record.mean_confidence, record.expected_dice))
+    sure, promised = _or_nan(record.mean_confidence), _or_nan(record.expected_dice)
     shown = read_pictures(out, record.name)
     return ImageRow(
         record.name,
         (record.height, record.width),
-        Quality(record.count, sure, promised, record.verdict, record.why),
+        Quality(
+            record.count,
+            sure,
+            promised,
+            record.verdict,
+            record.why,
+            expected_f1=_or_nan(record.expected_f1),
+            expected_count=_or_nan(record.expected_count),
+            expected_count_sd=_or_nan(record.expected_count_sd),
+        ),
         overlay=shown.overlay,
         difficulty=shown.difficulty,
         difficult=shown.difficult,
@@ -277,6 +195,10 @@ def _image_row(out: Path, record: Record) -> ImageRow:
         fractions=tuple(record.class_fractions.values()),
         notes=(*record.notes, *_scale_note(record)),
     )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _scale_note(record: Record) -> Iterator[str]:
@@ -321,8 +243,18 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
             ("scale", _scale(header, parameters)),
             ("smallest object", f"{parameters.min_area_px} px" if parameters.min_area_px else "as the model says"),
             ("temperature", f"{header.temperature:.3g}"),
+            ("promise", _promise(header, parameters)),
         ),
     )
+
+
+def _promise(header: ModelHeader, parameters: Parameters) -> str:
+    """What accepted images keep, for a person."""
+    if header.trust is None:
+        return "none: judged by pixels alone"
+    asked = [float(part) for part in (parameters.promise or "").split(",") if part]
+    fraction, below = asked or (header.trust.promise_fraction, header.trust.promise_f1)
+    return f"of accepted images at most {100 * fraction:g} % have an F1 below {below:g}"
 
 
 def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:

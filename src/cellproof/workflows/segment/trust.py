@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
+from ...checks import InputError
+from ...difficulty.confidence import mean_confidence
 from ...difficulty.drift import drift_notes
+from ...difficulty.image_trust import with_promise
 from ...difficulty.quality import assess
 from ...difficulty.verdict import judge
-from ...types import ModelHeader, Quality
+from ...types import ModelHeader, Promise, Quality
 from ..predict import Labeled
 
 OLD_KIND = "judged by pixels alone, as the model holds no trust record"
 """Said of verdicts of instance models from before there were such records, or of too small a validation."""
+
+
+def promised(header: ModelHeader, promise: Promise | None) -> ModelHeader:
+    """The header of a model whose accepted images keep another promise; itself for None.
+
+    Raises:
+        InputError: The model judges by pixels alone, or its held-out results cannot show that it keeps the promise.
+    """
+    if promise is None:
+        return header
+    if header.trust is None:
+        raise InputError(
+            f"model {header.name} judges by pixels alone and keeps no promise; leave the promise out, or train a model "
+            "of objects on more images",
+            argument="promise",
+        )
+    return msgspec.structs.replace(header, trust=with_promise(header.trust, promise))
 
 
 def judge_plane(
@@ -41,8 +62,11 @@ def judge_plane(
             image=found.image,
             statistics=found.statistics,
             expected_dice=found.expected_dice,
-            mean_confidence=float(sure.mean(dtype=np.float64)),
+            mean_confidence=mean_confidence(sure, within=labels > 0),
         )
     known = diameters_px * view.scale if header.heads.has_instances else None
-    quality = assess(probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known))
+    noun = "object" if header.heads.has_instances else "piece"
+    quality = assess(
+        probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known), noun=noun
+    )
     return (replace(quality, why=f"{quality.why} ({OLD_KIND})") if header.heads.has_instances else quality), None

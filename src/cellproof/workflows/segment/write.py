@@ -12,11 +12,15 @@ from typing import TypedDict
 
 import numpy as np
 
+from ...difficulty.object_trust import DOUBTFUL_P_RIGHT
 from ...difficulty.quality import DOUBTFUL_CONFIDENCE
 from ...io import write_classes, write_csv, write_difficulty, write_labels
 from ...types import Image, ModelHeader, Quality, Spacing
 from .pictures import PlanePictures, write_pictures
 from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, STATE_FOLDER, Verdict
+
+_NAMED_PLANES = 5
+"""So many of a stack's doubtful planes are named; ``planes.csv`` has them all."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +110,16 @@ def write_maps(start: str, *, image: Image, planes: Sequence[Plane], header: Mod
 
 def most_doubtful(qualities: Sequence[Quality]) -> int:
     """Place of the plane that a person should see first."""
+    return min(range(len(qualities)), key=lambda place: _doubt(qualities, place))
 
-    def doubt(place: int) -> tuple[int, float, float]:
-        quality = qualities[place]
-        # Planes where expected Dice is undefined come last within their verdict.
-        promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
-        sure = 2.0 if math.isnan(quality.mean_confidence) else quality.mean_confidence
-        return ("reject", "review", "accept").index(quality.verdict), promised, sure
 
-    return min(range(len(qualities)), key=doubt)
+def _doubt(qualities: Sequence[Quality], place: int) -> tuple[int, float, float]:
+    """What planes are sorted by, the most doubtful first."""
+    quality = qualities[place]
+    # Planes where expected Dice is undefined come last within their verdict.
+    promised = 2.0 if math.isnan(quality.expected_dice) else quality.expected_dice
+    sure = 2.0 if math.isnan(quality.mean_confidence) else quality.mean_confidence
+    return ("reject", "review", "accept").index(quality.verdict), promised, sure
 
 
 def join_quality(qualities: Sequence[Quality]) -> Quality:
@@ -133,10 +138,12 @@ def join_quality(qualities: Sequence[Quality]) -> Quality:
     if 2 * rejected > len(qualities):
         verdict = "reject"
     if rejected + to_review:
-        worst = most_doubtful(qualities)
+        doubtful = sorted(range(len(qualities)), key=lambda place: _doubt(qualities, place))[: rejected + to_review]
+        shown = ", ".join(map(str, doubtful[:_NAMED_PLANES]))
+        more = f" and {len(doubtful) - _NAMED_PLANES} more" if len(doubtful) > _NAMED_PLANES else ""
         why = (
-            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review; "
-            f"most doubtful is plane {worst}: {qualities[worst].why}"
+            f"of {len(qualities)} planes {rejected} to reject and {to_review} to review, the most doubtful first: "
+            f"{shown}{more}; plane {doubtful[0]}: {qualities[doubtful[0]].why}"
         )
     return Quality(
         count=sum(quality.count for quality in qualities),
@@ -197,6 +204,15 @@ def _stack(maps: Sequence[np.ndarray], image: Image) -> np.ndarray:
     return np.stack(maps) if image.plane_axes else maps[0]
 
 
+def is_doubtful(objects: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Objects that outlines mark, (n,) bool: by their probability of being right, or their confidence without one."""
+    if "p_right" in objects:
+        unlikely: np.ndarray = objects["p_right"] < DOUBTFUL_P_RIGHT
+        return unlikely
+    unsure: np.ndarray = objects["confidence"] < DOUBTFUL_CONFIDENCE
+    return unsure
+
+
 def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
     """What images of the plane at a place of the input are drawn from."""
     return PlanePictures(
@@ -204,7 +220,7 @@ def plane_pictures(image: Image, plane: Plane, place: int) -> PlanePictures:
         labels=plane.labels,
         classes=plane.classes,
         difficulty=plane.difficulty,
-        doubtful=plane.objects["label"][plane.objects["confidence"] < DOUBTFUL_CONFIDENCE],
+        doubtful=plane.objects["label"][is_doubtful(plane.objects)],
         pixel_size_um=image.pixel_size_um,
     )
 

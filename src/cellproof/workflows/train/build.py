@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ... import detectors, models
+from ...checks import InputError
 from ...data.description import Description
 from ...data.folds import Fold
 from ...data.targets import find_head, losses_of
 from ...losses import check_terms
 from ...losses.deep_supervision import deep_supervision
 from ...losses.weighted_sum import weighted_sum
-from ...models import load as load_architecture
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
 from ...training.options import LoopOptions
@@ -45,20 +46,47 @@ def terms_of(recipe: Recipe, heads: Heads) -> tuple[LossTerm, ...]:
     Raises:
         InputError: No training of these heads could compute them.
     """
+    if heads.is_detector or recipe.model.architecture in detectors.names():
+        _check_detector(recipe, heads)
+        return ()
     named = {term.on for term in recipe.loss.terms}
     terms = (*(term for term in losses_of(heads) if term.on not in named), *recipe.loss.terms)
     check_terms(terms, heads)
     return terms
 
 
+def _check_detector(recipe: Recipe, heads: Heads) -> None:
+    """Refuse what a detector cannot learn from, and a dense network that is asked to be one.
+
+    Raises:
+        InputError: Naming the key of the recipe.
+    """
+    if recipe.model.architecture not in detectors.names():
+        raise InputError(
+            f"recipe {recipe.name!r}: no dense network learns the output 'detections'; choose model.architecture among "
+            f"{', '.join(detectors.names())}, or other [[heads]]"
+        )
+    if heads.names != ("detections",):
+        raise InputError(
+            f"recipe {recipe.name!r}: {recipe.model.architecture} finds objects one by one and has no other outputs; "
+            "leave [[heads]] out"
+        )
+    if recipe.loss.terms or recipe.loss.balance_classes:
+        raise InputError(
+            f"recipe {recipe.name!r}: {recipe.model.architecture} computes its losses itself; leave [loss] out"
+        )
+
+
 def build_module(recipe: Recipe, description: Description) -> nn.Module:
     """The recipe's network with random weights; seed torch before."""
-    return load_architecture(
+    heads = heads_of(recipe, description)
+    module: nn.Module = (detectors if heads.is_detector else models).load(
         recipe.model.architecture,
         in_channels=recipe.data.network_channels,
-        out_channels=heads_of(recipe, description).channels,
+        out_channels=heads.channels,
         **recipe.model.options,
     )
+    return module
 
 
 def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOptions:
@@ -89,6 +117,8 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
     """The recipe's loss, of outputs on any device and a batch wherever it is."""
     heads = heads_of(recipe, collection.description)
     terms = terms_of(recipe, heads)
+    if heads.is_detector:
+        return lambda outputs, batch: sum_of_losses(outputs)
     weights = _class_weights(collection, fold, recipe, heads.classes) if recipe.loss.balance_classes else None
     return _Loss(heads, terms, weights, recipe.loss.auxiliary)
 
@@ -116,6 +146,7 @@ class _Loss:
         self.progress = share
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        assert not isinstance(outputs, Mapping)
         device = (outputs if isinstance(outputs, Tensor) else outputs[0]).device
         class_map, fields = batch.class_map.to(device), batch.fields.to(device)
         maps = {name: values.to(device) for name, values in batch.maps.items()}
@@ -134,6 +165,17 @@ class _Loss:
             )
 
         return deep_supervision(of_one, outputs, weight=self.auxiliary)
+
+
+def sum_of_losses(outputs: Outputs) -> Tensor:
+    """Sum of the losses that a detector computed.
+
+    Example:
+        >>> sum_of_losses({"boxes": torch.tensor(1.0), "masks": torch.tensor(0.5)})
+        tensor(1.5000)
+    """
+    assert isinstance(outputs, Mapping)
+    return torch.stack(list(outputs.values())).sum()
 
 
 def _class_weights(collection: Collection, fold: Fold, recipe: Recipe, classes: int) -> Tensor:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from ... import detectors, models
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
-from ...models import names
-from ...recipe import DataConfig, Recipe, override, read_recipe
+from ...recipe import DataConfig, HeadConfig, Recipe, override, read_recipe
 from ...refine import explain
 from ..collect import load_sample
 from ..predict import find_model
@@ -51,6 +51,9 @@ def choose_recipe(
     if request.settings:
         recipe = override(recipe, request.settings)
         reasons = [*reasons, f"changed by hand: {', '.join(request.settings)}"]
+    if recipe.model.architecture in detectors.names() and not recipe.heads:
+        # A detector has one output, which need not be named.
+        recipe = msgspec.structs.replace(recipe, heads=(HeadConfig("detections"),))
     if recipe.data.condition:
         recipe, reason = _with_conditions(recipe, records)
         reasons = [*reasons, reason]
@@ -92,7 +95,7 @@ def _check(recipe: Recipe, description: Description) -> None:
         raise InputError(
             f"architecture {recipe.model.architecture!r} is code outside of the package, and a model file never names "
             "code of its own, so no command could open the trained model; put the file into a folder of "
-            f"cellproof.models.__path__ and name it (there: {', '.join(names())})"
+            f"cellproof.models.__path__ and name it (there: {', '.join([*models.names(), *detectors.names()])})"
         )
     heads = heads_of(recipe, description)
     if heads.has_instances and description.masks == "semantic":

@@ -139,6 +139,8 @@ def _plan_steps(collection: Collection, state: RunState) -> None:
 
 def _warn_of_size(collection: Collection, state: RunState) -> None:
     """Add a sentence to the reasons where the largest object exceeds what the network sees."""
+    if heads_of(state.recipe, collection.description).is_detector:
+        return  # its objects have a scale of their own each
     spread = collection.records[:: max(1, len(collection.records) // MEASURED_IMAGES)]
     torch.manual_seed(state.request.seed)
     warning = size_warning(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...checks import InputError
+from ...detectors._published import holds_published, load_published
 from ...io import read_model
 from ...models._pretrained import ARCHITECTURES, find_pretrained
 from ...models._vgg16 import holds_vgg16, load_vgg16
@@ -33,8 +34,9 @@ def is_model(init: str) -> bool:
 def start_from(module: nn.Module, init: str) -> tuple[int, int]:
     """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
 
-    Weights of a classifier that was trained on other images start the encoder of a network that has the same one:
-    torchvision's VGG-16 an fcn8s, its ResNets a resnet_unet, EfficientNet-Lite0 an effnet_unet.
+    Weights that were learned on other images start the network, or the encoder of one, that has the same layers:
+    torchvision's VGG-16 an fcn8s, its ResNets a resnet_unet, its Mask R-CNN a mask_rcnn, and EfficientNet-Lite0 an
+    effnet_unet.
 
     Args:
         module: The network, changed in place.
@@ -49,6 +51,8 @@ def start_from(module: nn.Module, init: str) -> tuple[int, int]:
     path = find_start(init)
     if holds_vgg16(path):
         return load_vgg16(module, path)
+    if holds_published(path):
+        return load_published(module, path)
     own = module.state_dict()
     if holds_weights(path):
         load_encoder = getattr(module, "load_encoder", None)

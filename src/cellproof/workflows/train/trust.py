@@ -109,12 +109,6 @@ def judge_sample(
     )
 
 
-def tempered(maps: Maps, temperature: float) -> Maps:
-    """The maps as a network predicts them with this temperature of its softmax, from those with 1."""
-    powers = np.maximum(maps.probabilities, 1e-7) ** np.float32(1 / temperature)
-    return Maps(powers / powers.sum(axis=0), maps.fields)
-
-
 def _kinds(judged: Sequence[Judged], kinds: Sequence[str]) -> tuple[ImageKind, ...]:
     """What each kind of held-out image looks like, by those that are not degraded."""
     own = [one.statistics for one in judged if not one.is_copy]

@@ -10,12 +10,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...difficulty.calibration import fit_temperature
-from ...inference.activate import Maps
-from ...instances import methods, needs, tuned, with_option
+from ...inference.activate import Maps, tempered
+from ...instances import methods, needs, on_request, tuned, with_option
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
-from .trust import fit_on_held_out, tempered
+from .trust import fit_on_held_out
 from .tune_steps import tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 
@@ -154,7 +154,9 @@ def tune_instances(
     samples: Sequence[Sample], maps: Sequence[Maps], options: InstanceOptions, heads: Heads
 ) -> InstanceOptions:
     """Options of the best mean AP, one at a time: method, then threshold, then the method's own."""
-    fitting = [method for method in methods() if set(needs(method)) <= set(heads.names)]
+    fitting = [method for method in methods() if set(needs(method)) <= set(heads.names) and not on_request(method)]
+    if on_request(options.method):
+        fitting = [options.method]
     # What needs no output of its own is for networks that have nothing better.
     better = [method for method in fitting if needs(method)]
     options = _best(
