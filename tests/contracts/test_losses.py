@@ -13,6 +13,7 @@ from torch import Tensor
 from cellproof import losses
 from cellproof.data.targets import heads_of, losses_of
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
+from cellproof.losses.border_cross_entropy import term as border
 from cellproof.losses.border_weight import term as border_weight
 from cellproof.losses.cross_entropy import cross_entropy
 from cellproof.losses.deep_supervision import deep_supervision
@@ -22,6 +23,7 @@ from cellproof.losses.focal import term as focal
 from cellproof.losses.lovasz import term as lovasz
 from cellproof.losses.smooth_l1 import smooth_l1
 from cellproof.losses.squared_error import masked_mse
+from cellproof.losses.star_convex import star_convex_loss
 from cellproof.losses.topk import term as topk
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import IGNORE, Heads
@@ -85,6 +87,11 @@ def told(left_out):
     return {"class_map": annotated(left_out), "class_weights": None}
 
 
+def stars():
+    inside = (classes() == 1).double()[:, None]
+    return torch.cat([inside, 4 * inside, 7 * inside], dim=1)
+
+
 def perfect_outputs():
     target = fields()
     return torch.cat([class_logits(), decided(target[:, :1] > 0), target[:, 1:]], dim=1)
@@ -104,6 +111,11 @@ CASES = [
         "binary_cross_entropy",
         lambda x, out: binary_cross_entropy(x, (classes() == 1).float(), positive_weight=3.0, valid=~out),
         decided(classes() == 1),
+    ),
+    Case(
+        "border_cross_entropy",
+        lambda x, out: border(x, annotated(out), class_map=annotated(out), class_weights=None, gap_px=3),
+        class_logits(),
     ),
     Case("dice", lambda x, out: soft_dice(x, annotated(out)), class_logits()),
     Case(
@@ -132,6 +144,11 @@ CASES = [
         "border_weight",
         lambda x, out: border_weight(x, annotated(out), border_gap=5 * numbers().abs(), **told(out)),
         class_logits(),
+    ),
+    Case(
+        "star_convex",
+        lambda x, out: star_convex_loss(x, stars(), valid=~out, rays=0.3, background=0.01),
+        torch.cat([decided(stars()[:, :1] > 0), stars()[:, 1:]], dim=1),
     ),
     Case(
         "deep_supervision",

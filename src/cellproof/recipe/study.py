@@ -43,14 +43,16 @@ class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ``val`` of its own.
         blocks: So many groups of neighbors are made of images that are slices of one stack, for neighbors resemble
             each other; 0 for none.
-        test: Names of the official test splits, which are folders of the set; all else is learned from. Each of
-            several is scored as a group of its own too.
+        test: Names of the official test splits, which are folders of the set; all else is learned from. One that is
+            not there is left out. Each of several is scored as a group of its own too …
+        pool: … and all together, unless this says no: challenges that state two numbers never pool them.
     """
 
     folds: Annotated[int, Meta(ge=2)] = 5
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
     blocks: Annotated[int, Meta(ge=0)] = 0
     test: tuple[str, ...] = ()
+    pool: bool = True
 
 
 class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +82,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
         steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
+        tta: Whether the mean over the eight flips and quarter turns is scored, and not the image as it came.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     same_as: str = ""
     ensemble_of: tuple[str, ...] = ()
     steps: tuple[Step | str, ...] = ()
+    tta: bool = False
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +103,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         value: The paper's number, in our unit.
         of: Class or threshold, as our rows name it.
         variant: Variant of the protocol; empty for its first.
+        group: Test split that it is about; empty for all images.
     """
 
     set: str
@@ -107,6 +112,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float
     of: str = ""
     variant: str = ""
+    group: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,6 +148,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         baseline: Entry that the others are compared with, image by image; empty for none.
         options: Options of each protocol, by its name.
         published: The paper's own numbers.
+        examples: Test images that are shown side by side, evenly from all of them.
     """
 
     reference: str
@@ -153,6 +160,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str = ""
     options: Mapping[str, Mapping[str, Any]] = {}
     published: tuple[Published, ...] = ()
+    examples: Count = 1
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -85,6 +85,7 @@ class Predicted:
         views: (K, H, W) float32, mean over the eight flips and quarter turns; None where nothing needs them.
         tta: (H, W) disagreement between these views; None likewise.
         ensemble: (H, W) disagreement between networks; None for a single network.
+        view_labels: (H, W) int32 object ids of what the views say together; None where no views were looked at.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Predicted:
     views: np.ndarray | None
     tta: np.ndarray | None
     ensemble: np.ndarray | None = None
+    view_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ class Study:
 
     @property
     def needs_views(self) -> bool:
-        """Whether anything looks at flips and quarter turns: a protocol, or a repair."""
-        return any(one.needs_views for one in self.protocols) or any(entry.steps for entry in self.config.entries)
+        """Whether anything looks at flips and quarter turns: a protocol, a repair, or an entry that is scored so."""
+        of_entries = any(entry.steps or entry.tta for entry in self.config.entries)
+        return of_entries or any(one.needs_views for one in self.protocols)
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,10 @@ class Fold:
             [self.training(name) for name in planned.trainings],
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
-            steps=msgspec.to_builtins(steps_of(planned.entry.steps)),
+            steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
             note=self.study.profile.note,
+            tta=planned.entry.tta,
+            pool=self.found.division.pool,
         )
 
     def place(self, planned: Planned) -> Path:

@@ -14,16 +14,19 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
+from ...data.normalization import fit_channels, normalize
 from ...data.samples import fix_mask
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image, read_labels
-from ...types import Step
+from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...refine import learn_steps
+from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
 
-_KEPT = ("image", "labels", "classes", "probabilities", "views", "tta")
+_KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "view_labels")
 """Arrays of a prediction that are kept on disk; not every one is made."""
 
 
@@ -42,6 +45,16 @@ class Trained:
     views: bool = True
 
     @cached_property
+    def header(self) -> ModelHeader:
+        """What the model file says, for which no network is loaded."""
+        return read_header(self.model_file)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Raw pixels (C, H, W) normalized for the network."""
+        channels = self.header.in_channels - len(self.header.conditions)
+        return fit_channels(normalize(pixels, self.header.normalization), channels)
+
+    @cached_property
     def model(self) -> Model:
         """The model, ready to run."""
         return load_model(self.model_file)
@@ -57,7 +70,7 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    kept: dict[str, Any] = {"views": None, "tta": None, **arrays}
+                    kept: dict[str, Any] = {"views": None, "tta": None, "view_labels": None, **arrays}
                     return Predicted(name=record.name, reference=reference, **kept)
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
@@ -78,12 +91,14 @@ class Predictions:
         records: The images.
         description: What their masks mean.
         steps: What is done with each prediction.
+        tta: Whether the mean over views takes the place of the image as it came.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
     steps: Sequence[Step] = ()
+    tta: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -95,7 +110,57 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        return refined(said[0] if len(said) == 1 else together(said), self.steps)
+        one = said[0] if len(said) == 1 else together(said)
+        image = self.trained[0].prepare(said[0].image) if self.steps else None
+        return refined(of_views(one) if self.tta else one, self.steps, image)
+
+
+def learned_steps(
+    trained: Sequence[Trained],
+    records: Sequence[Record],
+    description: Description,
+    steps: Sequence[Step],
+    *,
+    seed: int,
+) -> tuple[Step, ...]:
+    """Steps with what they learn from predictions of the images that networks were trained on.
+
+    Args:
+        trained: Networks, whose probabilities are averaged.
+        records: Training images, which are looked at in an order drawn by the seed.
+        description: What their masks mean.
+        steps: In their order; nothing is predicted where none learns.
+        seed: Of all draws.
+
+    Raises:
+        InputError: An image cannot be used, or nothing can be learned.
+    """
+
+    def examples() -> Iterator[tuple[Prediction, np.ndarray]]:
+        for place in np.random.default_rng(seed).permutation(len(records)):
+            reference = read_reference(records[place], description)
+            pixels = one_plane(records[place])
+            probabilities = np.mean([_probabilities(one, pixels) for one in trained], axis=0)
+            classes = reference.names.classes
+            yield (
+                Prediction(
+                    probabilities,
+                    probabilities.argmax(axis=0).astype(np.uint8),
+                    classes,
+                    difficult_pixels(confidence(probabilities)),
+                    image=trained[0].prepare(pixels),
+                ),
+                np.where(reference.ignored, IGNORE, reference.mask).astype(np.uint8),
+            )
+
+    return learn_steps(steps, examples, seed=seed)[0]
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
+    """Class probabilities of an image as it came, in one view."""
+    predictor = Predictor.of_model(trained.model)
+    scale = predictor.first_scale(pixels.shape[1:])
+    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
 def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
@@ -110,9 +175,7 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
     Raises:
         InputError: The image cannot be used.
     """
-    image = read_image(record.image)
-    if len(image.pixels) != 1:
-        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    pixels = one_plane(record)
     predictor = Predictor.of_model(model)
     poll, seen = Poll(), list[Maps]()
 
@@ -122,16 +185,14 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
             if model.header.heads.has_instances:
-                first.append(label_objects(maps, model.header))
+                first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    pixels = image.pixels[0]
-    maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each
-    )
+    prepared = predictor.prepare(pixels)
+    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each)
     # Pieces of foreground that are too small for an object are none, where objects are scored.
     smallest = model.header.instance.smallest_area_px if reference.names.has_objects else 0
-    labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest)
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest, image=prepared)
     return Predicted(
         name=record.name,
         image=pixels,
@@ -141,7 +202,33 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         probabilities=seen[0].probabilities,
         views=maps.probabilities if views else None,
         tta=poll.between_views() if views else None,
+        view_labels=label_objects(maps, model.header, min_area_px=smallest)[0] if views else None,
     )
+
+
+def of_views(one: Predicted) -> Predicted:
+    """The prediction that the mean over views is.
+
+    Raises:
+        InputError: It has no objects of its own, as an ensemble's mean has not.
+    """
+    if one.view_labels is None or one.views is None:
+        raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
+    return replace(
+        one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
+    )
+
+
+def one_plane(record: Record) -> np.ndarray:
+    """Raw pixels (C, H, W) of an annotated image.
+
+    Raises:
+        InputError: It cannot be read, or has several planes.
+    """
+    image = read_image(record.image)
+    if len(image.pixels) != 1:
+        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    return np.asarray(image.pixels[0])
 
 
 def read_reference(record: Record, description: Description) -> Reference:
@@ -173,6 +260,7 @@ def together(said: Sequence[Predicted]) -> Predicted:
         views=_mean_of([one.views for one in said]),
         tta=_mean_of([one.tta for one in said]),
         ensemble=disagreement(one.probabilities for one in said),
+        view_labels=None,
     )
 
 

@@ -19,8 +19,8 @@ from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_traini
 from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
 from .entries import Planned, plan_entries, select
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
-from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained
+from .page import StoredFigures, curves_of, evenly, figures_file, keep_figures, kept_figures, page
+from .predictions import Predictions, Trained, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -132,15 +132,16 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
         )
         for name in planned.trainings
     ]
-    steps = steps_of(entry.steps)
-    validation = Predictions(trained, split.validation, fold.found.description, steps)
-    test = Predictions(trained, split.test, fold.found.description, steps)
-    scores, choices = score_entry(validation, test, study.protocols, fold.options)
+    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
+    validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
+    test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)
+    scores, choices = score_entry(validation, test, study.protocols, fold.options, pool=fold.found.division.pool)
     fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
     if fold.is_first:
-        figures = draw_figures(test.of(split.test[0]), study.protocols, fold.options, choices)
-        title = f"{fold.found.title}, {entry.name}: {split.test[0].name}"
-        keep_figures(place / FIGURES_FILE, StoredFigures(fingerprint, title, figures))
+        for number, record in enumerate(evenly(split.test, study.config.examples)):
+            figures = draw_figures(test.of(record), study.protocols, fold.options, choices)
+            title = f"{fold.found.title}, {entry.name}: {record.name}"
+            keep_figures(place / figures_file(number), StoredFigures(fingerprint, title, figures))
     # Last, for this file is what makes the cell complete.
     write_cell(
         place / SCORE_FILE,
@@ -200,6 +201,7 @@ def _write(study: Study) -> Results:
     """Tables and report of all scores that are there and are this study's."""
     cells: list[Cell] = []
     pictures: list[StudyPictures] = []
+    curves: dict[str, str] = {}
     shown: dict[tuple[str, str], Sequence[Column]] = {}
     missing = 0
     for config in study.config.sets:
@@ -212,8 +214,11 @@ def _write(study: Study) -> Results:
                 if cell is None:
                     continue
                 cells.append(cell)
-                figures = kept_figures(fold.place(planned) / FIGURES_FILE, cell.fingerprint)
-                pictures += [] if figures is None else [figures]
+                for number in range(study.config.examples):
+                    figures = kept_figures(fold.place(planned) / figures_file(number), cell.fingerprint)
+                    pictures += [] if figures is None else [figures]
+                if fold.is_first and planned.entry.name in planned.trainings:
+                    curves[f"{fold.found.title}, {planned.entry.name}"] = curves_of(fold.run(planned.entry.name))
     # All folds of an entry stand together, in the order of the study.
     sets, entries = list(dict.fromkeys(cell.set for cell in cells)), list(study.plan.entries)
     cells.sort(key=lambda cell: (sets.index(cell.set), entries.index(cell.entry)))
@@ -236,6 +241,7 @@ def _write(study: Study) -> Results:
         lines=lines,
         columns=shown,
         pictures=pictures,
+        curves={title: svg for title, svg in curves.items() if svg},
         parameters=parameters,
     )
     write_text(request.out / REPORT, html)

@@ -187,9 +187,9 @@ def _used(records: list[Record], division: Division, profile: Profile, folder: P
         grouped = group_by_blocks(learned, blocks=division.blocks) if division.blocks else learned
         return _some(grouped, profile.images, seed)
     splits = dict.fromkeys(record.split for record in records)
-    for name in division.test:
-        if name not in splits:
-            raise InputError(f"{folder} has no split {name!r} to test on; there: {', '.join(splits) or 'none'}")
+    if not set(division.test) & set(splits):
+        wanted = " or ".join(map(repr, division.test))
+        raise InputError(f"{folder} has no split {wanted} to test on; there: {', '.join(splits) or 'none'}")
     parts = [[one for one in records if one.split not in division.test]]
     parts += [[one for one in records if one.split == name] for name in division.test]
     return _with_own_names([one for part in parts for one in _some(part, profile.images, seed)])
