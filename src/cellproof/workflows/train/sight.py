@@ -193,7 +193,7 @@ def draw_sight(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     if 0 in side:
         raise InputError(f"the image measures {prepared.shape[1:]} px, expected at least {header.stride_px} a side")
     first = [(size - kept) // 2 for size, kept in zip(prepared.shape[1:], side, strict=True)]
-    shown = prepared[:, first[0] : first[0] + side[0], first[1] : first[1] + side[1]]
+    shown = prepared[:, first[0] : first[0] + side[0], first[1] : first[1] + side[1]].copy()
     rows, columns = ([kept * part // 6 for part in (1, 3, 5)] for kept in side)
     cells = []
     for position in product(rows, columns):
