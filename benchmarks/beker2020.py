@@ -80,8 +80,6 @@ def main() -> None:
     if arguments.rival.is_file():
         body += ["", "## Beside StarDist", "", rival_section(arguments.rival)]
     body += ["", "## What the networks see", "", _sight(arguments)]
-    if arguments.remarks.is_file():
-        body += ["", "## What was found", "", arguments.remarks.read_text(encoding="utf-8").strip()]
     write_page(RECIPE, "Nuclei: hard pixels, encoders, heads", "\n".join(body), seed=arguments.seed)
 
 
@@ -92,7 +90,7 @@ def _opening(study: StudyConfig, profile: str, missing: int) -> str:
         f"{study.reference}. Networks: {size}.{lacking} Mean ± standard deviation over folds, where there are several; "
         "the paper's numbers, of all 79 images of its set and a whole training, stand in parentheses. *Upper bound*: "
         "the paper's objects, which take their ids from the reference; no result of a method. What protocols and "
-        f"losses are stands in docs/reproduce.md and docs/train.md. {load_note()}"
+        f"losses are, and what was found, stands in docs/reproduce.md and docs/train.md. {load_note()}"
     )
 
 
@@ -205,7 +203,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--set", nargs="+", help="only these sets")
     parser.add_argument("--entry", nargs="+", help="only these rows of the tables")
     parser.add_argument("--seed", type=int, default=0, help="random seed")
-    parser.add_argument("--remarks", type=Path, default=Path(__file__).parent / "beker2020_found.md")
     parser.add_argument("--rival", type=Path, default=Path("results/benchmarks/rival/rival.json"))
     parser.add_argument(
         "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"

@@ -26,8 +26,8 @@ def rival_section(path: Path) -> str:
         f"of processor time (reading and thresholds included), StarDist {found['peer']['cpu seconds']:.0f} s (training "
         f"alone, {found['peer']['steps']} steps). Ours starts from ImageNet weights of its encoder; StarDist, as is "
         f"its default, from random ones. Validation chose `{trained['method']}` for ours. {found['images']} images of "
-        f"dsb2018 val, {results[ours]['protocol']['objects']} nuclei. AP by our protocol; StarDist's own `matching` agrees to "
-        f"{_largest_difference(results):.4f}.",
+        f"dsb2018 val, {results[ours]['protocol']['objects']} nuclei. AP by our protocol; StarDist's own `matching` "
+        f"differs by {_largest_difference(results):.4f} at most.",
         "",
         table(["", *(f"AP({tau[:3]})" for tau in TAUS), "F1 at 0.5"], [_row(name, results[name]) for name in results]),
         "",
