@@ -155,7 +155,8 @@ def _out_of_range(header: ModelHeader) -> str:
         "object diameters that are not three percentiles": len(statistics.object_diameter_px) in (0, 3),
         f"percentiles {low} and {high}, expected 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
     }
-    return next((problem for problem, holds in wanted.items() if not holds), "")
+    own = next((problem for problem, holds in wanted.items() if not holds), "")
+    return own or next(filter(None, map(_out_of_range, header.parts)), "")
 
 
 def _odd_head(heads: Heads) -> str:

@@ -9,6 +9,9 @@ of one output; ``target`` is the class map (N, H, W) where these are the classes
 
 A term that has a keyword ``progress`` is told the fraction of the training that is done. A file with ``MAPS`` names
 maps of the reference, (N, H, W) each, that its term takes as keywords; ``data/targets`` makes them.
+
+A network may learn from images alone: in training mode its last output then is a pair of views, (2, N, K, h, w), on
+which terms with ``on = "views"`` look: ``outputs`` is the first, ``target`` the second, all pixels count.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ from ..types import Heads, LossTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+VIEWS = "views"
+"""What a term is on that compares two views of an image, without labels."""
 
 
 def names() -> list[str]:
@@ -61,7 +67,7 @@ def check_terms(terms: Sequence[LossTerm], heads: Heads) -> None:
     Raises:
         InputError: No such term, option or output, or no weight at all.
     """
-    outputs = ("classes", *heads.names)
+    outputs = ("classes", *heads.names, VIEWS)
     for term in terms:
         told = {"class_map", "class_weights", "progress", *maps_of([term])}
         check_options(

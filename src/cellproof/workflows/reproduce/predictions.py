@@ -19,15 +19,15 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image, read_labels
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..evaluate import ClassNames, Predicted, Reference
-from ..predict import Model, Predictor, label_objects, load_model
+from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
 from .steps import refined
 
-_KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "view_labels")
-"""Arrays of a prediction that are kept on disk; not every one is made."""
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "ensemble", "view_labels")
+"""Of a prediction, what its file holds."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
-        views: Whether images are also predicted in eight views.
+        views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
@@ -70,15 +70,15 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    kept: dict[str, Any] = {"views": None, "tta": None, "view_labels": None, **arrays}
-                    return Predicted(name=record.name, reference=reference, **kept)
+                    return Predicted(name=record.name, reference=reference, **dict(arrays))
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
         made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            arrays_of = {name: getattr(made, name) for name in _KEPT}
-            np.savez(file, **{name: values for name, values in arrays_of.items() if values is not None})
+            arrays = {name: getattr(made, name) for name in KEPT}
+            known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
+            np.savez(file, **known)
         return made
 
 
@@ -163,14 +163,29 @@ def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
+def combined(trained: Sequence[Trained], place: Path) -> Trained:
+    """One model of several networks that tell objects apart, as `Model.combine` writes it.
+
+    Args:
+        trained: The networks.
+        place: Folder that its file is written to.
+
+    Raises:
+        InputError: Networks that cannot be one ensemble.
+    """
+    file = make_folder(place) / MODEL_FILE
+    Model.combine([one.model_file for one in trained], file)
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12])
+
+
 def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
 
     Args:
-        model: Of a training.
+        model: From `load_model`.
         record: The image.
         reference: Its annotation.
-        views: Whether the image is also predicted in eight views.
+        views: Whether all eight views are predicted, or the image as it came alone.
 
     Raises:
         InputError: The image cannot be used.
@@ -184,12 +199,15 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         if not seen:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
-            if model.header.heads.has_instances:
+            if model.header.heads.has_instances and not model.parts:
                 first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    prepared = predictor.prepare(pixels)
-    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each)
+    prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(prepared, scale=scale, tta=views, each=each)
+    if model.parts:
+        # The first view of the first part is not yet the ensemble's prediction of the image as it came.
+        seen[:] = [predictor.predict(prepared, scale=scale)]
     # Pieces of foreground that are too small for an object are none, where objects are scored.
     smallest = model.header.instance.smallest_area_px if reference.names.has_objects else 0
     labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest, image=prepared)
@@ -200,8 +218,9 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         labels=labels,
         classes=classes,
         probabilities=seen[0].probabilities,
-        views=maps.probabilities if views else None,
+        views=maps.probabilities,
         tta=poll.between_views() if views else None,
+        ensemble=poll.between_members() if model.parts else None,
         view_labels=label_objects(maps, model.header, min_area_px=smallest)[0] if views else None,
     )
 
@@ -242,29 +261,15 @@ def read_reference(record: Record, description: Description) -> Reference:
 
 
 def together(said: Sequence[Predicted]) -> Predicted:
-    """Prediction of an ensemble: the mean of its networks' probabilities, and how far they disagree.
-
-    Raises:
-        InputError: The networks tell objects apart: their labels have no mean.
-    """
-    if said[0].reference.names.has_objects:
-        raise InputError(
-            "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
-            "folds of one entry (folds = 3), which are averaged before objects are made"
-        )
+    """Prediction of an ensemble of class maps: the mean of its networks' probabilities, and how far they disagree."""
+    tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
-        views=_mean_of([one.views for one in said]),
-        tta=_mean_of([one.tta for one in said]),
+        views=np.mean([one.views for one in said], axis=0),
+        tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
         view_labels=None,
     )
-
-
-def _mean_of(maps: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    """Mean of maps; None where one was not made."""
-    made = [one for one in maps if one is not None]
-    return np.asarray(np.mean(made, axis=0)) if len(made) == len(maps) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .costs import measure_costs
 from .folder import STATE_FILE
 from .page import duration
 from .run import choose_device, run_training
@@ -18,6 +19,7 @@ __all__ = [
     "draw_sight",
     "duration",
     "find_start",
+    "measure_costs",
     "run_training",
     "train",
     "what_it_sees",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ...data.description import Description
 from ...data.folds import Fold
 from ...data.targets import find_head, losses_of
 from ...losses import check_terms
-from ...losses.deep_supervision import deep_supervision
+from ...losses.deep_supervision import deep_supervision, part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
@@ -138,7 +139,7 @@ class _Loss:
     heads: Heads
     terms: tuple[LossTerm, ...]
     class_weights: Tensor | None
-    auxiliary: float
+    auxiliary: float | Literal["sum"]
     progress: float = 0.0
 
     def tell_progress(self, share: float) -> None:
@@ -164,7 +165,8 @@ class _Loss:
                 maps=maps,
             )
 
-        return deep_supervision(of_one, outputs, weight=self.auxiliary)
+        labeled, views = part_views(outputs)
+        return deep_supervision(of_one, labeled, weight=self.auxiliary) + views_loss(views, self.terms)
 
 
 def sum_of_losses(outputs: Outputs) -> Tensor:

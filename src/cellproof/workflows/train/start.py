@@ -46,7 +46,7 @@ def start_from(module: nn.Module, init: str) -> tuple[int, int]:
         Numbers of tensors copied and of tensors in the module.
 
     Raises:
-        InputError: No such file, one that cannot be read, or weights of another encoder.
+        InputError: No such file, one that cannot be read, an ensemble of different models, or weights of another encoder.
     """
     path = find_start(init)
     if holds_vgg16(path):
@@ -63,7 +63,9 @@ def start_from(module: nn.Module, init: str) -> tuple[int, int]:
                 f"{type(module).__name__}; choose one of them as model.architecture"
             )
         return load_encoder(read_weights(path), source=str(path)), len(own)
-    _, tensors = read_model(path)
+    header, tensors = read_model(path)
+    if header.parts:
+        raise InputError(f"{path}: is an ensemble of {len(header.parts)} models; start from one of them")
     copied = 0
     for name, value in own.items():
         given = tensors.get(f"member0.{name}")

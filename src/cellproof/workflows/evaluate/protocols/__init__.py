@@ -1,7 +1,7 @@
 """Protocols, one file each; a file's name is its protocol's name.
 
 A protocol has ``count(variant, reference, options)`` and ``rows(counts, names, options, *, group, seed)``. It may also
-have ``MASKS``, ``NEEDS_SOURCE``, ``NEEDS_VIEWS``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``,
+have ``MASKS``, ``NEEDS_SOURCE``, ``VIEWS``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``,
 ``COLUMNS`` and ``NOTES``; `Protocol` says what each is, and what stands for one that is not there.
 """
 
@@ -48,7 +48,7 @@ def load(name: str) -> Protocol:
         title=_first_line(module),
         masks=tuple(part("MASKS", ("semantic", "instances"))),
         needs_source=part("NEEDS_SOURCE", False),
-        needs_views=part("NEEDS_VIEWS", False),
+        views=part("VIEWS", True),
         options_type=part("Options", NoOptions),
         choose=part("choose", choose_nothing),
         variants=part("variants", one_variant),

@@ -19,8 +19,6 @@ MASKS = ("semantic", "instances")
 
 NEEDS_SOURCE = True
 
-NEEDS_VIEWS = True
-
 COLUMNS = (Column("AUROC", None, on_screen=False),)
 
 NOTES = (

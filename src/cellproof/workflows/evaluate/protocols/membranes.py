@@ -31,8 +31,6 @@ from ..protocol import ClassNames, Column, Predicted, Reference, Variant
 
 MASKS = ("semantic",)
 
-NEEDS_VIEWS = True
-
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7)
 """Candidate thresholds on a gap's evidence; one is chosen on the validation images."""
 
@@ -211,7 +209,6 @@ def variants(predicted: Predicted, choice: Choice, options: Options) -> Iterator
 def gaps_of(predicted: Predicted, options: Options, smallest_px: float) -> tuple[Gap, ...]:
     """Places where the membrane may be interrupted, by the mean probability of eight views."""
     connected = predicted.reference.names.number(options.connected)
-    assert predicted.views is not None  # NEEDS_VIEWS asks for them
     return find_gaps(
         predicted.classes,
         predicted.views[connected],
