@@ -64,7 +64,7 @@ def train(arguments: argparse.Namespace) -> dict[str, object]:
         "cpu seconds": clock.seconds,
         "wall seconds": time.monotonic() - clock.started,
         "images": len(learned[0]),
-        "thresholds": {name: float(value) for name, value in thresholds._asdict().items()},
+        "thresholds": {name: float(value) for name, value in dict(thresholds).items()},
     }
 
 

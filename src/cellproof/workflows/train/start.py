@@ -46,7 +46,7 @@ def start_from(module: nn.Module, init: str) -> tuple[int, int]:
         Numbers of tensors copied and of tensors in the module.
 
     Raises:
-        InputError: No such file, one that cannot be read, an ensemble of different models, or weights of another encoder.
+        InputError: No such file, one that cannot be read, an ensemble of models, or weights of another encoder.
     """
     path = find_start(init)
     if holds_vgg16(path):
