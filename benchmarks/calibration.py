@@ -2,9 +2,9 @@
 
 One view, which is the default of ``cellproof segment``, on ``dsb2018`` val (whose images chose thresholds and
 temperature, but no weights) and ``kromp2020`` train, of another laboratory. Beside these: eight views of every fourth
-image; the same images under haze or with the camera's offset raised; and simulated nuclei, on which 12 % of the
-training patches were drawn.
-What the model says of an image stays in ``--work``, so that the same command again goes on where it stopped.
+image; the same images under haze or with the camera's offset raised; and simulated images, as 12 % of the training
+patches were. What the model says of an image stays in ``--work``, so that the same command again goes on where it
+stopped.
 
 About 2 minutes on 2 idle cores.
 """

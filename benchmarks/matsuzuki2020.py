@@ -6,8 +6,8 @@ of which no earlier study had any, by networks that learned from the other three
 have been scored before; it is divided by runs of sections, and the page says so.
 
 Every number comes from ``reproduce``. What it trained and scored lies in ``--work`` and is not done again; the page
-names the commit that made each score. About 40 minutes on one core for two networks, and as much for FC-DenseNet-103
-on one set.
+names the commit that made each score. About 20 minutes on one
+shared core for two networks on three sets, and a quarter of an hour for FC-DenseNet-103 on one.
 """
 
 from __future__ import annotations
