@@ -197,7 +197,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views(),
-        view_labels=label_objects(maps, model.header)[0],
+        view_labels=label_objects(maps, model.header, image=prepared)[0],
     )
 
 
