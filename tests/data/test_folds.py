@@ -8,7 +8,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError
-from cellproof.data.folds import Fold, draw_folds, folds_from_json, folds_to_json, group_by_blocks, hold_out
+from cellproof.data.folds import (
+    Fold,
+    check_classes,
+    draw_folds,
+    folds_from_json,
+    folds_to_json,
+    group_by_blocks,
+    hold_out,
+    join_groups,
+)
 from cellproof.data.index import Record
 
 
@@ -67,6 +76,17 @@ def test_single_images_are_stratified_to_within_one(stains, folds, seed):
     for value in set(stains):
         held = [count[value] for count in counts]
         assert max(held) - min(held) <= 1
+
+
+def test_a_class_that_a_part_of_a_fold_lacks_is_named_with_the_images_that_show_it():
+    folds = [Fold(("a", "b"), ("c",)), Fold(("b", "c"), ("a",)), Fold(("a", "c"), ("b",))]
+    everywhere = dict.fromkeys("abc", frozenset({0, 1}))
+    check_classes(folds, everywhere, ("cell", "wall", "in no mask"))
+    with pytest.raises(InputError, match="fold 1 is checked with no image with class 'wall', which is only in a, b;"):
+        check_classes(folds, everywhere | {"c": frozenset({0})}, ("cell", "wall"))
+    rare = dict.fromkeys("bc", frozenset({0})) | {"a": frozenset({0, 1})}
+    with pytest.raises(InputError, match="fold 1 learns from no image with class 'wall', which is only in a;"):
+        check_classes(folds[1:], rare, ("cell", "wall"))
 
 
 @pytest.mark.parametrize(("count", "kept"), [(2, 1), (3, 1), (5, 1), (12, 2), (20, 4), (100, 20)])
@@ -142,3 +162,25 @@ def test_blocks_that_cannot_be_made_are_refused():
         group_by_blocks([record(name) for name in "abc"], blocks=1)
     with pytest.raises(InputError, match="b has a group already"):
         group_by_blocks([record("a"), record("b", "mouse 1")], blocks=2)
+
+
+def test_groups_that_share_an_image_become_one_through_any_number_of_others():
+    records = [record("a", "cornea 1"), record("b", "cornea 2"), record("c", "cornea 3"), record("d"), record("e")]
+    joined = join_groups(records, [("a", "b"), ("b", "c"), ("d", "elsewhere")])
+    assert [item.group for item in joined] == ["cornea 1", "cornea 1", "cornea 1", "d", "e"]
+    assert [item.name for item in joined] == list("abcde")
+
+
+@settings(max_examples=30, deadline=None)
+@given(records=record_lists(), data=st.data())
+def test_joining_groups_only_makes_them_larger(records, data):
+    names = [item.name for item in records]
+    same = data.draw(st.lists(st.lists(st.sampled_from(names), min_size=2, max_size=4), max_size=6))
+    joined = {item.name: item.group for item in join_groups(records, same)}
+    for first in records:
+        for second in records:
+            if first.group == second.group:
+                assert joined[first.name] == joined[second.name]
+    assert all(len({joined[name] for name in together}) == 1 for together in same)
+    if not same:
+        assert joined == {item.name: item.group for item in records}

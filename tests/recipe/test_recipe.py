@@ -46,6 +46,8 @@ def filled(kind, **known):
             fields[name] = filled(hint)
         elif options == (str, ...):
             fields[name] = st.lists(TEXT, max_size=3).map(tuple)
+        elif options == (str, tuple[float, ...]):
+            fields[name] = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
         elif type(None) in options:
             fields[name] = st.none() | st.integers(1, 100)
         else:
@@ -56,15 +58,18 @@ def filled(kind, **known):
 OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | TEXT, max_size=3)
 
 
+LEARNED = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
+
+
 def some(kind):
-    return st.lists(filled(kind, weight=SHARES, options=OPTIONS), max_size=2).map(tuple)
+    return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=LEARNED), max_size=2).map(tuple)
 
 
 RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
     heads=some(HeadConfig),
-    loss=filled(LossConfig, terms=some(LossTerm)),
+    loss=filled(LossConfig, terms=some(LossTerm), auxiliary=SHARES | st.just("sum")),
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE), steps=some(AugmentStep)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),
@@ -85,6 +90,7 @@ def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
         assert recipe.name == name
         assert recipe.description
         assert parse_recipe(recipe_text(name)) == recipe
+        assert parse_recipe(format_recipe(recipe)) == recipe
 
 
 def test_the_default_recipe_is_the_documented_one():

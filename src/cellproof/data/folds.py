@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -83,6 +84,33 @@ def hold_out(records: Sequence[Record], *, share: float, seed: int, stratify_by:
     return _fold(records, kept)
 
 
+def check_classes(folds: Sequence[Fold], present: Mapping[str, AbstractSet[int]], classes: Sequence[str]) -> None:
+    """Refuse a cross-validation in which a class is missing from a part of a fold: it could not be learned or scored.
+
+    Args:
+        folds: The division.
+        present: Name of each record → numbers of the classes that its mask shows.
+        classes: Their names. A class that no mask shows at all is none of the division's faults.
+
+    Raises:
+        InputError: Naming fold, class and the records that show it.
+
+    Example:
+        >>> check_classes([Fold(("a",), ("b",)), Fold(("b",), ("a",))], {"a": {0, 1}, "b": {0, 1}}, ("cell", "wall"))
+    """
+    for number, fold in enumerate(folds, start=1):
+        for part, names in (("learns from", fold.train), ("is checked with", fold.val)):
+            for k, word in enumerate(classes):
+                showing = sorted(name for name, seen in present.items() if k in seen)
+                if showing and not set(showing) & set(names):
+                    more = f" and {len(showing) - 3} others" if len(showing) > 3 else ""
+                    raise InputError(
+                        f"fold {number} {part} no image with class {word!r}, which is only in "
+                        f"{', '.join(showing[:3])}{more}; give fewer folds, another seed, or more images that show it",
+                        argument="folds",
+                    )
+
+
 def group_by_blocks(records: Sequence[Record], *, blocks: int) -> list[Record]:
     """Make groups of neighboring slices of one stack, so that hardly a slice is scored whose neighbor was learned from.
 
@@ -114,6 +142,37 @@ def group_by_blocks(records: Sequence[Record], *, blocks: int) -> list[Record]:
     borders = np.linspace(0, len(ordered), blocks + 1).round().astype(int)
     number = np.searchsorted(borders, np.arange(len(ordered)), side="right")
     return [replace(record, group=f"block {block}") for record, block in zip(ordered, number.tolist(), strict=True)]
+
+
+def join_groups(records: Sequence[Record], same: Sequence[Sequence[str]]) -> list[Record]:
+    """Put records that show the same into one group, so that folds never learn from what they check with.
+
+    Args:
+        records: Of distinct names.
+        same: Names that belong together, as of copies; names of no record are passed over.
+
+    Returns:
+        The records in their order. Groups with members that belong together have become one, under the name that
+        comes first; all others are as they were.
+
+    Example:
+        >>> from pathlib import Path
+        >>> records = [Record(name, "", Path(), Path(), name, {}) for name in ("a", "b", "c")]
+        >>> [record.group for record in join_groups(records, [("a", "c")])]
+        ['a', 'b', 'a']
+    """
+    group = {record.name: record.group for record in records}
+    first = {record.group: record.group for record in records}
+
+    def root(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    for names in same:
+        roots = sorted({root(group[name]) for name in names if name in group})
+        first |= dict.fromkeys(roots, roots[0]) if roots else {}
+    return [replace(record, group=root(record.group)) for record in records]
 
 
 def _by_value(name: str) -> list[tuple[int, str]]:

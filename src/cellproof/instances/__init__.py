@@ -24,8 +24,8 @@ def methods() -> list[str]:
     """Methods that a model can name.
 
     Examples:
-        >>> methods()
-        ['components', 'detections', 'flows', 'star_convex', 'summed_masks', 'watershed']
+        >>> "watershed" in methods()
+        True
     """
     return part_names(__name__, needs="NEEDS")
 

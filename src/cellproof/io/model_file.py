@@ -156,7 +156,8 @@ def _out_of_range(header: ModelHeader) -> str:
         _odd_trust(header.trust): not _odd_trust(header.trust),
         f"percentiles {low} and {high}, expected 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
     }
-    return next((problem for problem, holds in wanted.items() if not holds), "")
+    own = next((problem for problem, holds in wanted.items() if not holds), "")
+    return own or next(filter(None, map(_out_of_range, header.parts)), "")
 
 
 def _odd_trust(trust: TrustRecord | None) -> str:

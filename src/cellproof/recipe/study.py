@@ -26,12 +26,14 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         kind: Kind of the images, as `cellproof simulate` names it.
         quality: How good they are.
+        size_px: Rows and columns of each.
         images: How many of them are made, where the profile does not say.
     """
 
     kind: str
     quality: Literal["good", "low"] = "good"
     images: Count = 50
+    size_px: Count = 512
 
 
 class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,12 +62,16 @@ class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: Folder of the set, under the folder of all sets.
+        join: Folders of sets that are one set here; each image says in its attribute ``set`` which it is from.
+        condition: Attribute of its images that recipes of the study call ``condition``; empty for none.
         simulate: What stands in where there is no such folder; None for nothing.
         division: Division of this set; None for the study's.
         options: Options of the protocols that hold for this set, over those of the study.
     """
 
     name: str
+    join: tuple[str, ...] = ()
+    condition: str = ""
     simulate: Simulated | None = None
     division: Division | None = None
     options: Mapping[str, Any] = {}
@@ -79,7 +85,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         set: ``section.key=value`` changes to any section of the recipe.
         same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
+        members: Times that each entry of ``ensemble_of`` is trained, each time with a seed of its own.
         steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
+        told: What a conditioned network is told of an image that is scored: its condition; nothing; or another one's.
         tta: Whether the mean over the eight flips and quarter turns is scored, and not the image as it came.
     """
 
@@ -87,7 +95,9 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     set: tuple[str, ...] = ()
     same_as: str = ""
     ensemble_of: tuple[str, ...] = ()
+    members: Count = 1
     steps: tuple[Step | str, ...] = ()
+    told: Literal["given", "withheld", "wrong"] = "given"
     tta: bool = False
 
 
@@ -146,6 +156,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         baseline: Entry that the others are compared with, image by image; empty for none.
         options: Options of each protocol, by its name.
         published: The paper's own numbers.
+        costs: Whether parameters, arithmetic and seconds of each entry are measured.
         examples: Test images that are shown side by side, evenly from all of them.
     """
 
@@ -158,6 +169,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str = ""
     options: Mapping[str, Mapping[str, Any]] = {}
     published: tuple[Published, ...] = ()
+    costs: bool = False
     examples: Count = 1
 
 

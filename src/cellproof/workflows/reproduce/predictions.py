@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,12 +19,16 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
+from ..collect import load_mask
 from ..evaluate import ClassNames, Predicted, Reference
-from ..predict import Model, Predictor, label_objects, load_model
-from .steps import refined
+from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
+from .steps import classes_of, refined
+
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "ensemble", "view_labels")
+"""Of a prediction, what its file holds."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,16 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        attribute: What its conditions are values of; empty for a network that is told nothing.
+        told: See `Entry.told`.
+        views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
     cache: Path
+    attribute: str = ""
+    told: Literal["given", "withheld", "wrong"] = "given"
+    views: bool = True
 
     @cached_property
     def header(self) -> ModelHeader:
@@ -53,35 +64,39 @@ class Trained:
         """The model, ready to run."""
         return load_model(self.model_file)
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the network tells objects apart, rather than classes of pixels."""
+        return self.header.heads.has_instances
+
+    def condition_of(self, record: Record) -> str:
+        """What the network is told of an image: its condition, nothing, or the next one of the model's list."""
+        known = self.header.conditions
+        value = record.attributes.get(self.attribute, "")
+        if self.told == "withheld" or value not in known:
+            return ""
+        return known[(known.index(value) + (self.told == "wrong")) % len(known)]
+
     def predict(self, record: Record, description: Description) -> Predicted:
         """Prediction of an annotated image, from the cache where it is there.
 
         Raises:
             InputError: Image or mask cannot be used.
         """
-        path = self.cache / f"{record.name}.npz"
+        path = self.cache / self.told / f"{record.name}.npz"
         reference = read_reference(record, description)
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    kept = dict(arrays)
-                    return Predicted(name=record.name, reference=reference, view_labels=kept.pop("view_labels"), **kept)
-            except (OSError, ValueError, TypeError, KeyError, BadZipFile):
+                    return Predicted(name=record.name, reference=reference, **dict(arrays))
+            except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
-        assert made.view_labels is not None
-        make_folder(self.cache)
+        made = predict_record(self.model, record, reference, views=self.views, condition=self.condition_of(record))
+        make_folder(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                image=made.image,
-                labels=made.labels,
-                classes=made.classes,
-                probabilities=made.probabilities,
-                views=made.views,
-                tta=made.tta,
-                view_labels=made.view_labels,
-            )
+            arrays = {name: getattr(made, name) for name in KEPT}
+            known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
+            np.savez(file, **known)
         return made
 
 
@@ -115,7 +130,8 @@ class Predictions:
         said = [one.predict(record, self.description) for one in self.trained]
         one = said[0] if len(said) == 1 else together(said)
         image = self.trained[0].prepare(said[0].image) if self.steps else None
-        return refined(of_views(one) if self.tta else one, self.steps, image)
+        tells_apart = bool(self.steps) and self.trained[0].tells_apart
+        return refined(of_views(one) if self.tta else one, self.steps, image, tells_apart=tells_apart)
 
 
 def learned_steps(
@@ -143,31 +159,62 @@ def learned_steps(
         for place in np.random.default_rng(seed).permutation(len(records)):
             reference = read_reference(records[place], description)
             pixels = one_plane(records[place])
-            probabilities = np.mean([_probabilities(one, pixels) for one in trained], axis=0)
-            classes = reference.names.classes
+            told = [_probabilities(one, pixels, one.condition_of(records[place])) for one in trained]
+            probabilities = np.mean(told, axis=0)
             yield (
                 Prediction(
                     probabilities,
                     probabilities.argmax(axis=0).astype(np.uint8),
-                    classes,
+                    classes_of(reference.names),
                     difficult_pixels(confidence(probabilities)),
                     image=trained[0].prepare(pixels),
                 ),
-                np.where(reference.ignored, IGNORE, reference.mask).astype(np.uint8),
+                _class_map(reference),
             )
 
     return learn_steps(steps, examples, seed=seed)[0]
 
 
-def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
+def _class_map(reference: Reference) -> np.ndarray:
+    """(H, W) uint8 classes of an annotation, of which objects are one foreground."""
+    classes = reference.mask > 0 if reference.names.has_objects else reference.mask
+    return np.where(reference.ignored, IGNORE, classes).astype(np.uint8)
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray, condition: str) -> np.ndarray:
     """Class probabilities of an image as it came, in one view."""
     predictor = Predictor.of_model(trained.model)
     scale = predictor.first_scale(pixels.shape[1:])
-    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
+    maps = predictor.predict(trained.prepare(pixels), scale=scale, condition=condition)
+    return np.asarray(maps.probabilities)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def combined(trained: Sequence[Trained], place: Path) -> Trained:
+    """One model of several networks that tell objects apart, as `Model.combine` writes it.
+
+    Args:
+        trained: The networks.
+        place: Folder that its file is written to.
+
+    Raises:
+        InputError: Networks that cannot be one ensemble.
+    """
+    file = make_folder(place) / MODEL_FILE
+    Model.combine([one.model_file for one in trained], file)
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12], trained[0].attribute, views=trained[0].views)
+
+
+def predict_record(
+    model: Model, record: Record, reference: Reference, *, views: bool = True, condition: str = ""
+) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: From `load_model`.
+        record: The image.
+        reference: Its annotation.
+        views: Whether all eight views are predicted, or the image as it came alone.
+        condition: What the model is told of the image; "" for nothing.
 
     Raises:
         InputError: The image cannot be used.
@@ -181,12 +228,15 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         if not seen:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
-            if model.header.heads.has_instances:
+            if model.header.heads.has_instances and not model.parts:
                 first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    prepared = predictor.prepare(pixels)
-    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each)
+    prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(prepared, scale=scale, tta=views, each=each, condition=condition)
+    if model.parts:
+        # The first view of the first part is not yet the ensemble's prediction of the image as it came.
+        seen[:] = [predictor.predict(prepared, scale=scale, condition=condition)]
     labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
@@ -196,8 +246,9 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         classes=classes,
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
-        tta=poll.between_views(),
-        view_labels=label_objects(maps, model.header, image=prepared)[0],
+        tta=poll.between_views() if views else None,
+        ensemble=poll.between_members() if model.parts else None,
+        view_labels=label_objects(maps, model.header, image=prepared)[0] if views else None,
     )
 
 
@@ -232,28 +283,20 @@ def read_reference(record: Record, description: Description) -> Reference:
     Raises:
         InputError: The mask cannot be read.
     """
-    mask, _ = fix_mask(read_labels(record.mask), description)
+    mask, _ = fix_mask(load_mask(record.mask, description), description)
     return Reference(mask, ClassNames.of(description))
 
 
 def together(said: Sequence[Predicted]) -> Predicted:
-    """Prediction of an ensemble: the mean of its networks' probabilities, and how far they disagree.
-
-    Raises:
-        InputError: The networks tell objects apart: their labels have no mean.
-    """
-    if said[0].reference.names.has_objects:
-        raise InputError(
-            "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
-            "folds of one entry (folds = 3), which are averaged before objects are made"
-        )
+    """Prediction of an ensemble of class maps: the mean of its networks' probabilities, and how far they disagree."""
+    tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
         views=np.mean([one.views for one in said], axis=0),
-        tta=np.mean([one.tta for one in said], axis=0),
+        tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
         view_labels=None,
     )
