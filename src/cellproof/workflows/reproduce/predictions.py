@@ -250,7 +250,7 @@ def predict_record(
         views=maps.probabilities,
         tta=poll.between_views() if views else None,
         ensemble=poll.between_members() if model.parts else None,
-        view_labels=label_objects(maps, model.header, min_area_px=smallest)[0] if views else None,
+        view_labels=label_objects(maps, model.header, min_area_px=smallest, image=prepared)[0] if views else None,
     )
 
 
