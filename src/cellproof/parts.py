@@ -32,12 +32,15 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         geometry: What happens to the values when the image is turned or resampled: a "scalar" stays; a "length" in
             pixels is divided by the scale; a "vector" (row, column) of unit length turns with the image; "rays" are
             lengths in n directions, n a multiple of 4, channel k at the angle 2πk/n from +column toward +row.
+        probabilities: So many of the channels, the first, are yes-or-no questions of their own: each is a sigmoid and a
+            scalar, and activation and geometry speak of the channels after them.
     """
 
     name: str
     channels: int = 1
     activation: Literal["none", "sigmoid", "clip", "positive"] = "none"
     geometry: Literal["scalar", "length", "vector", "rays"] = "scalar"
+    probabilities: int = 0
 
 
 class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,16 +110,19 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:
         name: A file in ``refine``.
         options: Fields of the file's ``Options`` that differ from their defaults.
+        learned: Numbers that the step learned at the end of a training run, by name; empty for one that learns nothing,
+            or has not yet.
     """
 
     name: str
     options: Mapping[str, Setting] = {}
+    learned: Mapping[str, tuple[float, ...]] = {}
 
 
 class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,7 +161,7 @@ def part_names(room: str, *, needs: str) -> list[str]:
 
     Examples:
         >>> part_names("cellproof.refine", needs="apply")
-        ['reassign', 'reconnect']
+        ['boundary_tuning', 'closing', 'reassign', 'reconnect']
     """
     files = sorted(module.name for module in iter_modules(import_module(room).__path__))
     return [name for name in files if name[0] != "_" and hasattr(import_module(f"{room}.{name}"), needs)]

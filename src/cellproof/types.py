@@ -168,6 +168,7 @@ class Prediction:
         classes: Name of each class.
         difficult: (H, W) bool, pixels that are less sure than the mean of the image; None where nobody computed it.
         views: (classes, H, W) mean probabilities over flips and quarter turns; None where there was one view.
+        image: (C, H, W) float32, normalized as for the network; None where nobody kept it.
     """
 
     probabilities: np.ndarray
@@ -175,6 +176,7 @@ class Prediction:
     classes: tuple[str, ...]
     difficult: np.ndarray | None = None
     views: np.ndarray | None = None
+    image: np.ndarray | None = None
 
 
 class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -251,8 +253,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
         fit_side_px: Images are scaled to this shorter side unless it differs more than fourfold: for
             cut-outs that frame one cell, whatever their magnification; 0 for never.
-        fit_objects: Whether images of objects much larger than those of the training images are
-            shrunk until their objects are of the size that the network knows.
+        fit_objects: Whether images of objects much larger than those of training are shrunk to the known size.
         pixel_size_um: Pixel size of the training images, None if unknown.
         stride_px: The network's input must be a multiple of this.
         receptive_field_px: Radius beyond which no input pixel changes an output pixel; the tiles' halo.
@@ -303,8 +304,7 @@ class Quality:
         count: Number of objects (of foreground regions in semantic results).
         mean_confidence: Mean over the pixels of objects of the largest class probability, in [0, 1]; NaN without
             objects. The background, which is sure nearly everywhere, is left out.
-        expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN where
-            nothing is foreground and nothing was nearly so.
+        expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN without any foreground.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
         expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.

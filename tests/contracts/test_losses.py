@@ -20,6 +20,7 @@ from cellproof.losses.dice import soft_dice
 from cellproof.losses.flow import flow_loss
 from cellproof.losses.smooth_l1 import smooth_l1
 from cellproof.losses.squared_error import masked_mse
+from cellproof.losses.star_convex import star_convex_loss
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import IGNORE, Heads
 
@@ -74,6 +75,11 @@ def fields():
     return torch.cat([boundary, numbers().abs()[:, None], vectors()], dim=1)
 
 
+def stars():
+    inside = (classes() == 1).double()[:, None]
+    return torch.cat([inside, 4 * inside, 7 * inside], dim=1)
+
+
 def perfect_outputs():
     target = fields()
     return torch.cat([class_logits(), decided(target[:, :1] > 0), target[:, 1:]], dim=1)
@@ -109,6 +115,11 @@ CASES = [
     Case("squared_error", lambda x, out: masked_mse(x, numbers(), ~out), numbers()),
     Case("smooth_l1", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers()),
     Case("flow", lambda x, out: flow_loss(x, vectors(), ~out), vectors()),
+    Case(
+        "star_convex",
+        lambda x, out: star_convex_loss(x, stars(), valid=~out, rays=0.3, background=0.01),
+        torch.cat([decided(stars()[:, :1] > 0), stars()[:, 1:]], dim=1),
+    ),
     Case(
         "deep_supervision",
         lambda x, out: deep_supervision(lambda one: soft_dice(one, annotated(out)), (x, 2 * x), weight=0.5),

@@ -230,6 +230,8 @@ def test_the_outputs_of_a_model_of_format_1_are_read_by_name(tmp_path):
         (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
         (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, expected 2"),
         (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, expected a multiple of 4"),
+        (Heads(2, (Head("a", 8, geometry="rays", probabilities=1),)), "7 rays, expected a multiple of 4"),
+        (Heads(2, (Head("a", 2, probabilities=3),)), "3 probabilities in 2 channels"),
     ],
 )
 def test_outputs_that_no_network_has_are_refused(tmp_path, heads, reason):

@@ -386,7 +386,7 @@ def test_an_entry_is_trained_once_and_refined_otherwise_by_a_step_in_a_file_of_i
     study.recipe.write_text(text.replace('same_as = "one"', ground.replace("to =", "two =")))
     outcome = cellproof(*study.command("--quick"))
     assert outcome.code == 2
-    assert "step 'flood': Object contains unknown field `two`; known options: to" in outcome.err[-1]
+    assert "step 'flood' has no option 'two'; there: to" in outcome.err[-1]
 
 
 def test_official_splits_are_scored_together_and_each_alone(study, cellproof):

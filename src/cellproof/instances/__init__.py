@@ -23,7 +23,7 @@ def methods() -> list[str]:
 
     Examples:
         >>> methods()
-        ['components', 'detections', 'flows', 'summed_masks', 'watershed']
+        ['components', 'detections', 'flows', 'star_convex', 'summed_masks', 'watershed']
     """
     return part_names(__name__, needs="NEEDS")
 

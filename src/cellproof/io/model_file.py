@@ -165,10 +165,13 @@ def _odd_head(heads: Heads) -> str:
     for head in heads.fields:
         if head.channels < 1:
             return f"output {head.name} of {head.channels} channels, expected at least 1"
-        if head.geometry == "vector" and head.channels != 2:
-            return f"output {head.name} is a vector of {head.channels} channels, expected 2"
-        if head.geometry == "rays" and head.channels % 4:
-            return f"output {head.name} has {head.channels} rays, expected a multiple of 4"
+        rest = head.channels - head.probabilities
+        if not 0 <= head.probabilities <= head.channels:
+            return f"output {head.name} has {head.probabilities} probabilities in {head.channels} channels"
+        if head.geometry == "vector" and rest != 2:
+            return f"output {head.name} is a vector of {rest} channels, expected 2"
+        if head.geometry == "rays" and rest % 4:
+            return f"output {head.name} has {rest} rays, expected a multiple of 4"
     return ""
 
 

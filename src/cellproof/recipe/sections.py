@@ -79,7 +79,7 @@ class HeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output besides the classes.
 
     Attributes:
-        name: A file in ``data/targets``: boundary, distance, flows.
+        name: A file in ``data/targets``: boundary, distance, flows, star_convex.
         options: Keyword arguments of its ``head``.
     """
 

@@ -50,7 +50,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['boundary', 'detections', 'distance', 'flows']
+        ['boundary', 'detections', 'distance', 'flows', 'star_convex']
     """
     return part_names(__name__, needs="target")
 

@@ -292,5 +292,7 @@ def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
     factor = np.float32(np.sqrt(rows / before[0] * columns / before[1]))
     for head in heads.fields:
         if head.geometry in ("length", "rays"):
-            fields[head.name] = fields[head.name] * factor
+            stack = fields[head.name].copy()
+            stack[head.probabilities :] *= factor
+            fields[head.name] = stack
     return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)

@@ -116,7 +116,7 @@ class Fold:
             [self.training(name) for name in planned.trainings],
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
-            steps=msgspec.to_builtins(steps_of(planned.entry.steps)),
+            steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
             note=self.study.profile.note,
             tta=planned.entry.tta,
             pool=self.found.division.pool,

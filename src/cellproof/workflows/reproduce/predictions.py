@@ -13,11 +13,14 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
+from ...data.normalization import fit_channels, normalize
 from ...data.samples import fix_mask
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image, read_labels
-from ...types import Step
+from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...refine import learn_steps
+from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
@@ -34,6 +37,16 @@ class Trained:
 
     model_file: Path
     cache: Path
+
+    @cached_property
+    def header(self) -> ModelHeader:
+        """What the model file says, for which no network is loaded."""
+        return read_header(self.model_file)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Raw pixels (C, H, W) normalized for the network."""
+        channels = self.header.in_channels - len(self.header.conditions)
+        return fit_channels(normalize(pixels, self.header.normalization), channels)
 
     @cached_property
     def model(self) -> Model:
@@ -100,8 +113,57 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
+        image = self.trained[0].prepare(said[0].image) if self.steps else None
         one = said[0] if len(said) == 1 else together(said)
-        return refined(of_views(one) if self.tta else one, self.steps)
+        return refined(of_views(one) if self.tta else one, self.steps, image)
+
+
+def learned_steps(
+    trained: Sequence[Trained],
+    records: Sequence[Record],
+    description: Description,
+    steps: Sequence[Step],
+    *,
+    seed: int,
+) -> tuple[Step, ...]:
+    """Steps with what they learn from predictions of the images that networks were trained on.
+
+    Args:
+        trained: Networks, whose probabilities are averaged.
+        records: Training images, which are looked at in an order drawn by the seed.
+        description: What their masks mean.
+        steps: In their order; nothing is predicted where none learns.
+        seed: Of all draws.
+
+    Raises:
+        InputError: An image cannot be used, or nothing can be learned.
+    """
+
+    def examples() -> Iterator[tuple[Prediction, np.ndarray]]:
+        for place in np.random.default_rng(seed).permutation(len(records)):
+            reference = read_reference(records[place], description)
+            pixels = one_plane(records[place])
+            probabilities = np.mean([_probabilities(one, pixels) for one in trained], axis=0)
+            classes = reference.names.classes
+            yield (
+                Prediction(
+                    probabilities,
+                    probabilities.argmax(axis=0).astype(np.uint8),
+                    classes,
+                    difficult_pixels(confidence(probabilities)),
+                    image=trained[0].prepare(pixels),
+                ),
+                np.where(reference.ignored, IGNORE, reference.mask).astype(np.uint8),
+            )
+
+    return learn_steps(steps, examples, seed=seed)[0]
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
+    """Class probabilities of an image as it came, in one view."""
+    predictor = Predictor.of_model(trained.model)
+    scale = predictor.first_scale(pixels.shape[1:])
+    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
 def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
@@ -110,9 +172,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
     Raises:
         InputError: The image cannot be used.
     """
-    image = read_image(record.image)
-    if len(image.pixels) != 1:
-        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    pixels = one_plane(record)
     predictor = Predictor.of_model(model)
     poll, seen = Poll(), list[Maps]()
 
@@ -122,14 +182,12 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
             if model.header.heads.has_instances:
-                first.append(label_objects(maps, model.header))
+                first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    pixels = image.pixels[0]
-    maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
-    )
-    labels, classes = first[0] if first else label_objects(seen[0], model.header)
+    prepared = predictor.prepare(pixels)
+    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each)
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
         image=pixels,
@@ -154,6 +212,18 @@ def of_views(one: Predicted) -> Predicted:
     return replace(
         one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
     )
+
+
+def one_plane(record: Record) -> np.ndarray:
+    """Raw pixels (C, H, W) of an annotated image.
+
+    Raises:
+        InputError: It cannot be read, or has several planes.
+    """
+    image = read_image(record.image)
+    if len(image.pixels) != 1:
+        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    return np.asarray(image.pixels[0])
 
 
 def read_reference(record: Record, description: Description) -> Reference:

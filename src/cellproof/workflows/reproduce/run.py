@@ -20,7 +20,7 @@ from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
 from .entries import Planned, plan_entries, select
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import StoredFigures, curves_of, evenly, figures_file, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained
+from .predictions import Predictions, Trained, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -128,7 +128,7 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
         Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
         for name in planned.trainings
     ]
-    steps = steps_of(entry.steps)
+    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
     validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
     test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)
     scores, choices = score_entry(validation, test, study.protocols, fold.options, pool=fold.found.division.pool)

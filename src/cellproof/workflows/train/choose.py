@@ -13,7 +13,7 @@ from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
 from ...recipe import DataConfig, HeadConfig, Recipe, override, read_recipe
-from ...refine import explain
+from ...refine import check_learning, explain
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
@@ -115,6 +115,7 @@ def _check(recipe: Recipe, description: Description) -> None:
     if recipe.steps and heads.has_instances:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
+    check_learning(recipe.steps)
     if recipe.model.init:
         find_model(recipe.model.init, start=True)
     build_module(recipe, description)

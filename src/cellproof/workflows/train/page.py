@@ -29,6 +29,8 @@ METRIC_NAMES = {
     "mean_dice": "Dice, mean over classes",
     "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
     "rand_error": "adapted Rand error of enclosed regions, repaired",
+    "unrepaired_mean_iou": "IoU, mean over classes, before repairs",
+    "repaired_mean_iou": "IoU, mean over classes, repaired",
     "accuracy": "fraction of pixels with the right class",
 }
 

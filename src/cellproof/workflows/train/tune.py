@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -16,7 +16,7 @@ from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
 from .trust import fit_on_held_out
-from .tune_steps import tune_steps
+from .tune_steps import learn_from_training, tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
@@ -60,6 +60,8 @@ def tune(
     copies: bool = True,
     say: Callable[[str], None] = lambda line: None,
     classes: Sequence[str] = (),
+    taught: Callable[[], Iterable[tuple[int, Sample]]] = tuple,
+    seed: int = 0,
 ) -> Tuned:
     """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
@@ -76,6 +78,8 @@ def tune(
         copies: Whether verdicts are fitted on degraded copies, too.
         say: Told where validation is too small to fit verdicts on.
         classes: Names of all classes, by which repairs find theirs.
+        taught: Gives training samples with the number of a member that learned from them, for repairs that learn.
+        seed: Of what repairs draw.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -107,10 +111,39 @@ def tune(
             )
 
         trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
-    steps, errors = tune_steps(samples, maps, recipe.steps, classes)
+    steps, errors = _steps(samples, maps, taught, predictors, temperature, classes=classes, seed=seed, say=say)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
     return Tuned(options, temperature, metrics | errors, steps, note, trust)
+
+
+def _steps(
+    samples: Sequence[Sample],
+    maps: Sequence[Maps],
+    taught: Callable[[], Iterable[tuple[int, Sample]]],
+    predictors: _OnePredictor,
+    temperature: float,
+    *,
+    classes: Sequence[str],
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[tuple[Step, ...], dict[str, float]]:
+    """Repairs with what they learned and what was chosen for them, and their scores.
+
+    They see probabilities as the finished model predicts them.
+    """
+    steps = predictors.recipe.steps
+    if not steps:
+        return (), {}
+
+    def predicted() -> Iterable[tuple[Sample, Maps]]:
+        for number, sample in taught():
+            cut = middle(sample)
+            yield cut, tempered(predictors.of(number).predict_sample(cut), temperature)
+
+    learned, scores = learn_from_training(steps, predicted, classes, seed=seed, say=say)
+    chosen, errors = tune_steps(samples, [tempered(one, temperature) for one in maps], learned, classes)
+    return chosen, scores | errors
 
 
 class _OnePredictor:
