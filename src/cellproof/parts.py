@@ -110,7 +110,7 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:

@@ -113,8 +113,8 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        image = self.trained[0].prepare(said[0].image) if self.steps else None
         one = said[0] if len(said) == 1 else together(said)
+        image = self.trained[0].prepare(said[0].image) if self.steps else None
         return refined(of_views(one) if self.tta else one, self.steps, image)
 
 

@@ -20,7 +20,7 @@ def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
 
     Examples:
         >>> steps_of(["closing", Step("boundary", {"width_px": 2})])[0]
-        Step(name='closing', options={})
+        Step(name='closing')
     """
     return tuple(Step(one) if isinstance(one, str) else one for one in named)
 
