@@ -57,7 +57,8 @@ OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.bool
 
 
 def some(kind):
-    return st.lists(filled(kind, weight=SHARES, options=OPTIONS), max_size=2).map(tuple)
+    learned = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
+    return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=learned), max_size=2).map(tuple)
 
 
 RECIPES = filled(
