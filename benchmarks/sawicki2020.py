@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import msgspec
@@ -28,7 +27,7 @@ from cellproof.inference.activate import Maps
 from cellproof.instances.clean import clean_labels
 from cellproof.instances.components import label_components
 from cellproof.instances.decode import decode
-from cellproof.io import read_image, read_json, read_labels, write_text
+from cellproof.io import make_folder, model_hash, read_image, read_json, read_labels, write_json, write_text
 from cellproof.metrics.glas import GlandCounts, count_glands, f1, gland_rows, object_dice, object_hausdorff
 from cellproof.metrics.rows import Row
 from cellproof.metrics.sawicki import MaskCounts, count_masks, mask_rows
@@ -114,13 +113,10 @@ def main() -> None:
         train(arguments.train, arguments.data, arguments.work, seconds=60 * arguments.minutes)
         return
     there = [name for name in TRAININGS if (arguments.work / name / "model.safetensors").is_file()]
-    rows = []
-    for name in there:
-        for tta in (False, True):
-            rows.append(scored([name], arguments.data, arguments.work, tta=tta))
-            print(rows[-1].title, rows[-1].held_out, rows[-1].choice, flush=True)
+    wanted = [([name], tta) for name in there for tta in (False, True)]
     if set(TOGETHER) <= set(there):
-        rows.append(scored(TOGETHER, arguments.data, arguments.work, tta=True))
+        wanted.append((list(TOGETHER), True))
+    rows = [kept(names, arguments.data, arguments.work, tta=tta) for names, tta in wanted]
     write_page("sawicki2020", "Glands: U-Net beside an instance-aware network", body(rows, arguments.work), seed=0)
 
 
@@ -152,6 +148,18 @@ def train(name: str, data: Path, work: Path, *, seconds: float) -> None:
     run_training(request, Watcher(say=lambda line: print(line, flush=True)))
 
 
+def kept(names: Sequence[str], data: Path, work: Path, *, tta: bool) -> Scored:
+    """A row, scored now unless it was before with the same models."""
+    digest = "-".join(model_hash(work / name / "model.safetensors")[:12] for name in names)
+    path = work / "scores" / f"{digest}{'-views' if tta else ''}.json"
+    if not path.is_file():
+        row = scored(names, data, work, tta=tta)
+        make_folder(path.parent)
+        write_json(path, row)
+        print(row.title, row.held_out, row.choice, flush=True)
+    return msgspec.convert(read_json(path), Scored)
+
+
 def scored(names: Sequence[str], data: Path, work: Path, *, tta: bool) -> Scored:
     """Choose on held-out patients, then score test A."""
     models = [load_model(work / name) for name in names]
@@ -179,28 +187,27 @@ def scored(names: Sequence[str], data: Path, work: Path, *, tta: bool) -> Scored
 def choose(
     records: Sequence[Record], models: Sequence[Model], caches: Sequence[Path], *, tta: bool
 ) -> tuple[InstanceOptions, tuple[float, float, float]]:
-    """Options of the largest F1 + object Dice on held-out patients, and the three numbers there."""
+    """Options of the largest F1 + object Dice on held-out patients, one at a time, and the three numbers there."""
     seen = [(maps, read_labels(record.mask)) for record, maps in predicted(records, models, caches, tta=tta)]
+    method = "watershed" if models[0].header.heads.has_instances else "components"
     start = models[0].header.instance
-    is_dense = not models[0].header.heads.has_instances
-    candidates = [
-        msgspec.structs.replace(
-            start,
-            method="components" if is_dense else "watershed",
-            seed_threshold=seed,
-            smallest_area_px=area,
-            foreground_threshold=threshold,
-        )
-        for seed, area, threshold in product(SEEDS[:1] if is_dense else SEEDS, AREAS_PX, THRESHOLDS)
-    ]
-    best = (-1.0, start, (0.0, 0.0, 0.0))
-    for options in candidates:
-        counts = [count_glands(objects(maps, options), reference) for maps, reference in seen]
+    options = msgspec.structs.replace(start, method=method, smallest_area_px=AREAS_PX[0], foreground_threshold=0.5)
+
+    def numbers(candidate: InstanceOptions) -> tuple[float, float, float]:
+        counts = [count_glands(objects(maps, candidate), reference) for maps, reference in seen]
         total = sum(counts[1:], start=counts[0])
-        numbers = (f1(total), object_dice(total), object_hausdorff(total))
-        if numbers[0] + numbers[1] > best[0]:
-            best = (numbers[0] + numbers[1], options, numbers)
-    return best[1], best[2]
+        return f1(total), object_dice(total), object_hausdorff(total)
+
+    best: tuple[float, float, float] | None = None
+    choices = (("seed_threshold", SEEDS), ("smallest_area_px", AREAS_PX), ("foreground_threshold", THRESHOLDS))
+    for name, values in choices[1 if method == "components" else 0 :]:
+        for value in values:
+            candidate = msgspec.structs.replace(options, **{name: value})
+            found = best if best is not None and candidate == options else numbers(candidate)
+            if best is None or found[0] + found[1] > best[0] + best[1]:
+                best, options = found, candidate
+    assert best is not None
+    return options, best
 
 
 def objects(maps: Maps, options: InstanceOptions) -> np.ndarray:
