@@ -18,6 +18,7 @@ from cellproof.losses.cross_entropy import cross_entropy
 from cellproof.losses.deep_supervision import deep_supervision
 from cellproof.losses.dice import soft_dice
 from cellproof.losses.flow import flow_loss
+from cellproof.losses.mutual_information import missing_information
 from cellproof.losses.smooth_l1 import smooth_l1
 from cellproof.losses.squared_error import masked_mse
 from cellproof.losses.star_convex import star_convex_loss
@@ -51,6 +52,18 @@ def classes():
 
 def annotated(left_out):
     return torch.where(left_out, IGNORE, classes()).to(torch.uint8)
+
+
+def clusters():
+    """(N, H, W), each cluster as often as the others, with and without `SOME`."""
+    order = torch.zeros(N * H * W, dtype=torch.long)
+    for chosen in (torch.arange(N * H * W) % 4 != 1, torch.arange(N * H * W) % 4 == 1):
+        order[chosen] = torch.arange(int(chosen.sum())) % C
+    return order.reshape(N, H, W)
+
+
+def cluster_logits():
+    return decided(torch.nn.functional.one_hot(clusters(), C).movedim(-1, 1).bool())
 
 
 def decided(yes):
@@ -115,6 +128,7 @@ CASES = [
     Case("squared_error", lambda x, out: masked_mse(x, numbers(), ~out), numbers()),
     Case("smooth_l1", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers()),
     Case("flow", lambda x, out: flow_loss(x, vectors(), ~out), vectors()),
+    Case("mutual_information", lambda x, out: missing_information(x, cluster_logits(), ~out), cluster_logits()),
     Case(
         "star_convex",
         lambda x, out: star_convex_loss(x, stars(), valid=~out, rays=0.3, background=0.01),

@@ -56,16 +56,23 @@ def filled(kind, **known):
 OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | TEXT, max_size=3)
 
 
+LEARNED = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
+
+
 def some(kind):
+<<<<<<< HEAD
     learned = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
     return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=learned), max_size=2).map(tuple)
+=======
+    return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=LEARNED), max_size=2).map(tuple)
+>>>>>>> main
 
 
 RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
     heads=some(HeadConfig),
-    loss=filled(LossConfig, terms=some(LossTerm)),
+    loss=filled(LossConfig, terms=some(LossTerm), auxiliary=SHARES | st.just("sum")),
     augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE), steps=some(AugmentStep)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),

@@ -12,6 +12,9 @@ from scipy.spatial import cKDTree
 SHORTEST_PX = 1e-3
 """Shorter rays count as this long, so that a polygon always has an inside."""
 
+SMALL_PX = 4.0
+"""Polygons of smaller radius are all compared alike: they have few neighbors in any case."""
+
 DIRECTIONS = 32
 
 RINGS = 6
@@ -44,14 +47,14 @@ class Polygons:
     def __getitem__(self, chosen: np.ndarray) -> Polygons:
         return Polygons(self.centers[chosen], self.rays[chosen])
 
-    @property
+    @cached_property
     def areas(self) -> np.ndarray:
         """(m,) float64 in square pixels, exact."""
         turned = np.roll(self.rays, -1, axis=1)
         areas: np.ndarray = np.sin(2 * np.pi / self.rays.shape[1]) / 2 * (self.rays * turned).sum(axis=1, dtype=float)
         return areas
 
-    @property
+    @cached_property
     def radii(self) -> np.ndarray:
         """(m,) longest ray: no polygon reaches further."""
         longest: np.ndarray = self.rays.max(axis=1, initial=0)
@@ -206,7 +209,7 @@ def near_pairs(first: Polygons, second: Polygons) -> tuple[np.ndarray, np.ndarra
 
 
 def _octaves(polygons: Polygons) -> list[np.ndarray]:
-    octave = np.ceil(np.log2(polygons.radii))
+    octave = np.ceil(np.log2(np.maximum(polygons.radii, SMALL_PX)))
     return [np.flatnonzero(octave == value) for value in np.unique(octave)]
 
 

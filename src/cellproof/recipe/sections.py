@@ -94,12 +94,13 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         terms: Terms of the sum. An output on which none is named gets the terms of its own file, the classes get
             cross-entropy and soft Dice.
         balance_classes: Cross-entropy weights are (fraction of the class) ** -this; 0 for none.
-        auxiliary: What the auxiliary outputs of a network in training count together, where it has any.
+        auxiliary: What the auxiliary outputs of a network in training count together, where it has any; "sum": each as
+            much as the output.
     """
 
     terms: tuple[LossTerm, ...] = ()
     balance_classes: NotNegative = 0.0
-    auxiliary: NotNegative = 0.5
+    auxiliary: NotNegative | Literal["sum"] = 0.5
 
 
 class AugmentStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

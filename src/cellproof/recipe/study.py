@@ -26,12 +26,14 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         kind: Kind of the images, as `cellproof simulate` names it.
         quality: How good they are.
+        size_px: Rows and columns of each.
         images: How many of them are made, where the profile does not say.
     """
 
     kind: str
     quality: Literal["good", "low"] = "good"
     images: Count = 50
+    size_px: Count = 512
 
 
 class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +81,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         set: ``section.key=value`` changes to any section of the recipe.
         same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
+        members: Times that each entry of ``ensemble_of`` is trained, each time with a seed of its own.
         steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
         tta: Whether the mean over the eight flips and quarter turns is scored, and not the image as it came.
     """
@@ -87,6 +90,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     set: tuple[str, ...] = ()
     same_as: str = ""
     ensemble_of: tuple[str, ...] = ()
+    members: Count = 1
     steps: tuple[Step | str, ...] = ()
     tta: bool = False
 
@@ -146,6 +150,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         baseline: Entry that the others are compared with, image by image; empty for none.
         options: Options of each protocol, by its name.
         published: The paper's own numbers.
+        costs: Whether parameters, arithmetic and seconds of each entry are measured.
         examples: Test images that are shown side by side, evenly from all of them.
     """
 
@@ -158,6 +163,7 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str = ""
     options: Mapping[str, Mapping[str, Any]] = {}
     published: tuple[Published, ...] = ()
+    costs: bool = False
     examples: Count = 1
 
 

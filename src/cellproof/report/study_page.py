@@ -39,6 +39,14 @@ class StudyPictures:
 
 
 @dataclass(frozen=True)
+class StudyChart:
+    """Curves, as SVG."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class StudyReport:
     """A reproduction.
 
@@ -50,6 +58,7 @@ class StudyReport:
         pictures: In their order.
         curves: Name of a training → its course as SVG.
         parameters: Name and value.
+        charts: In their order.
     """
 
     title: str
@@ -58,10 +67,12 @@ class StudyReport:
     tables: Sequence[StudyTable]
     pictures: Sequence[StudyPictures]
     parameters: Sequence[tuple[str, str]]
+    charts: Sequence[StudyChart] = ()
     curves: Mapping[str, str] = field(default_factory=dict)
 
 
 def study_report(report: StudyReport) -> str:
     """HTML of a reproduction."""
     curves = {title: Markup(svg) for title, svg in report.curves.items()}
-    return render("study.html.j2", report=replace(report, curves=curves))
+    charts = [(one.title, Markup(one.svg)) for one in report.charts]
+    return render("study.html.j2", report=replace(report, curves=curves), charts=charts)

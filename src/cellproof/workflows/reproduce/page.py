@@ -14,7 +14,7 @@ from ...io import read_csv, read_json, write_json
 from ...recipe import StudyConfig
 from ...report.curves import training_curves
 from ...report.pictures import Figure
-from ...report.study_page import StudyPictures, StudyReport, study_report
+from ...report.study_page import StudyChart, StudyPictures, StudyReport, StudyTable, study_report
 from ..evaluate import load_protocol
 from .cells import Cell
 from .tables import Columns, Line, tables
@@ -97,6 +97,8 @@ def page(
     lines: Sequence[Line],
     columns: Columns,
     pictures: Sequence[StudyPictures],
+    charts: Sequence[StudyChart],
+    costs: Sequence[StudyTable],
     curves: Mapping[str, str],
     parameters: Sequence[tuple[str, str]],
 ) -> str:
@@ -114,8 +116,9 @@ def page(
             title=f"{name}, reproduced",
             status=f"{study.reference}. Size: {note}.",
             notes=said,
-            tables=tables(cells, lines, columns),
+            tables=[*tables(cells, lines, columns), *costs],
             pictures=pictures,
+            charts=charts,
             curves=curves,
             parameters=parameters,
         )

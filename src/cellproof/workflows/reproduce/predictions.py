@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +26,9 @@ from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import Model, Predictor, label_objects, load_model
 from .steps import refined
 
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "view_labels")
+"""Of a prediction, what its file holds."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -33,10 +37,12 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
     cache: Path
+    views: bool = True
 
     @cached_property
     def header(self) -> ModelHeader:
@@ -64,24 +70,15 @@ class Trained:
         if path.is_file():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    kept = dict(arrays)
-                    return Predicted(name=record.name, reference=reference, view_labels=kept.pop("view_labels"), **kept)
-            except (OSError, ValueError, TypeError, KeyError, BadZipFile):
+                    return Predicted(name=record.name, reference=reference, **dict(arrays))
+            except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
-        assert made.view_labels is not None
+        made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                image=made.image,
-                labels=made.labels,
-                classes=made.classes,
-                probabilities=made.probabilities,
-                views=made.views,
-                tta=made.tta,
-                view_labels=made.view_labels,
-            )
+            arrays = {name: getattr(made, name) for name in KEPT}
+            known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
+            np.savez(file, **known)
         return made
 
 
@@ -166,8 +163,14 @@ def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: From `load_model`.
+        record: The image.
+        reference: Its annotation.
+        views: Whether all eight views are predicted, or the image as it came alone.
 
     Raises:
         InputError: The image cannot be used.
@@ -186,7 +189,7 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
     prepared = predictor.prepare(pixels)
-    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each)
+    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each)
     labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
@@ -196,8 +199,8 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         classes=classes,
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
-        tta=poll.between_views(),
-        view_labels=label_objects(maps, model.header)[0],
+        tta=poll.between_views() if views else None,
+        view_labels=label_objects(maps, model.header)[0] if views else None,
     )
 
 
@@ -247,13 +250,14 @@ def together(said: Sequence[Predicted]) -> Predicted:
             "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
             "folds of one entry (folds = 3), which are averaged before objects are made"
         )
+    tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
         views=np.mean([one.views for one in said], axis=0),
-        tta=np.mean([one.tta for one in said], axis=0),
+        tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
         view_labels=None,
     )

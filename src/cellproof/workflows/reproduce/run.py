@@ -12,12 +12,15 @@ from ... import __version__
 from ...checks import InputError, UsageError
 from ...io import folder_lock, make_folder, read_json, write_csv, write_json, write_text
 from ...recipe import StudyConfig, format_recipe, read_recipe
-from ...report.study_page import StudyPictures
+from ...report.study_page import StudyChart, StudyPictures, StudyTable
 from ..evaluate import Column, load_protocol
 from ..predict import MODEL_FILE
 from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
 from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
+from .charts import study_charts
+from .costs import cost_table, keep_costs
 from .entries import Planned, plan_entries, select
+from .explained import explained_figures
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import StoredFigures, curves_of, evenly, figures_file, keep_figures, kept_figures, page
 from .predictions import Predictions, Trained, learned_steps
@@ -69,13 +72,16 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
                 f"{request.out} holds results of an earlier version, whose models do not say what they learned from: "
                 f"they are left as they are, and trained anew"
             )
-        for config in wanted_sets.values():
-            for fold in find_folds(study, config):
+        # All sets are looked at before the first training, for what is wrong with the last would show after hours.
+        for folds in [find_folds(study, config) for config in wanted_sets.values()]:
+            for fold in folds:
                 for planned in wanted_entries.values():
                     if fold.scores(planned) is None:
                         _carry_out(fold, planned)
                         _write(study)
                 shutil.rmtree(fold.folder / "predictions", ignore_errors=True)
+                if fold.is_first:
+                    _look_closer(fold)
         results = _write(study)
     if not results.lines:
         raise InputError(f"{request.data}: holds none of the sets {', '.join(wanted_sets)}")
@@ -124,9 +130,11 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     """Train what an entry needs and is not there yet, predict, score, and write its scores."""
     study, split, entry = fold.study, fold.split, planned.entry
     study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
+    # Views cost eight times as much, and neither class maps nor objects alone are scored by them.
+    views = entry.tta or bool(entry.steps) or any(protocol.views for protocol in study.protocols)
+    kept = fold.folder / "predictions" / ("views" if views else "plain")
     trained = [
-        Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
-        for name in planned.trainings
+        Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
     ]
     steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
     validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
@@ -156,6 +164,15 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     )
 
 
+def _look_closer(fold: Fold) -> None:
+    """What the first fold of a set shows besides scores: what entries cost, and what their networks explain."""
+    if fold.study.config.costs:
+        keep_costs(fold)
+    for name in fold.study.plan.recipes:
+        if _is_finished(fold.run(name), fold.training(name)):
+            explained_figures(fold, name, draw=True)
+
+
 def _trained(fold: Fold, name: str) -> Path:
     """The model of an entry's training, trained now unless an earlier command finished it."""
     run, request = fold.run(name), fold.study.request
@@ -171,7 +188,7 @@ def _trained(fold: Fold, name: str) -> Path:
                 data=fold.folder / "data",
                 out=run,
                 recipe=None if begun else str(recipe_file),
-                seed=request.seed,
+                seed=fold.seed(name),
                 resume=begun,
                 device=request.device,
             ),
@@ -197,11 +214,21 @@ def _write(study: Study) -> Results:
     """Tables and report of all scores that are there and are this study's."""
     cells: list[Cell] = []
     pictures: list[StudyPictures] = []
+    explained: list[StudyPictures] = []
+    charts: list[StudyChart] = []
+    costs: list[StudyTable] = []
     curves: dict[str, str] = {}
     shown: dict[tuple[str, str], Sequence[Column]] = {}
     missing = 0
     for config in study.config.sets:
-        for fold in folds_that_are_there(study, config):
+        folds = folds_that_are_there(study, config)
+        charts += study_charts(folds)
+        for fold in folds:
+            if fold.is_first:
+                table = cost_table(fold) if study.config.costs else None
+                costs += [] if table is None else [table]
+                seen = [explained_figures(fold, name, draw=False) for name in study.plan.recipes]
+                explained += [figures for figures in seen if figures is not None]
             for protocol in study.protocols:
                 shown[fold.found.title, protocol.name] = protocol.columns_for(fold.options[protocol.name])
             for planned in study.plan.entries.values():
@@ -236,7 +263,9 @@ def _write(study: Study) -> Results:
         cells=cells,
         lines=lines,
         columns=shown,
-        pictures=pictures,
+        pictures=[*pictures, *explained],
+        charts=charts,
+        costs=costs,
         curves={title: svg for title, svg in curves.items() if svg},
         parameters=parameters,
     )

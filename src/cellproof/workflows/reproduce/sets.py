@@ -17,7 +17,7 @@ from ...data.description import Description, description_to_toml, read_descripti
 from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
 from ...io import make_folder, write_csv, write_text
-from ...recipe import Division, Profile, StudySetConfig
+from ...recipe import Division, Profile, Simulated, StudySetConfig
 from ..collect import Plan, simulate_files
 
 ATTRIBUTES = "attributes.csv"
@@ -100,7 +100,7 @@ def find_set(
         count = profile.images or config.simulate.images
         if simulate:
             say(f"{config.name}: {data / config.name} is not there; {count} simulated images stand in")
-            plan = Plan(config.simulate.kind, seed=_own_seed(config.name, seed), quality=config.simulate.quality)
+            plan = simulation_plan(config.name, config.simulate, seed=seed)
             simulate_files(plan, folder, count=count)
         elif not folder.is_dir():
             return None
@@ -158,6 +158,11 @@ def write_fold(folder: Path, split: Split, description: Description) -> None:
         description, attributes=ATTRIBUTES if columns else "", group=description.group if columns else ""
     )
     write_text(folder / "dataset.toml", description_to_toml(own))
+
+
+def simulation_plan(name: str, simulated: Simulated, *, seed: int) -> Plan:
+    """What determines the images that stand in for a set."""
+    return Plan(simulated.kind, seed=_own_seed(name, seed), size=simulated.size_px, quality=simulated.quality)
 
 
 def _own_seed(name: str, seed: int) -> int:

@@ -16,7 +16,7 @@ from ...data.targets import find_head, losses_of
 from ...detectors._published import holds_published, load_published
 from ...io import read_model
 from ...losses import check_terms
-from ...losses.deep_supervision import deep_supervision
+from ...losses.deep_supervision import deep_supervision, part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
 from ...models._lite0 import load_lite0
 from ...models._vgg16 import holds_vgg16, load_vgg16
@@ -162,7 +162,8 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
         def of_one(logits: Tensor) -> Tensor:
             return weighted_sum(logits, class_map, fields, heads=heads, terms=terms, class_weights=class_weights)
 
-        return deep_supervision(of_one, outputs, weight=recipe.loss.auxiliary)
+        labeled, views = part_views(outputs)
+        return deep_supervision(of_one, labeled, weight=recipe.loss.auxiliary) + views_loss(views, terms)
 
     return loss
 

@@ -15,6 +15,7 @@ from ...report.palette import class_colors
 from ...report.pictures import inline_picture
 from ...training.history import best_row, columns
 from ...types import IGNORE
+from .over_folds import over_folds
 from .state import RunState, ValidationExample
 
 PICTURE_PX = 400
@@ -51,6 +52,7 @@ def training_page(state: RunState) -> str:
             classes=_legend(state),
             parameters=_parameters(state),
             notes=_notes(state),
+            over_folds=[(metric_name(state, one.metric), one.text, one.values) for one in over_folds(state.history)],
         )
     )
 

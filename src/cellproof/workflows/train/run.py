@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ...checks import InputError, UsageError
-from ...data.folds import Fold
+from ...data.folds import Fold, check_classes
 from ...recipe import override
+from ...report.curves import WATCHED
 from ...training.allocator import keep_freed_memory
 from ...training.history import best_row
 from ...training.loop import Progress, run
@@ -78,6 +79,8 @@ def run_training(request: TrainRequest, watcher: Watcher) -> Path:
     collection = collect(records, description, state.recipe, watcher.say)
     state.timings.reading_s = time.monotonic() - started
     if not request.resume:
+        if len(state.folds) > 1:
+            check_classes(state.folds, collection.present, description.classes)
         _plan_steps(collection, state)
         state.timings.reading_s = time.monotonic() - started
         write_fingerprint(request.out, request.data, records)
@@ -318,4 +321,6 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
 def _metrics_so_far(state: RunState) -> Mapping[str, float]:
     """Metrics of the best validation where there is one training; of several, nothing was measured together."""
     best = best_row(state.history.get(0, ()))
-    return best.metrics if best is not None and len(state.folds) == 1 else {}
+    if best is None or len(state.folds) > 1:
+        return {}
+    return {name: value for name, value in best.metrics.items() if not name.startswith(WATCHED)}
