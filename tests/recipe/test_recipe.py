@@ -60,12 +60,7 @@ LEARNED = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_si
 
 
 def some(kind):
-<<<<<<< HEAD
-    learned = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
-    return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=learned), max_size=2).map(tuple)
-=======
     return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=LEARNED), max_size=2).map(tuple)
->>>>>>> main
 
 
 RECIPES = filled(
