@@ -21,6 +21,40 @@ Setting = int | float | bool | str
 """A value of an option in a recipe or a model file."""
 
 
+RENAMED_KEYS = {
+    "colours": "colors",
+    "colour": "color",
+    "licence": "license",
+    "normalisation": "normalization",
+    "optimiser": "optimizer",
+    "greyscale": "grayscale",
+}
+"""Keys of files written before American spelling was adopted, and what they are called now."""
+
+
+def with_current_keys(values: Any) -> Any:
+    """The same nested values with keys of old files renamed, so that these stay readable.
+
+    Args:
+        values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
+
+    Returns:
+        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
+
+    Examples:
+        >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
+        {'colors': ['#000000'], 'augment': {'color': 0.2}}
+    """
+    if isinstance(values, dict):
+        return {
+            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
+            for key, value in values.items()
+        }
+    if isinstance(values, list):
+        return [with_current_keys(value) for value in values]
+    return values
+
+
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of a network besides the classes.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from .parts import Head, Heads, InstanceOptions, LossTerm, Setting, Step
+from .parts import RENAMED_KEYS, Head, Heads, InstanceOptions, LossTerm, Setting, Step, with_current_keys
 from .records import ImageKind, LogisticModel, Promise, TrustRecord
 
 __all__ = [
@@ -44,39 +44,6 @@ __all__ = [
 
 IGNORE = 255
 """Value in a class map of a pixel without annotation; losses and metrics leave it out."""
-
-RENAMED_KEYS = {
-    "colours": "colors",
-    "colour": "color",
-    "licence": "license",
-    "normalisation": "normalization",
-    "optimiser": "optimizer",
-    "greyscale": "grayscale",
-}
-"""Keys of files written before American spelling was adopted, and what they are called now."""
-
-
-def with_current_keys(values: Any) -> Any:
-    """The same nested values with keys of old files renamed, so that these stay readable.
-
-    Args:
-        values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
-
-    Returns:
-        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
-
-    Examples:
-        >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
-        {'colors': ['#000000'], 'augment': {'color': 0.2}}
-    """
-    if isinstance(values, dict):
-        return {
-            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
-            for key, value in values.items()
-        }
-    if isinstance(values, list):
-        return [with_current_keys(value) for value in values]
-    return values
 
 
 @dataclass(frozen=True)
@@ -267,6 +234,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         statistics: Of the training images.
         metrics: Validation results, name → value.
         trust: How results are judged; None in files without, whose verdicts are of the old kind.
+        parts: Of an ensemble of models that differ in more than their weights, the header of each; the network's own
+            entries above are then the first's, and its weights are named ``part0.member0.…``.
     """
 
     name: str
@@ -294,6 +263,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
     trust: TrustRecord | None = None
+    parts: tuple[ModelHeader, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_header, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image, read_labels
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..evaluate import ClassNames, Predicted, Reference
-from ..predict import Model, Predictor, label_objects, load_model
+from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
 from .steps import refined
 
-KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "view_labels")
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "ensemble", "view_labels")
 """Of a prediction, what its file holds."""
 
 
@@ -163,6 +163,21 @@ def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
     return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
 
 
+def combined(trained: Sequence[Trained], place: Path) -> Trained:
+    """One model of several networks that tell objects apart, as `Model.combine` writes it.
+
+    Args:
+        trained: The networks.
+        place: Folder that its file is written to.
+
+    Raises:
+        InputError: Networks that cannot be one ensemble.
+    """
+    file = make_folder(place) / MODEL_FILE
+    Model.combine([one.model_file for one in trained], file)
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12])
+
+
 def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
 
@@ -184,12 +199,15 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         if not seen:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
-            if model.header.heads.has_instances:
+            if model.header.heads.has_instances and not model.parts:
                 first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    prepared = predictor.prepare(pixels)
-    maps = predictor.predict(prepared, scale=predictor.first_scale(pixels.shape[1:]), tta=views, each=each)
+    prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(prepared, scale=scale, tta=views, each=each)
+    if model.parts:
+        # The first view of the first part is not yet the ensemble's prediction of the image as it came.
+        seen[:] = [predictor.predict(prepared, scale=scale)]
     labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
@@ -200,6 +218,7 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
         tta=poll.between_views() if views else None,
+        ensemble=poll.between_members() if model.parts else None,
         view_labels=label_objects(maps, model.header)[0] if views else None,
     )
 
@@ -240,16 +259,7 @@ def read_reference(record: Record, description: Description) -> Reference:
 
 
 def together(said: Sequence[Predicted]) -> Predicted:
-    """Prediction of an ensemble: the mean of its networks' probabilities, and how far they disagree.
-
-    Raises:
-        InputError: The networks tell objects apart: their labels have no mean.
-    """
-    if said[0].reference.names.has_objects:
-        raise InputError(
-            "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
-            "folds of one entry (folds = 3), which are averaged before objects are made"
-        )
+    """Prediction of an ensemble of class maps: the mean of its networks' probabilities, and how far they disagree."""
     tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(

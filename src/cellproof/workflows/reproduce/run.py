@@ -23,7 +23,7 @@ from .entries import Planned, plan_entries, select
 from .explained import explained_figures
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
 from .page import StoredFigures, curves_of, evenly, figures_file, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained, learned_steps
+from .predictions import Predictions, Trained, combined, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -136,6 +136,9 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     trained = [
         Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
     ]
+    if len(trained) > 1 and fold.found.description.masks == "instances":
+        # Objects have no mean: outputs are averaged before objects are made, by one model of all.
+        trained = [combined(trained, fold.place(planned))]
     steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
     validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
     test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)

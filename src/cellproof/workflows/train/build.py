@@ -102,6 +102,9 @@ def start_from(module: nn.Module, model: str) -> tuple[int, int]:
 
     Returns:
         Numbers of tensors copied and of tensors in the module.
+
+    Raises:
+        InputError: An ensemble of different models, or published weights of another network.
     """
     if model == IMAGENET:
         return load_lite0(module)
@@ -110,7 +113,9 @@ def start_from(module: nn.Module, model: str) -> tuple[int, int]:
         return load_vgg16(module, path)
     if holds_published(path):
         return load_published(module, path)
-    _, tensors = read_model(path)
+    header, tensors = read_model(path)
+    if header.parts:
+        raise InputError(f"{path}: is an ensemble of {len(header.parts)} models; start from one of them")
     own = module.state_dict()
     copied = 0
     for name, value in own.items():
