@@ -82,8 +82,8 @@ PUBLISHED = """| published, test A | F1 | object Dice | object Hausdorff |
 
 CAUTION = """**Read with it.** GlaS divides images and not patients: those of test A are in train, too, and test A
 is easier than new patients are. Held-out patients score lower by far, and say what to expect elsewhere. The published
-numbers have that advantage as well. The size of specks was chosen on 17 held-out images, where the largest on offer won;
-31 of the 666 glands of test A are smaller. Minutes are of a machine that was shared."""
+numbers have that advantage as well. The size of specks was chosen on 17 held-out images, where the largest on offer
+won; 31 of the 666 glands of test A are smaller. Minutes are of a machine that was shared."""
 
 
 @dataclass(frozen=True)
