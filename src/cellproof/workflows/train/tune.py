@@ -208,14 +208,14 @@ def tune_instances(
     choices: list[tuple[str, Sequence[Setting]]] = [
         ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
         *tuned(options.method).items(),
-        ("smallest_area_px", (*SMALLEST_AREAS_PX, *_specks(samples))),
+        ("smallest_area_px", (*SMALLEST_AREAS_PX, *specks(samples))),
     ]
     for name, values in choices:
         options = _best(samples, maps, _nearest_first(options, name, values), options)
     return options
 
 
-def _specks(samples: Sequence[Sample]) -> tuple[int, ...]:
+def specks(samples: Sequence[Sample]) -> tuple[int, ...]:
     """Areas of specks beside the objects of these samples, where they exceed `SMALLEST_AREAS_PX`."""
     areas = [np.bincount(sample.instances.ravel())[1:] for sample in samples if sample.instances is not None]
     together = np.concatenate(areas) if areas else np.zeros(0)
