@@ -283,7 +283,7 @@ def test_what_a_study_does_not_offer_is_wrong_use(study, cellproof, words, wante
 @pytest.mark.parametrize(
     ("old", "new", "wanted"),
     [
-        ('["membranes", "difficulty"]', '["membrane"]', "no protocol 'membrane'; there are difficulty, glas,"),
+        ('["membranes", "difficulty"]', '["membrane"]', "no protocol 'membrane'; there are boundary, difficulty,"),
         ('["membranes", "difficulty"]', "[]", "protocols is empty"),
         ('rest = "ground"', 'rests = "ground"', "set 'disks': no option 'rests' in membranes, difficulty; known:"),
         ('connected = "disk"', "longest = 3", "'membranes': Object contains unknown field `longest`"),
