@@ -71,6 +71,16 @@ def test_more_pictures_begin_with_the_fewer(kind, tmp_path):
     assert {name for name in three.keys() - two.keys() if name.startswith("images")} == {f"images/{kind}-0003.png"}
 
 
+def test_a_table_tells_what_is_known_of_every_picture_however_many_are_asked_for(tmp_path):
+    for count in (2, 4, 3):
+        simulate("phase_contrast", tmp_path, "--count", count)
+    records, _ = find_records(tmp_path, [].append)
+    assert [record.name[-1] for record in records] == ["1", "2", "3", "4"]
+    kind = KINDS["phase_contrast"]
+    for number, record in enumerate(records, start=1):
+        assert record.attributes["cell_type"] == kind.attributes(np.random.default_rng([0, number]))["cell_type"]
+
+
 def test_another_seed_or_quality_gives_other_pictures(tmp_path):
     options = {"plain": (), "seed": ("--seed", 1), "quality": ("--quality", "low")}
     pictures = set()
@@ -155,7 +165,8 @@ def test_wrong_use_is_one_line_and_two(tmp_path, capsys, words, complaint):
 
 def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
     with pytest.raises(
-        UsageError, match="no simulation 'kidney'; expected one of glands, histology, honeycomb, liver, nuclei"
+        UsageError,
+        match="no simulation 'kidney'; expected one of glands, histology, honeycomb, liver, nuclei, phase_contrast",
     ):
         simulate_files(Plan("kidney"), tmp_path, count=1)
 

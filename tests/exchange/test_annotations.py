@@ -91,6 +91,28 @@ def test_a_row_that_cannot_be_used_is_named_and_skipped_only_when_told(tmp_path,
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    ("rows", "images", "message"),
+    [
+        ([("z", "1 2", 4, 6, "cort")], ("b",), "row 2: .*z.png does not exist"),
+        ([("a", "1 2", "x", 6, "cort")], ("a", "b"), "row 2: width or height is no whole number"),
+        ([("a", "1 2", 4, 6, "cort"), ("a", "4 1", 4, 6, "astro")], ("a", "b"), "row 3: size or cell_type of a differ"),
+        ([("a", "1 0", 4, 6, "cort")], ("a", "b"), "row 2: a run of length 0"),
+        ([("a", "5 -2", 4, 6, "cort")], ("a", "b"), "row 2: a run of length -2"),
+        ([], ("a", "b"), "train.csv: no row for .*a.png"),
+    ],
+)
+def test_whatever_is_wrong_with_an_image_only_that_image_is_skipped(tmp_path, capsys, rows, images, message):
+    rows = [*rows, ("b", "1 2", 4, 6, "cort")]
+    source = write_sartorius(tmp_path / "set", rows, dict.fromkeys(images, (4, 6)))
+    command = ["import", str(source), "--as", "sartorius", "--out"]
+    assert main([*command, str(tmp_path / "stopped")]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert main([*command, str(tmp_path / "data"), "--skip"]) == 0
+    assert re.search("left out: .*" + message, capsys.readouterr().err)
+    assert read_labels(tmp_path / "data" / "train" / "masks" / "b.tif").tolist()[0] == [1, 1, 0, 0, 0, 0]
+
+
 def test_an_image_left_out_is_named(tmp_path, capsys):
     rows = [("a", "1 2 3", 4, 6, "cort"), ("b", "1 2", 4, 6, "cort")]
     source = write_sartorius(tmp_path / "set", rows, {"a": (4, 6), "b": (4, 6)})

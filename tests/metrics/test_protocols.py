@@ -146,14 +146,15 @@ def test_pixel_rows_equal_scikit_learn_on_all_pixels_together() -> None:
             row = pick(rows, metric=metric, class_or_threshold=name, averaging="pooled")
             assert row.value == pytest.approx(wanted)
             assert row.background == ("included" if name == "background" else "excluded")
-        mean = {"metric": metric, "class_or_threshold": "mean"}
+        mean = {"metric": metric, "class_or_threshold": "mean", "averaging": "pooled"}
         assert pick(rows, **mean, background="included").value == pytest.approx(
             score(reference, prediction, average="macro")
         )
         assert pick(rows, **mean, background="excluded").value == pytest.approx(
             score(reference, prediction, average="macro", labels=[1, 2])
         )
-    assert pick(rows, metric="accuracy").value == pytest.approx(metrics.accuracy_score(reference, prediction))
+    accuracy = pick(rows, metric="accuracy", averaging="pooled").value
+    assert accuracy == pytest.approx(metrics.accuracy_score(reference, prediction))
 
 
 def test_pixel_rows_over_images_are_the_mean_of_each_images_score() -> None:
@@ -163,12 +164,28 @@ def test_pixel_rows_over_images_are_the_mean_of_each_images_score() -> None:
     scores = [metrics.jaccard_score(r.ravel(), p.ravel(), average=None)[2] for p, r in images]
     row = pick(rows, metric="IoU", class_or_threshold="nucleus", averaging="mean over images")
     assert (row.value, row.sd) == pytest.approx((np.mean(scores), np.std(scores, ddof=1)))
+    right = [metrics.accuracy_score(r.ravel(), p.ravel()) for p, r in images]
+    assert pick(rows, metric="accuracy", averaging="mean over images").value == pytest.approx(np.mean(right))
+    both = [metrics.f1_score(r.ravel(), p.ravel(), average="macro") for p, r in images]
+    mean = {"metric": "Dice", "class_or_threshold": "mean", "averaging": "mean over images", "background": "included"}
+    assert pick(rows, **mean).value == pytest.approx(np.mean(both))
+
+
+def test_of_one_image_dice_follows_from_iou_which_the_table_of_a_paper_may_contradict() -> None:
+    (prediction, reference), *_ = class_maps()
+    rows = pixel_rows([confusion(prediction, reference, classes=3)], class_names=NAMES)
+    for name in NAMES:
+        iou, dice = (
+            pick(rows, metric=metric, class_or_threshold=name, averaging="pooled").value for metric in ("IoU", "Dice")
+        )
+        assert dice == pytest.approx(2 * iou / (1 + iou))
 
 
 def test_without_a_class_called_background_there_is_one_mean_over_all_classes() -> None:
     rows = pixel_rows([confusion(*pair, classes=3) for pair in class_maps()], class_names=("a", "b", "c"))
     assert {row.background for row in rows} == {"no background class"}
-    assert [row.metric for row in rows if row.class_or_threshold == "mean"] == ["IoU", "Dice", "precision", "recall"]
+    means = [row for row in rows if row.class_or_threshold == "mean" and row.averaging == "pooled"]
+    assert [row.metric for row in means] == ["IoU", "Dice", "precision", "recall"]
 
 
 def test_every_row_states_its_level_averaging_empty_case_and_counts() -> None:

@@ -46,6 +46,8 @@ def filled(kind, **known):
             fields[name] = filled(hint)
         elif options == (str, ...):
             fields[name] = st.lists(TEXT, max_size=3).map(tuple)
+        elif options == (str, tuple[float, ...]):
+            fields[name] = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
         elif type(None) in options:
             fields[name] = st.none() | st.integers(1, 100)
         else:
@@ -88,6 +90,7 @@ def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
         assert recipe.name == name
         assert recipe.description
         assert parse_recipe(recipe_text(name)) == recipe
+        assert parse_recipe(format_recipe(recipe)) == recipe
 
 
 def test_the_default_recipe_is_the_documented_one():

@@ -100,3 +100,12 @@ def test_each_panel_is_a_figure_of_its_own_so_that_a_narrow_page_stacks_them():
     assert len(widths) == 2
     # On a page of 360 px, letters of 10 pt keep 10 px or more.
     assert all(10 * 4 / 3 * min(1, 360 / (width * 4 / 3)) >= 10 for width in widths)
+
+
+def test_a_logarithmic_axis_says_its_values_in_plain_numbers():
+    svg = compared_curves({"a": ([12, 50, 200], [0.1, 0.2, 0.3])}, label="score", axis="photons", log=True)
+    words = re.findall(r">([^<>]+)</text>", svg)
+    assert {"12", "50", "200", "photons"} <= set(words)
+    first, second, third = _line(svg, "var(--series-1, #0072b2)")[:, 0]
+    # From 12 to 50 is about as far as from 50 to 200.
+    assert (third - second) / (second - first) == pytest.approx(np.log(4) / np.log(50 / 12), rel=1e-2)

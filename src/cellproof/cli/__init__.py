@@ -27,7 +27,7 @@ COMMANDS = {
     "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
     "import": "Turn a data set in a foreign format (Sartorius, COCO, DSB 2018) into a folder to train on.",
-    "simulate": "Draw images with exact truth: liver, honeycomb, nuclei, histology; a data set to train on.",
+    "simulate": "Draw images with exact truth, such as liver, nuclei, phase_contrast; a data set to train on.",
     "demo": "Segment and score two real images that come with CellProof, and meet a foreign stain.",
     "doctor": "Check this installation and say what it can do.",
 }

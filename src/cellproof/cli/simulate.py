@@ -41,7 +41,8 @@ def simulate_command(
     """Simulate annotated images: a folder that `cellproof train` reads as it is.
 
     liver: cells with red membranes and green nuclei. honeycomb: a gray monolayer. nuclei: fluorescent. histology:
-    H&E. Liver and honeycomb come with class maps in masks/ and ids of the cells in cells/, the others with ids.
+    H&E. phase_contrast: unstained cells of three types, named in attributes.csv. Liver and honeycomb come with class
+    maps in masks/ and ids of the cells in cells/, the others with ids.
     """
     from ..workflows.collect import Plan, simulate_files
 
@@ -68,9 +69,9 @@ def watching() -> Iterator[Callable[[int, int], None]]:
 
 def show_simulation(plan: Plan, simulation: Simulation) -> None:
     """What was made, where it is, and what to type next."""
-    from ..workflows.collect import kinds
+    from ..simulate import load
 
-    kind = kinds()[plan.kind]
+    kind = load(plan.kind)
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""

@@ -25,7 +25,7 @@ class Square:
 
     Example:
         >>> square = Square((2, 4), side_px=8)
-        >>> square.scale, square.labels(np.ones((2, 4), int)).sum(), square.inside.sum()
+        >>> square.scale, int(square.labels(np.ones((2, 4), int)).sum()), int(square.inside.sum())
         (2.0, 32, 32)
     """
 

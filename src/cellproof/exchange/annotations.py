@@ -19,6 +19,7 @@ class AnnotatedImage:
         shape: (H, W) as the annotations say; None where they do not.
         masks: Reads its objects: (where it is written, (H, W) bool mask), one at a time.
         attributes: Columns of the set's table.
+        problem: Why it cannot be used, with file and row; empty where nothing is known against it.
         split: Folder that it becomes part of: "train", or an official test split.
     """
 
@@ -28,6 +29,12 @@ class AnnotatedImage:
     masks: Callable[[], Iterable[tuple[str, np.ndarray]]]
     attributes: Mapping[str, str] = field(default_factory=dict)
     split: str = "train"
+    problem: str = ""
+
+
+def unusable(name: str, image: Path, problem: str) -> AnnotatedImage:
+    """An image that is there to be named and left out."""
+    return AnnotatedImage(name, image, None, tuple, problem=problem)
 
 
 def label_image(masks: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:

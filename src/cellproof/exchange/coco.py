@@ -18,7 +18,7 @@ import numpy as np
 from skimage.draw import polygon2mask
 
 from ..checks import InputError
-from .annotations import AnnotatedImage
+from .annotations import AnnotatedImage, unusable
 
 
 def index(annotations: Path, images: Path) -> list[AnnotatedImage]:
@@ -29,7 +29,8 @@ def index(annotations: Path, images: Path) -> list[AnnotatedImage]:
         images: Folder of the images, searched with its subfolders.
 
     Raises:
-        InputError: Not such a file, an annotation of an image that is not listed, or an image that is not there.
+        InputError: Not such a file, or an annotation of an image that is not listed. An image that is not there is told
+            as its problem.
     """
     try:
         content = json.loads(annotations.read_text(encoding="utf-8"))
@@ -50,7 +51,9 @@ def index(annotations: Path, images: Path) -> list[AnnotatedImage]:
     for one in listed:
         name = Path(one["file_name"]).name
         if name not in files:
-            raise InputError(f"{annotations}: image {name} is not in {images}; add it, or give another folder")
+            problem = f"{annotations}: image {name} is not in {images}; add it, or give another folder"
+            found.append(unusable(Path(name).stem, images / name, problem))
+            continue
         shape = int(one["height"]), int(one["width"])
         own = by_image[one["id"]]
         found.append(

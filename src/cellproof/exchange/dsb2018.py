@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..checks import InputError
-from .annotations import AnnotatedImage
+from .annotations import AnnotatedImage, unusable
 from .sartorius import decode_checked
 
 TABLE = "stage1_train_labels.csv"
@@ -28,14 +28,25 @@ def index(source: Path, *, read_mask: Callable[[Path], np.ndarray]) -> list[Anno
         read_mask: Reads a mask file as an (H, W) array.
 
     Raises:
-        InputError: No such folders, an image without annotation, or a row without image.
+        InputError: No such folders, or a table without its columns. An image without annotation and a row without image
+            are told as the image's problem.
     """
     folder = source / "stage1_train" if (source / "stage1_train").is_dir() else source
     images = {path.stem: path for path in sorted(folder.glob("*/images/*.png"))}
     if not images:
         raise InputError(f"{source} holds no ID/images/ID.png; expected the folder that contains stage1_train")
-    runs = _table(source / TABLE, images.keys()) if (source / TABLE).is_file() else {}
-    return [_annotated(name, path, runs.get(name, []), source / TABLE, read_mask) for name, path in images.items()]
+    table = source / TABLE
+    runs = _table(table) if table.is_file() else {}
+    found = [_annotated(name, path, runs.get(name, []), table, read_mask) for name, path in images.items()]
+    return found + [
+        unusable(
+            name,
+            folder / name / "images" / f"{name}.png",
+            f"{table}, row {rows[0][0]}: no image {name}; add it, or remove the row",
+        )
+        for name, rows in runs.items()
+        if name not in images
+    ]
 
 
 def _annotated(
@@ -53,21 +64,20 @@ def _annotated(
             yield where, decode_checked(text, shape, order="column", where=where)
 
     if not files and not runs:
-        raise InputError(f"{image}: no masks/*.png beside it and no row in {table.name}; add one, or remove the image")
+        return unusable(
+            name, image, f"{image}: no masks/*.png beside it and no row in {table.name}; add one, or remove the image"
+        )
     if files:
         return AnnotatedImage(name, image, None, from_files)
     return AnnotatedImage(name, image, None, lambda: from_table(read_mask(image).shape[:2]))
 
 
-def _table(table: Path, known: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+def _table(table: Path) -> dict[str, list[tuple[int, str]]]:
     runs: dict[str, list[tuple[int, str]]] = {}
-    names = set(known)
     with table.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         if not {"ImageId", "EncodedPixels"} <= set(rows.fieldnames or ()):
             raise InputError(f"{table}: columns are {rows.fieldnames}, expected ImageId and EncodedPixels")
         for line, row in enumerate(rows, start=2):
-            if row["ImageId"] not in names:
-                raise InputError(f"{table}, row {line}: no image {row['ImageId']}; add it, or remove the row")
             runs.setdefault(row["ImageId"], []).append((line, row["EncodedPixels"] or ""))
     return runs

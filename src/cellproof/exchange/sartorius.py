@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..checks import InputError
-from .annotations import AnnotatedImage
+from .annotations import AnnotatedImage, unusable
 from .rle import Order, decode, wrong_order
 
 COLUMNS = ("id", "annotation", "width", "height", "cell_type")
@@ -28,33 +28,45 @@ class _Row:
 
 
 def index(source: Path) -> list[AnnotatedImage]:
-    """Images of a folder with ``train.csv`` and ``train/``, in the order of the table.
+    """Images of a folder with ``train.csv`` and ``train/``, in the order of the table; those without a row come last.
 
-    Only places of rows are kept; masks are read when they are asked for.
+    Only places of rows are kept; masks are read when they are asked for. A row without image, an image without row, and
+    a row whose size is no number, or not that of the rows before, are told as the image's problem.
 
     Raises:
-        InputError: No such files, missing columns, a row without image, or with a size that is no number or not that
-            of the rows before; the message names file and row.
+        InputError: No such table, missing columns, or a row with too few values; the message names file and row.
     """
     table = source / "train.csv"
     rows: dict[str, list[_Row]] = {}
     facts: dict[str, tuple[tuple[int, int], str]] = {}
+    problems: dict[str, str] = {}
     columns, lines = _lines(table)
     for row, values in lines:
         name = values[columns["id"]]
-        fact = (_shape(values, columns, table, row.line), values[columns["cell_type"]])
-        if facts.setdefault(name, fact) != fact:
-            raise InputError(f"{table}, row {row.line}: size or cell_type of {name} differ from its rows before")
         rows.setdefault(name, []).append(row)
-    return [
-        AnnotatedImage(
+        try:
+            fact = (_shape(values, columns), values[columns["cell_type"]])
+            if facts.setdefault(name, fact) != fact:
+                raise InputError(f"size or cell_type of {name} differ from its rows before")
+            if len(rows[name]) == 1 and not _image(source, name).is_file():
+                raise InputError(f"{_image(source, name)} does not exist; add the image, or remove its rows")
+        except InputError as error:
+            problems.setdefault(name, f"{table}, row {row.line}: {error}")
+    found = [
+        unusable(name, _image(source, name), problems[name])
+        if name in problems
+        else AnnotatedImage(
             name=name,
-            image=_image(source, name, table, places[0].line),
+            image=_image(source, name),
             shape=facts[name][0],
             masks=lambda places=places, shape=facts[name][0]: _masks(table, columns["annotation"], places, shape),  # type: ignore[misc]  # bound now
             attributes={"cell_type": facts[name][1]},
         )
         for name, places in rows.items()
+    ]
+    without = [path for path in sorted((source / "train").glob("*.png")) if path.stem not in rows]
+    return found + [
+        unusable(path.stem, path, f"{table}: no row for {path}; add its cells, or remove the image") for path in without
     ]
 
 
@@ -85,21 +97,18 @@ def _lines(table: Path) -> tuple[dict[str, int], Iterator[tuple[_Row, list[str]]
     return {name: header.index(name) for name in COLUMNS}, rows()
 
 
-def _shape(values: list[str], columns: dict[str, int], table: Path, line: int) -> tuple[int, int]:
+def _shape(values: list[str], columns: dict[str, int]) -> tuple[int, int]:
     try:
         height, width = int(values[columns["height"]]), int(values[columns["width"]])
     except ValueError as error:
-        raise InputError(f"{table}, row {line}: width or height is no whole number") from error
+        raise InputError("width or height is no whole number") from error
     if height < 1 or width < 1:
-        raise InputError(f"{table}, row {line}: an image of {height} × {width} pixels, expected at least 1 × 1")
+        raise InputError(f"an image of {height} × {width} pixels, expected at least 1 × 1")
     return height, width
 
 
-def _image(source: Path, name: str, table: Path, line: int) -> Path:
-    path = source / "train" / f"{name}.png"
-    if not path.is_file():
-        raise InputError(f"{table}, row {line}: {path} does not exist; add the image, or remove its rows")
-    return path
+def _image(source: Path, name: str) -> Path:
+    return source / "train" / f"{name}.png"
 
 
 def _masks(table: Path, column: int, places: list[_Row], shape: tuple[int, int]) -> Iterator[tuple[str, np.ndarray]]:

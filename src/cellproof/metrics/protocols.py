@@ -168,7 +168,8 @@ def pixel_rows(
         rows += _class_mean_rows(images, metric, formula, scope=scope, class_names=class_names)
     value = pixel.accuracy(reduce(add, images))
     background: Background = "included" if "background" in class_names else "no background class"
-    return [*rows, scope.row("accuracy", value, level="pixel", background=background, empty_case=_UNDEFINED)]
+    accuracy = scope.row("accuracy", value, level="pixel", background=background, empty_case=_UNDEFINED)
+    return [*rows, accuracy, mean_over_images(accuracy, [pixel.accuracy(image) for image in images])]
 
 
 def _threshold_rows(images: Sequence[ObjectImage], place: int, scope: Scope) -> list[Row]:
@@ -275,6 +276,7 @@ def _class_mean_rows(
             empty_case=_CLASS_LEFT_OUT,
         )
         rows.append(replace(row, interval=scope.interval(counts, mean)))
+        rows.append(mean_over_images(row, [mean(one) for one in counts]))
     return rows
 
 

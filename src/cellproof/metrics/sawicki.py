@@ -74,8 +74,8 @@ def count_masks(prediction: np.ndarray, reference: np.ndarray) -> MaskCounts:
 
     Example:
         >>> counts = count_masks(np.array([[True, True, False, True]]), np.array([[True, True, False, False]]))
-        >>> mask_f1(counts), object_f1(counts), object_distance(counts)
-        (0.8, 0.8333333333333333, 0.23570226039551584)
+        >>> mask_f1(counts), round(object_f1(counts), 3), round(object_distance(counts), 3)
+        (0.8, 0.833, 0.236)
     """
     check_ndim(2, prediction=prediction, reference=reference)
     check_same_shape(prediction=prediction, reference=reference)

@@ -13,15 +13,29 @@ Norm = Literal["none", "batch", "batch_renorm", "group"]
 
 
 class DoubleConvolution(nn.Module):
-    """Twice 3 × 3 convolution, normalization, ReLU; with a residual connection before the last ReLU if wanted."""
+    """Twice 3 × 3 convolution, normalization, ReLU; with a residual connection before the last ReLU if wanted.
+
+    ``dropout`` drops channels of what comes out, ``unit_dropout`` single values after each of the two convolutions.
+    """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, norm: Norm, residual: bool = False, dropout: float = 0.0
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        norm: Norm,
+        residual: bool = False,
+        dropout: float = 0.0,
+        unit_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        activation: nn.Module = nn.ReLU(inplace=True)
+        if unit_dropout:
+            # One module in the place of the other, so that weights keep their names.
+            activation = nn.Sequential(activation, nn.Dropout(unit_dropout))
         self.body = nn.Sequential(
             *convolution(in_channels, out_channels, 3, norm),
-            nn.ReLU(inplace=True),
+            activation,
             *convolution(out_channels, out_channels, 3, norm),
         )
         self.shortcut: nn.Module | None = None
@@ -29,7 +43,7 @@ class DoubleConvolution(nn.Module):
             same = in_channels == out_channels
             self.shortcut = nn.Identity() if same else nn.Sequential(*convolution(in_channels, out_channels, 1, norm))
         self.activation = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout2d(dropout)
+        self.dropout = nn.Dropout(unit_dropout) if unit_dropout else nn.Dropout2d(dropout)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         convolved = self.body(features)

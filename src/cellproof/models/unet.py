@@ -8,6 +8,7 @@ References:
     doi:10.1007/978-3-319-24574-4_28
     He, Zhang, Ren, Sun (2015). Delving deep into rectifiers. ICCV. doi:10.1109/ICCV.2015.123 (initialization)
     He, Zhang, Ren, Sun (2016). Deep residual learning for image recognition. CVPR. doi:10.1109/CVPR.2016.90
+    Perez et al. (2018). FiLM: visual reasoning with a general conditioning layer. AAAI. doi:10.1609/aaai.v32i1.11671
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from torch import nn
 from ..checks import InputError
 from ._any_size import AnySize
 from ._double_convolution import DoubleConvolution, Norm, initialize, reach_px
+from ._film import Film, told_of
 from ._options import check_counts, check_dropout
 
 Upsample = Literal["interpolate", "transposed"]
+Conditioning = Literal["channels", "film"]
 
 DEEPEST = 12
 """Levels; the coarsest pixel then covers 2048 of the image's, more than any tile has."""
@@ -38,8 +41,11 @@ def build(
     max_width: int = 512,
     norm: Norm = "batch",
     dropout: float = 0.0,
+    unit_dropout: float = 0.0,
     upsample: Upsample = "interpolate",
     residual: bool = False,
+    conditioning: Conditioning = "channels",
+    conditions: int = 0,
 ) -> UNet:
     """Make a U-Net.
 
@@ -52,9 +58,14 @@ def build(
         norm: What follows each convolution. "group" takes its mean over the whole image, so that
             its receptive field has no bound: such a network should not be run tile by tile.
         dropout: Probability of dropping a channel after each of the two deepest blocks on the way down, in [0, 1).
+        unit_dropout: Probability of dropping a single value after each 3 × 3 convolution of every block, in [0, 1).
         upsample: "interpolate" narrows by a 1 × 1 convolution and enlarges bilinearly; "transposed" is
             the paper's 2 × 2 transposed convolution.
         residual: Whether each block's input, widened by a 1 × 1 convolution where needed, is added to its output.
+        conditioning: What is done with constant channels that tell of the whole image: "channels" convolves them like
+            the others; "film" takes them out, and they scale and shift what each block gives. Such a network should
+            see whole tiles of one image, whose constants are the same.
+        conditions: How many of the last channels these are; needed for "film" only.
 
     Raises:
         InputError: a number out of range or an unknown word.
@@ -63,11 +74,28 @@ def build(
     if depth > DEEPEST:
         raise InputError(f"depth is {depth}, expected at most {DEEPEST}")
     check_dropout(dropout)
-    for name, word, known in (("norm", norm, get_args(Norm)), ("upsample", upsample, get_args(Upsample))):
+    check_dropout(unit_dropout)
+    words = (("norm", norm, get_args(Norm)), ("upsample", upsample, get_args(Upsample)))
+    for name, word, known in (*words, ("conditioning", conditioning, get_args(Conditioning))):
         if word not in known:
             raise InputError(f"{name} is {word!r}, expected one of {', '.join(known)}")
+    if conditioning == "film" and not 0 < conditions < in_channels:
+        raise InputError(
+            f"conditions is {conditions}, expected 1 to {in_channels - 1} for film and {in_channels} channels; "
+            'name data.condition in the recipe, or use conditioning = "channels"'
+        )
     widths = tuple(min(width * 2**level, max_width) for level in range(depth))
-    network = UNet(in_channels, out_channels, widths, norm=norm, dropout=dropout, upsample=upsample, residual=residual)
+    network = UNet(
+        in_channels,
+        out_channels,
+        widths,
+        norm=norm,
+        dropout=dropout,
+        unit_dropout=unit_dropout,
+        upsample=upsample,
+        residual=residual,
+        told=conditions if conditioning == "film" else 0,
+    )
     initialize(network)
     return network
 
@@ -83,8 +111,10 @@ class UNet(AnySize):
         *,
         norm: Norm,
         dropout: float,
+        unit_dropout: float,
         upsample: Upsample,
         residual: bool,
+        told: int,
     ) -> None:
         depth = len(widths)
         super().__init__(
@@ -92,27 +122,45 @@ class UNet(AnySize):
             stride=2 ** (depth - 1),
             receptive_field_px=reach_px(depth, up_px=3 if upsample == "interpolate" else 2),
         )
+        self.told = told
         self.down = nn.ModuleList(
             DoubleConvolution(
-                before, after, norm=norm, residual=residual, dropout=dropout if level >= depth - 2 else 0.0
+                before,
+                after,
+                norm=norm,
+                residual=residual,
+                dropout=dropout if level >= depth - 2 else 0.0,
+                unit_dropout=unit_dropout,
             )
-            for level, (before, after) in enumerate(zip((in_channels, *widths), widths, strict=False))
+            for level, (before, after) in enumerate(zip((in_channels - told, *widths), widths, strict=False))
         )
         self.enlarge = nn.ModuleList(_enlarge(coarse, fine, upsample) for fine, coarse in pairwise(widths))
-        self.up = nn.ModuleList(DoubleConvolution(2 * fine, fine, norm=norm, residual=residual) for fine in widths[:-1])
+        self.up = nn.ModuleList(
+            DoubleConvolution(2 * fine, fine, norm=norm, residual=residual, unit_dropout=unit_dropout)
+            for fine in widths[:-1]
+        )
+        # Of every block, on the way down and then up from the finest; none without what is told.
+        self.films = nn.ModuleList(Film(told, width) for width in (*widths, *widths[:-1]) if told)
         self.shrink = nn.MaxPool2d(2)
         self.head = nn.Conv2d(widths[0], out_channels, 1)
 
     def forward_aligned(self, image: torch.Tensor) -> torch.Tensor:
         """Logits of images whose height and width are multiples of ``stride``, without any check."""
-        features = self.down[0](image)
+        seen, told = image, None
+        if self.told:
+            seen, told = image[:, : -self.told], told_of(image, self.told)
+        features = self._modulated(self.down[0](seen), 0, told)
         skips = []
-        for block in self.down[1:]:
+        for level, block in enumerate(self.down[1:], start=1):
             skips.append(features)
-            features = block(self.shrink(features))
-        for enlarge, block, skip in zip(reversed(self.enlarge), reversed(self.up), reversed(skips), strict=True):
-            features = block(torch.cat([skip, enlarge(features)], dim=1))
+            features = self._modulated(block(self.shrink(features)), level, told)
+        for level in reversed(range(len(skips))):
+            joined = torch.cat([skips[level], self.enlarge[level](features)], dim=1)
+            features = self._modulated(self.up[level](joined), len(self.down) + level, told)
         return self.head(features)
+
+    def _modulated(self, features: torch.Tensor, place: int, told: torch.Tensor | None) -> torch.Tensor:
+        return features if told is None else self.films[place](features, told)
 
 
 def _enlarge(in_channels: int, out_channels: int, upsample: Upsample) -> nn.Module:

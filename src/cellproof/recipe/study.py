@@ -62,6 +62,8 @@ class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         name: Folder of the set, under the folder of all sets.
+        join: Folders of sets that are one set here; each image says in its attribute ``set`` which it is from.
+        condition: Attribute of its images that recipes of the study call ``condition``; empty for none.
         simulate: What stands in where there is no such folder; None for nothing.
         division: Division of this set; None for the study's.
         options: Options of the protocols that hold for this set, over those of the study.
@@ -69,6 +71,8 @@ class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str
+    join: tuple[str, ...] = ()
+    condition: str = ""
     simulate: Simulated | None = None
     division: Division | None = None
     options: Mapping[str, Any] = {}
@@ -85,6 +89,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
         members: Times that each entry of ``ensemble_of`` is trained, each time with a seed of its own.
         steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
+        told: What a conditioned network is told of an image that is scored: its condition; nothing; or another one's.
         tta: Whether the mean over the eight flips and quarter turns is scored, and not the image as it came.
     """
 
@@ -94,6 +99,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ensemble_of: tuple[str, ...] = ()
     members: Count = 1
     steps: tuple[Step | str, ...] = ()
+    told: Literal["given", "withheld", "wrong"] = "given"
     tta: bool = False
 
 

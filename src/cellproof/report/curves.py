@@ -70,7 +70,7 @@ def compared_curves(
         lines: Name → (x, y); NaN where there is no value.
         label: What is drawn.
         axis: What it is drawn over.
-        log: Whether that axis is logarithmic.
+        log: Whether that axis is logarithmic, with a tick at every value.
 
     Returns:
         An ``<svg>`` element; an empty string where there is nothing to draw.
@@ -87,6 +87,9 @@ def compared_curves(
         axes.set(xlabel=axis, ylabel=label)
         if log:
             axes.set_xscale("log")
+            ticks = sorted({float(value) for x, _ in drawn.values() for value in x})
+            axes.set_xticks(ticks, labels=[f"{value:g}" for value in ticks])
+            axes.minorticks_off()
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return _svg(figure, description=f"{label} against {axis}: " + ", ".join(drawn))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal
@@ -51,6 +51,8 @@ class Kind:
         classes: Their names, as in a `Description`.
         colors: Of the classes; empty with instances.
         qualities: Those that make a difference.
+        attributes: From source of chance to what a table says of the image that is drawn from the same one, column →
+            value; None where there is nothing to say.
     """
 
     title: str
@@ -59,6 +61,7 @@ class Kind:
     classes: tuple[str, ...]
     colors: tuple[str, ...] = ()
     qualities: tuple[Quality, ...] = ("good", "low")
+    attributes: Callable[[np.random.Generator], Mapping[str, str]] | None = None
 
     @property
     def has_cells(self) -> bool:
@@ -71,7 +74,7 @@ def names() -> list[str]:
 
     Examples:
         >>> names()
-        ['histology', 'honeycomb', 'liver', 'nuclei']
+        ['glands', 'histology', 'honeycomb', 'liver', 'nuclei', 'phase_contrast']
     """
     return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
 

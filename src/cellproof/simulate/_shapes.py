@@ -221,7 +221,30 @@ def _stamp(patch: Patch, labels: np.ndarray, depth: np.ndarray, label_id: int) -
 
 
 def _in_one_piece(labels: np.ndarray, patches: Sequence[Patch], order: Sequence[int]) -> Arrangement:
-    """Keep the largest 4-connected piece of each object, drop what is left of hidden ones, number 1…n."""
+    """Objects of one piece, with the patches and places in the list of those that are left."""
+    numbered, kept = keep_pieces(labels)
+    return Arrangement(
+        labels=numbered,
+        patches=tuple(patches[owner - 1] for owner in kept),
+        order=np.array([order[owner - 1] for owner in kept], np.intp),
+    )
+
+
+def keep_pieces(labels: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Keep the largest 4-connected piece of each object, drop what is left of hidden ones, number 1…n.
+
+    Args:
+        labels: (H, W) object ids, 0 background.
+
+    Returns:
+        (H, W) int32 labels, and the old id of each new one.
+
+    Examples:
+        >>> drawn = np.zeros((5, 9), int)
+        >>> drawn[:, :3], drawn[:, 4:], drawn[0, 8] = 2, 5, 2
+        >>> keep_pieces(drawn)[1]
+        [2, 5]
+    """
     largest: dict[int, tuple[float, int]] = {}
     pieces = label(labels, connectivity=1, background=0)
     for piece in regionprops(pieces):
@@ -232,8 +255,4 @@ def _in_one_piece(labels: np.ndarray, patches: Sequence[Patch], order: Sequence[
     kept = sorted(largest)
     number = np.zeros(int(pieces.max(initial=0)) + 1, np.int32)
     number[[largest[owner][1] for owner in kept]] = np.arange(1, len(kept) + 1)
-    return Arrangement(
-        labels=number[pieces],
-        patches=tuple(patches[owner - 1] for owner in kept),
-        order=np.array([order[owner - 1] for owner in kept], np.intp),
-    )
+    return number[pieces], kept

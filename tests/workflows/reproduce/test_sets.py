@@ -25,6 +25,12 @@ def study_of(groups, division=None) -> StudySet:
     return StudySet(StudySetConfig("x"), division or Division(validation=0.25), Description("x", "semantic"), records)
 
 
+@pytest.fixture(autouse=True)
+def _no_images_to_read(monkeypatch) -> None:
+    """Records here have no files: each is taken for an image of its own."""
+    monkeypatch.setattr("cellproof.workflows.reproduce.sets.group_duplicates", list)
+
+
 def names(records) -> set[str]:
     return {record.name for record in records}
 
@@ -148,6 +154,54 @@ def test_fold_folders_keep_the_attributes_of_their_images(tmp_path):
     write_fold(tmp_path / "fold", replace(split, train=split.test, validation=split.train[:1]), found.description)
     again = index(tmp_path / "fold", read_description(tmp_path / "fold"))
     assert names(again) == names(split.test) | names(split.train[:1])
+
+
+def instance_folder(folder: Path, kinds: dict[str, str], **said) -> Path:
+    for kind in ("images", "masks"):
+        (folder / "train" / kind).mkdir(parents=True)
+        for name in kinds:
+            tifffile.imwrite(folder / "train" / kind / f"{name}.tif", np.eye(8, dtype=np.uint8))
+    lines = [f"{name},{kind}" for name, kind in kinds.items()]
+    (folder / "table.csv").write_text("\n".join(["name,modality", *lines]))
+    (folder / "dataset.toml").write_text(
+        f'name = "{folder.name}"\nmasks = "instances"\nattributes = "table.csv"\n'
+        f'classes = ["{said.get("of", "cell")}"]\n'
+    )
+    return folder
+
+
+def test_joined_sets_are_one_whose_images_say_where_they_are_from(tmp_path):
+    instance_folder(tmp_path / "a", {"x": "u", "y": "u"})
+    instance_folder(tmp_path / "b", {"x": "v", "z": "v"})
+    config = StudySetConfig("both", join=("a", "b"), condition="set")
+    found = find_set(config, Division(), Profile(""), data=tmp_path, out=tmp_path, seed=0, say=silent)
+    told = {record.name: (record.attributes["condition"], record.attributes["modality"]) for record in found.records}
+    assert told == {"a-x": ("a", "u"), "a-y": ("a", "u"), "b-x": ("b", "v"), "b-z": ("b", "v")}
+    assert (found.description.name, found.title) == ("both", "both")
+    # What is trained on knows them by the same names and attributes.
+    write_fold(tmp_path / "fold", divide_set(found, Profile("", folds=2), seed=0)[0], found.description)
+    written = index(tmp_path / "fold", read_description(tmp_path / "fold"))
+    assert {r.name: r.attributes["condition"] for r in written}.items() <= {n: c for n, (c, _) in told.items()}.items()
+
+
+def test_sets_of_different_classes_are_not_joined_and_a_missing_one_is_named(tmp_path):
+    instance_folder(tmp_path / "a", {"x": "u"})
+    instance_folder(tmp_path / "b", {"x": "v"}, of="nucleus")
+    said = []
+    arguments = {"data": tmp_path, "out": tmp_path, "seed": 0, "say": said.append}
+    with pytest.raises(InputError, match=r"sets that are joined need the same classes"):
+        find_set(StudySetConfig("both", join=("a", "b")), Division(), Profile(""), **arguments)
+    assert find_set(StudySetConfig("both", join=("a", "c")), Division(), Profile(""), **arguments) is None
+    assert "c is not there" in said[0]
+
+
+def test_a_condition_is_an_attribute_under_another_name_and_is_needed_of_every_image(tmp_path):
+    instance_folder(tmp_path / "a", {"x": "u", "y": "v"})
+    arguments = {"data": tmp_path, "out": tmp_path, "seed": 0, "say": silent}
+    found = find_set(StudySetConfig("a", condition="modality"), Division(), Profile(""), **arguments)
+    assert [record.attributes["condition"] for record in found.records] == ["u", "v"]
+    with pytest.raises(InputError, match="x has no attribute 'color'; its attributes are"):
+        find_set(StudySetConfig("a", condition="color"), Division(), Profile(""), **arguments)
 
 
 def labeled_set(folder):

@@ -12,11 +12,13 @@ import numpy as np
 from ... import __version__
 from ...checks import InputError, UsageError
 from ...data.description import FILE_NAME, Description, description_to_toml
-from ...io import folder_lock, make_folder, read_json, remove_leftovers, write_json, write_labels, write_text
+from ...io import folder_lock, make_folder, read_json, remove_leftovers, write_csv, write_json, write_labels, write_text
 from ...io.png import write_png
 from ...simulate import Kind, Picture, Quality, load, names
 
 STATE_FILE = "simulation.json"
+
+ATTRIBUTES = "attributes.csv"
 
 _IMAGES, _MASKS, _CELLS = "images", "masks", "cells"
 
@@ -69,7 +71,7 @@ def kinds() -> dict[str, Kind]:
 def simulate_files(
     plan: Plan, out: str | Path, *, count: int, progress: Callable[[int, int], None] = lambda done, wanted: None
 ) -> Simulation:
-    """Draw images into a folder that `train` reads: ``images``, ``masks``, ``cells`` and ``dataset.toml``.
+    """Draw images into a folder that `train` reads: ``images``, ``masks``, ``cells``, a table and ``dataset.toml``.
 
     Image k is a function of the plan and k alone; what is there already is kept, and more than ``count`` too.
 
@@ -96,7 +98,7 @@ def simulate_files(
         _begin(plan, kind, out)
         made, kept = [], []
         for number in range(1, count + 1):
-            name = f"{plan.kind}-{number:04d}"
+            name = _name(plan, number)
             files = _files(out, name, kind)
             if all(path.exists() for path in files.values()):
                 kept.append(name)
@@ -105,6 +107,8 @@ def simulate_files(
                 _write(files, picture, kind)
                 made.append(name)
             progress(number, count)
+        if kind.attributes is not None:
+            _tell(plan, kind.attributes, out, count=count)
     return Simulation(out, tuple(made), tuple(kept))
 
 
@@ -171,8 +175,27 @@ def _begin(plan: Plan, kind: Kind, out: Path) -> None:
         license=_LICENSE,
         source=f"cellproof {plan.cellproof}, simulate {plan.kind}, seed {plan.seed}, quality {plan.quality}",
     )
+    if kind.attributes is not None:
+        description = msgspec.structs.replace(description, attributes=ATTRIBUTES)
+        if not (out / ATTRIBUTES).exists():
+            write_csv(out / ATTRIBUTES, {"name": []})
     if not (out / FILE_NAME).exists():
         write_text(out / FILE_NAME, description_to_toml(description))
+
+
+def _tell(plan: Plan, attributes: Callable[[np.random.Generator], Mapping[str, str]], out: Path, *, count: int) -> None:
+    """Write what is told of every image that is there, more than ``count`` of them included."""
+    there = {path.stem for path in (out / _IMAGES).glob("*.png")}
+    number, rows = 1, list[dict[str, str]]()
+    while number <= count or _name(plan, number) in there:
+        told = attributes(np.random.default_rng([plan.seed, number]))
+        rows.append({"name": _name(plan, number), **told})
+        number += 1
+    write_csv(out / ATTRIBUTES, {column: [row[column] for row in rows] for column in rows[0]} if rows else {"name": []})
+
+
+def _name(plan: Plan, number: int) -> str:
+    return f"{plan.kind}-{number:04d}"
 
 
 def _files(out: Path, name: str, kind: Kind) -> dict[str, Path]:

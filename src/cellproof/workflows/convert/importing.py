@@ -122,7 +122,13 @@ def _shape_or_mask(path: Path) -> np.ndarray:
 
 
 def _write(one: AnnotatedImage, folder: Path) -> tuple[int, int]:
-    """Copy the image and write its label image; the number of objects and of pixels that several claim."""
+    """Copy the image and write its label image; the number of objects and of pixels that several claim.
+
+    Raises:
+        InputError: Image or annotation cannot be used; the message names file and row.
+    """
+    if one.problem:
+        raise InputError(one.problem)
     shape = tuple(read_image(one.image).pixels.shape[-2:])
     if one.shape is not None and one.shape != shape:
         raise InputError(

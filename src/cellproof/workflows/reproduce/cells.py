@@ -125,6 +125,7 @@ def cell_fingerprint(
     protocols: Mapping[str, Any],
     steps: Any,
     note: str,
+    told: str = "given",
     tta: bool = False,
     pool: bool = True,
 ) -> str:
@@ -136,11 +137,13 @@ def cell_fingerprint(
         protocols: Options of each protocol, by its name.
         steps: Refine steps of the entry.
         note: How large the study is; it stands in the tables.
+        told: What conditioned networks are told of what is scored; see `Entry.told`.
         tta: Whether views are scored.
         pool: Whether test splits are pooled.
     """
     # What is as it always was leaves no trace, so that scores that were made before stay.
-    more = {name: value for name, value, usual in (("tta", tta, False), ("pool", pool, True)) if value != usual}
+    chosen = (("told", told, "given"), ("tta", tta, False), ("pool", pool, True))
+    more = {name: value for name, value, usual in chosen if value != usual}
     return fingerprint(
         trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note, **more
     )

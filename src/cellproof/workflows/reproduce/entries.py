@@ -110,6 +110,8 @@ def _check(entry: Entry, known: Mapping[str, Entry]) -> None:
         raise UsageError(
             f"entry {entry.name!r} trains nothing of its own (same_as, ensemble_of), so its set would change nothing"
         )
+    if entry.ensemble_of and entry.told != "given":
+        raise UsageError(f"entry {entry.name!r} has ensemble_of and told; say what is told in an entry with same_as")
     if entry.members > 1 and not entry.ensemble_of:
         raise UsageError(
             f"entry {entry.name!r} has members and no ensemble_of; name the entries that are trained again"

@@ -125,6 +125,7 @@ class Fold:
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
             steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
+            told=planned.entry.told,
             note=self.study.profile.note,
             tta=planned.entry.tta,
             pool=self.found.division.pool,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,12 +19,13 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, model_hash, read_header, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
+from ..collect import load_mask
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
-from .steps import refined
+from .steps import classes_of, refined
 
 KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "ensemble", "view_labels")
 """Of a prediction, what its file holds."""
@@ -37,11 +38,15 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        attribute: What its conditions are values of; empty for a network that is told nothing.
+        told: See `Entry.told`.
         views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
     cache: Path
+    attribute: str = ""
+    told: Literal["given", "withheld", "wrong"] = "given"
     views: bool = True
 
     @cached_property
@@ -59,13 +64,26 @@ class Trained:
         """The model, ready to run."""
         return load_model(self.model_file)
 
+    @property
+    def tells_apart(self) -> bool:
+        """Whether the network tells objects apart, rather than classes of pixels."""
+        return self.header.heads.has_instances
+
+    def condition_of(self, record: Record) -> str:
+        """What the network is told of an image: its condition, nothing, or the next one of the model's list."""
+        known = self.header.conditions
+        value = record.attributes.get(self.attribute, "")
+        if self.told == "withheld" or value not in known:
+            return ""
+        return known[(known.index(value) + (self.told == "wrong")) % len(known)]
+
     def predict(self, record: Record, description: Description) -> Predicted:
         """Prediction of an annotated image, from the cache where it is there.
 
         Raises:
             InputError: Image or mask cannot be used.
         """
-        path = self.cache / f"{record.name}.npz"
+        path = self.cache / self.told / f"{record.name}.npz"
         reference = read_reference(record, description)
         if path.is_file():
             try:
@@ -73,8 +91,8 @@ class Trained:
                     return Predicted(name=record.name, reference=reference, **dict(arrays))
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference, views=self.views)
-        make_folder(self.cache)
+        made = predict_record(self.model, record, reference, views=self.views, condition=self.condition_of(record))
+        make_folder(path.parent)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             arrays = {name: getattr(made, name) for name in KEPT}
             known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
@@ -112,7 +130,8 @@ class Predictions:
         said = [one.predict(record, self.description) for one in self.trained]
         one = said[0] if len(said) == 1 else together(said)
         image = self.trained[0].prepare(said[0].image) if self.steps else None
-        return refined(of_views(one) if self.tta else one, self.steps, image)
+        tells_apart = bool(self.steps) and self.trained[0].tells_apart
+        return refined(of_views(one) if self.tta else one, self.steps, image, tells_apart=tells_apart)
 
 
 def learned_steps(
@@ -140,27 +159,34 @@ def learned_steps(
         for place in np.random.default_rng(seed).permutation(len(records)):
             reference = read_reference(records[place], description)
             pixels = one_plane(records[place])
-            probabilities = np.mean([_probabilities(one, pixels) for one in trained], axis=0)
-            classes = reference.names.classes
+            told = [_probabilities(one, pixels, one.condition_of(records[place])) for one in trained]
+            probabilities = np.mean(told, axis=0)
             yield (
                 Prediction(
                     probabilities,
                     probabilities.argmax(axis=0).astype(np.uint8),
-                    classes,
+                    classes_of(reference.names),
                     difficult_pixels(confidence(probabilities)),
                     image=trained[0].prepare(pixels),
                 ),
-                np.where(reference.ignored, IGNORE, reference.mask).astype(np.uint8),
+                _class_map(reference),
             )
 
     return learn_steps(steps, examples, seed=seed)[0]
 
 
-def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
+def _class_map(reference: Reference) -> np.ndarray:
+    """(H, W) uint8 classes of an annotation, of which objects are one foreground."""
+    classes = reference.mask > 0 if reference.names.has_objects else reference.mask
+    return np.where(reference.ignored, IGNORE, classes).astype(np.uint8)
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray, condition: str) -> np.ndarray:
     """Class probabilities of an image as it came, in one view."""
     predictor = Predictor.of_model(trained.model)
     scale = predictor.first_scale(pixels.shape[1:])
-    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
+    maps = predictor.predict(trained.prepare(pixels), scale=scale, condition=condition)
+    return np.asarray(maps.probabilities)
 
 
 def combined(trained: Sequence[Trained], place: Path) -> Trained:
@@ -175,10 +201,12 @@ def combined(trained: Sequence[Trained], place: Path) -> Trained:
     """
     file = make_folder(place) / MODEL_FILE
     Model.combine([one.model_file for one in trained], file)
-    return Trained(file, trained[0].cache.parent / model_hash(file)[:12])
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12], trained[0].attribute, views=trained[0].views)
 
 
-def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
+def predict_record(
+    model: Model, record: Record, reference: Reference, *, views: bool = True, condition: str = ""
+) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
 
     Args:
@@ -186,6 +214,7 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         record: The image.
         reference: Its annotation.
         views: Whether all eight views are predicted, or the image as it came alone.
+        condition: What the model is told of the image; "" for nothing.
 
     Raises:
         InputError: The image cannot be used.
@@ -204,10 +233,10 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
     prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
-    maps = predictor.predict(prepared, scale=scale, tta=views, each=each)
+    maps = predictor.predict(prepared, scale=scale, tta=views, each=each, condition=condition)
     if model.parts:
         # The first view of the first part is not yet the ensemble's prediction of the image as it came.
-        seen[:] = [predictor.predict(prepared, scale=scale)]
+        seen[:] = [predictor.predict(prepared, scale=scale, condition=condition)]
     # Pieces of foreground that are too small for an object are none, where objects are scored.
     smallest = model.header.instance.smallest_area_px if reference.names.has_objects else 0
     labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest, image=prepared)
@@ -221,7 +250,7 @@ def predict_record(model: Model, record: Record, reference: Reference, *, views:
         views=maps.probabilities,
         tta=poll.between_views() if views else None,
         ensemble=poll.between_members() if model.parts else None,
-        view_labels=label_objects(maps, model.header, min_area_px=smallest)[0] if views else None,
+        view_labels=label_objects(maps, model.header, min_area_px=smallest, image=prepared)[0] if views else None,
     )
 
 
@@ -256,7 +285,7 @@ def read_reference(record: Record, description: Description) -> Reference:
     Raises:
         InputError: The mask cannot be read.
     """
-    mask, _ = fix_mask(read_labels(record.mask), description)
+    mask, _ = fix_mask(load_mask(record.mask, description), description)
     return Reference(mask, ClassNames.of(description))
 
 

@@ -134,12 +134,26 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     views = entry.tta or bool(entry.steps) or any(protocol.views for protocol in study.protocols)
     kept = fold.folder / "predictions" / ("views" if views else "plain")
     trained = [
-        Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
+        Trained(
+            _trained(fold, name),
+            kept / fold.training(name)[:12],
+            study.plan.recipes[name].data.condition,
+            entry.told,
+            views=views,
+        )
+        for name in planned.trainings
     ]
     if len(trained) > 1 and fold.found.description.masks == "instances":
         # Objects have no mean: outputs are averaged before objects are made, by one model of all.
         trained = [combined(trained, fold.place(planned))]
-    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
+    try:
+        steps = learned_steps(
+            trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed
+        )
+    except InputError as error:
+        # A network so poor that a step learns nothing from it must not stop the entries after it.
+        study.watcher.say(f"{entry.name}: {error}; not scored")
+        return
     validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
     test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)
     scores, choices = score_entry(validation, test, study.protocols, fold.options, pool=fold.found.division.pool)

@@ -18,7 +18,7 @@ from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, attribute, index
 from ...io import make_folder, write_csv, write_text
 from ...recipe import Division, Profile, Simulated, StudySetConfig
-from ..collect import Plan, simulate_files
+from ..collect import Plan, group_duplicates, simulate_files
 
 ATTRIBUTES = "attributes.csv"
 
@@ -90,6 +90,8 @@ def find_set(
     Raises:
         InputError: The folder cannot be read as a set.
     """
+    if config.join:
+        return _joined(config, division, profile, data=data, seed=seed, say=say)
     folder = data / config.name
     is_simulated = not folder.is_dir()
     if is_simulated:
@@ -110,14 +112,65 @@ def find_set(
     records = index(folder, description)
     if not is_simulated:
         records = _that_are(records, config.where, folder)
+    records = _with_condition(records, config, folder)
     if is_simulated:
         # The first of them, for a larger profile may have made more.
         return StudySet(config, division, description, records[:count], True)
     return StudySet(config, division, description, _used(records, division, profile, folder, seed))
 
 
+def _joined(
+    config: StudySetConfig, division: Division, profile: Profile, *, data: Path, seed: int, say: Callable[[str], None]
+) -> StudySet | None:
+    """Several sets as one; None where one of them is not there.
+
+    Raises:
+        InputError: Their masks hold different things, or a folder cannot be read as a set.
+    """
+    descriptions, records = [], list[Record]()
+    for name in config.join:
+        description = read_description(data / name) if (data / name).is_dir() else None
+        if description is None:
+            say(f"{config.name}: {data / name} is not there, or has no dataset.toml; left out")
+            return None
+        descriptions.append(description)
+        for one in index(data / name, description):
+            own = f"{name}-{one.name}"
+            group = own if one.group == one.name else f"{name}-{one.group}"
+            records.append(replace(one, name=own, group=group, attributes={"set": name, **one.attributes}))
+    first = descriptions[0]
+    for other in descriptions[1:]:
+        if (other.masks, other.classes, other.ignore) != (first.masks, first.classes, first.ignore):
+            raise InputError(
+                f"{config.name}: masks of {first.name} hold {first.masks} of {first.classes}, those of {other.name} "
+                f"{other.masks} of {other.classes}; sets that are joined need the same classes"
+            )
+    description = msgspec.structs.replace(first, name=config.name, source="; ".join(one.source for one in descriptions))
+    records = _with_condition(records, config, data)
+    return StudySet(config, division, description, _used(records, division, profile, data, seed))
+
+
+def _with_condition(records: Sequence[Record], config: StudySetConfig, folder: Path) -> list[Record]:
+    """Records whose attribute ``condition`` is the one that the study says.
+
+    Raises:
+        InputError: An image lacks it.
+    """
+    if not config.condition:
+        return list(records)
+    for one in records:
+        if not one.attributes.get(config.condition):
+            known = ", ".join(one.attributes) or "none"
+            raise InputError(f"{folder}: {one.name} has no attribute {config.condition!r}; its attributes are {known}")
+    return [
+        replace(one, attributes={**one.attributes, "condition": one.attributes[config.condition]}) for one in records
+    ]
+
+
 def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
-    """All divisions of a set: its folds, each a test set once, or the official one. Groups stay whole in folds.
+    """All divisions of a set: its folds, each a test set once, or the official one.
+
+    Groups, and copies of one image, stay whole in folds.
 
     Raises:
         InputError: The set has too few images or groups.
@@ -125,10 +178,11 @@ def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
     division = found.division
     if division.test:
         return [_official(found, seed=seed)]
-    groups = len({record.group for record in found.records})
-    folds = min(profile.folds or division.folds, groups)
-    by_name = {record.name: record for record in found.records}
-    drawn = draw_folds(found.records, folds=folds, seed=seed)
+    # Simulated images are all different, and drawn while nobody has read them yet.
+    records = found.records if found.is_simulated else group_duplicates(found.records)
+    folds = min(profile.folds or division.folds, len({record.group for record in records}))
+    by_name = {record.name: record for record in records}
+    drawn = draw_folds(records, folds=folds, seed=seed)
     return [
         _drawn(number, fold, by_name, fraction=division.validation, seed=seed)
         for number, fold in enumerate(drawn, start=1)

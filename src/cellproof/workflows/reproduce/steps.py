@@ -12,7 +12,7 @@ from ...difficulty.confidence import confidence, difficult_pixels
 from ...instances.components import label_components
 from ...refine import apply_steps, check_learning, options_of
 from ...types import Prediction, Step
-from ..evaluate import Predicted
+from ..evaluate import ClassNames, Predicted
 
 
 def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
@@ -39,29 +39,43 @@ def check_steps(steps: Sequence[Step], *, entry: str) -> None:
             raise UsageError(f"entry {entry!r}: {error}") from error
 
 
-def refined(predicted: Predicted, steps: Sequence[Step], image: np.ndarray | None = None) -> Predicted:
+def refined(
+    predicted: Predicted, steps: Sequence[Step], image: np.ndarray | None = None, *, tells_apart: bool
+) -> Predicted:
     """The prediction after these steps, in their order; nothing of the reference enters.
 
     Args:
         predicted: The prediction.
         steps: What is done with it.
         image: (C, H, W) normalized; None where no step looks at it.
+        tells_apart: Whether the network tells objects apart.
 
     Raises:
         InputError: A step repairs class maps, and the prediction tells objects apart; or its classes do not allow it.
     """
     if not steps:
         return predicted
-    names = predicted.reference.names
-    if names.has_objects:
-        raise InputError(f"step {steps[0].name!r} repairs class maps, and these masks hold objects; leave steps out")
+    if tells_apart:
+        raise InputError(
+            f"step {steps[0].name!r} repairs class maps, and this network tells objects apart; leave steps out"
+        )
     prediction = Prediction(
         probabilities=predicted.probabilities,
         class_map=predicted.classes,
-        classes=names.classes,
+        classes=classes_of(predicted.reference.names),
         difficult=difficult_pixels(confidence(predicted.probabilities)),
         views=predicted.views,
         image=image,
     )
-    classes = np.asarray(apply_steps(prediction, steps).class_map, np.uint8)
-    return replace(predicted, classes=classes, labels=label_components(classes))
+    repaired = np.asarray(apply_steps(prediction, steps).class_map, np.uint8)
+    return replace(predicted, classes=repaired, labels=label_components(repaired))
+
+
+def classes_of(names: ClassNames) -> tuple[str, ...]:
+    """Classes that a network without heads tells apart; with masks of objects also what is around them.
+
+    Examples:
+        >>> classes_of(ClassNames(("cell",), has_objects=True))
+        ('background', 'cell')
+    """
+    return ("background", *names.classes) if names.has_objects else names.classes

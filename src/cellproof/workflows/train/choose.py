@@ -88,7 +88,10 @@ def _with_conditions(recipe: Recipe, records: Sequence[Record]) -> tuple[Recipe,
         )
     data = msgspec.structs.replace(recipe.data, conditions=values)
     reason = f"the network is told the {data.condition} of each image ({', '.join(values)})"
-    return msgspec.structs.replace(recipe, data=data), reason
+    model = recipe.model
+    if model.options.get("conditioning") == "film":
+        model = msgspec.structs.replace(model, options={**model.options, "conditions": len(values)})
+    return msgspec.structs.replace(recipe, data=data, model=model), reason
 
 
 def _check(recipe: Recipe, description: Description) -> None:

@@ -1,0 +1,303 @@
+"""Learned preprocessing: ``cellproof reproduce kato2021`` as a page, its claims tested, and IoU against photons.
+
+Every score comes from ``reproduce``; what it trained is kept in ``--work`` and not done again, so that the command may
+be run several times, with other sets and folds: the page shows all scores that are there. ``--show`` trains nothing.
+Doses are measured on simulated liver: the test specimens of the first fold, recorded again with other numbers of
+photons, by the networks that have learned at the one dose of the study.
+
+About 25 minutes of one core for ``--profile laptop --folds 1``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from page import FOLDER, load_note, table, write_page
+from PIL import Image
+
+from cellproof.metrics import pixel
+from cellproof.metrics.paired import compare
+from cellproof.report.curves import compared_curves
+from cellproof.report.difficulty_pictures import side_by_side
+from cellproof.simulate.liver import LOW, simulate_liver
+from cellproof.workflows.predict import MODEL_FILE, Model, Predictor, load_model
+from cellproof.workflows.reproduce.cells import Cell
+from cellproof.workflows.reproduce.costs import cost_table, keep_costs
+from cellproof.workflows.reproduce.explained import _drawn
+from cellproof.workflows.reproduce.fold import Fold, ReproduceRequest, Study, folds_that_are_there
+from cellproof.workflows.reproduce.run import Results, _open, _write, reproduce
+from cellproof.workflows.reproduce.sets import simulation_plan
+from cellproof.workflows.reproduce.tables import tables
+from cellproof.workflows.train.state import Watcher
+
+RECIPE = "kato2021"
+PROPOSED, BASELINE = "proposed", "U-Net"
+CONTROLS = ("U-Net, same parameters", "U-Net, same arithmetic", "cascade", "5 U-Nets")
+POINT = 0.01
+DOSES = (200, 100, 50, 25, 16, 12)
+
+
+def main() -> None:
+    """Carry out what is missing, write the page of everything in the folder."""
+    arguments = _arguments()
+    request = ReproduceRequest(
+        recipe=RECIPE,
+        data=arguments.data,
+        out=arguments.work,
+        profile=arguments.profile,
+        folds=arguments.folds,
+        sets=tuple(arguments.set or ()),
+        entries=tuple(arguments.entry or ()),
+        seed=arguments.seed,
+    )
+    watcher = Watcher(say=lambda sentence: print(sentence, flush=True))
+    study = _open(request, watcher)
+    results = _write(study) if arguments.show else reproduce(request, watcher)
+    folds = [fold for config in study.config.sets for fold in folds_that_are_there(study, config)[:1]]
+    trained = [fold for fold in folds if any(fold.scores(one) is not None for one in study.plan.entries.values())]
+    body = [
+        f"{study.config.reference}. Networks: {study.profile.note}. Scores are pooled over the images of a fold, then "
+        "mean ± standard deviation over folds. What the entries are stands in docs/reproduce.md.",
+        *_scores(results),
+        *_claims(results.cells),
+        *_published(study),
+        *_costs(trained),
+    ]
+    for fold in trained:
+        if fold.found.is_simulated and fold.found.config.name == "liver":
+            body += [*_why(fold), *_doses(fold, images=arguments.light_images, seed=arguments.seed)]
+    write_page(RECIPE, "Learned preprocessing and ensemble", "\n".join(body), seed=arguments.seed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder that holds the sets")
+    parser.add_argument("--profile", default="laptop", help="of the recipe (default: laptop)")
+    parser.add_argument("--folds", type=int, help="of each set (default: the profile's)")
+    parser.add_argument("--set", nargs="+", help="only these sets")
+    parser.add_argument("--entry", nargs="+", help="only these rows of the tables")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser.add_argument("--show", action="store_true", help="train nothing; show what is there")
+    parser.add_argument("--light-images", type=int, default=5, help="test images recorded at every dose")
+    parser.add_argument(
+        "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"
+    )
+    return parser.parse_args()
+
+
+def _scores(results: Results) -> list[str]:
+    """IoU and Dice of every set; what else was scored stands in ``tables.csv``."""
+    lines = []
+    for shown in tables(results.cells, results.lines, results.columns):
+        if shown.words != 1:
+            continue
+        kept = [k for k, name in enumerate(shown.columns) if k == 0 or name.startswith(("IoU", "Dice"))]
+        rows = [[row[k] for k in kept] for row in shown.rows]
+        lines += ["", f"## {shown.title}", "", shown.note, "", table([shown.columns[k] for k in kept], rows)]
+    return lines
+
+
+def _images(cells: Sequence[Cell], set_: str, entry: str) -> dict[str, float]:
+    """Name of each test image → its mean IoU."""
+    found = {}
+    for cell in cells:
+        if (cell.set, cell.entry) == (set_, entry):
+            score = cell.scores[0]
+            place = [tuple(column) for column in score.columns].index(("IoU", "mean"))
+            found.update({name: values[place] for name, values in score.images.items()})
+    return found
+
+
+def _claims(cells: Sequence[Cell]) -> list[str]:
+    """Differences of mean IoU image by image, and what they say of the claims."""
+    rows, said = [], []
+    for set_ in dict.fromkeys(cell.set for cell in cells):
+        ours = _images(cells, set_, PROPOSED)
+        for rival in (BASELINE, *CONTROLS):
+            theirs = _images(cells, set_, rival)
+            both = [name for name in ours if name in theirs]
+            if len(both) < 5:
+                continue
+            paired = compare(np.array([ours[n] for n in both]), np.array([theirs[n] for n in both]))
+            low, high = paired.interval or (float("nan"), float("nan"))
+            least = POINT if rival == BASELINE else 0.0
+            verdict = "holds" if low > least else "fails" if high < least else "undecided"
+            asked = f"exceeds {rival}" + (" by 1 point" if rival == BASELINE else "")
+            p = "–" if paired.p_value is None else f"{paired.p_value:.3f}"
+            rows.append([set_, asked, len(both), f"{paired.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", p, verdict])
+            said.append(verdict)
+    count = ", ".join(f"{said.count(word)} {word}" for word in ("holds", "fails", "undecided"))
+    return [
+        "",
+        "## Claims",
+        "",
+        "Of the proposed model, mean IoU of each test image; 95 % bootstrap interval, two-sided Wilcoxon test. A claim "
+        f"holds where the whole interval lies above what is claimed, and fails where all of it lies below: {count}.",
+        "",
+        table(["set", "the proposed model", "images", "difference", "95 % interval", "p", "claim"], rows),
+    ]
+
+
+def _published(study: Study) -> list[str]:
+    """The paper's numbers, in a table of their own: no set of ours holds its images."""
+    numbers = study.config.published
+    sets = dict.fromkeys(number.set for number in numbers)
+    lines = ["", "## The paper's own numbers", "", "On its own images, which are not public; 300 epochs, full width."]
+    for set_ in sets:
+        own = [number for number in numbers if number.set == set_]
+        columns = list(dict.fromkeys((number.metric, number.of) for number in own))
+        known = {(number.entry, number.metric, number.of): f"{number.value:.4f}" for number in own}
+        entries = dict.fromkeys(number.entry for number in own)
+        rows = [[entry, *(known.get((entry, *column), "–") for column in columns)] for entry in entries]
+        lines += ["", table([set_, *(f"{metric} {of}" for metric, of in columns)], rows)]
+    return lines
+
+
+def _costs(folds: Sequence[Fold]) -> list[str]:
+    lines: list[str] = []
+    for fold in folds:
+        keep_costs(fold)
+        shown = cost_table(fold)
+        if shown is not None:
+            lines += ["", f"## {shown.title}", "", shown.note + ".", "", table(shown.columns, shown.rows)]
+    return [*lines, "", load_note()]
+
+
+def _finished(fold: Fold) -> dict[str, Model]:
+    names = fold.study.plan.recipes
+    return {name: load_model(fold.run(name) / MODEL_FILE) for name in names if (fold.run(name) / MODEL_FILE).is_file()}
+
+
+def _why(fold: Fold) -> list[str]:
+    """What filters, translated images and weights are like, and what each output is worth alone."""
+    rows, parts = [], []
+    for name, model in _finished(fold).items():
+        network = model.networks()[0]
+        if not hasattr(network, "ensemble_weights"):
+            continue
+        maps: dict[str, list[np.ndarray]] = {}
+        counts: dict[str, pixel.Confusion] = {}
+        for pixels, mask in _test_images(fold, images=5):
+            image = _tensor(model, pixels)
+            for key, values in network.explain(image).items():
+                maps.setdefault(key, []).append(values)
+            for key, logits in _outputs(network, image).items():
+                one = pixel.confusion(logits.argmax(1)[0].numpy(), mask, classes=logits.shape[1])
+                counts[key] = counts[key] + one if key in counts else one
+        for key, arrays in maps.items():
+            flat = np.stack(arrays)
+            dead = f"{(flat <= 0).mean():.0%}" if key.startswith("filter") else "–"
+            rows.append([name, key, float(flat.mean()), float(flat.std()), float(flat.min()), float(flat.max()), dead])
+        weights = ["–", *(f"{weight:.2f}" for weight in network.ensemble_weights)]
+        for (key, count), weight in zip(counts.items(), [*weights, *[""] * len(counts)], strict=False):
+            parts.append([name, key, weight, float(np.nanmean(pixel.iou(count)))])
+    _draw_filters(fold)
+    return [
+        "",
+        "## Filters and translated images",
+        "",
+        "Five test images of liver. A filter that is 0 nearly everywhere has collapsed: it translates nothing. The "
+        "sigmoid of an image in [0, 1] and a filter that is not negative lies above 0.5, so that the spread of the "
+        "translated image, beside that of the image, says what is left of its contrast "
+        f"(the images' own standard deviation is {_spread(fold):.3f}).",
+        "",
+        table(["entry", "map", "mean", "sd", "least", "most", "pixels at 0"], rows),
+        "",
+        "Each output on its own, and its weight in the ensemble (mean IoU over the same images):",
+        "",
+        table(["entry", "output", "weight", "IoU mean"], parts),
+        "",
+        f"![Image, filters, translated images and segmentation of a test image]({RECIPE}-filters.jpg)",
+    ]
+
+
+def _spread(fold: Fold) -> float:
+    model = next(iter(_finished(fold).values()))
+    return float(np.std([_tensor(model, pixels).numpy() for pixels, _ in _test_images(fold, images=5)]))
+
+
+@torch.inference_mode()
+def _outputs(network: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Logits of the whole and of every output that it is made of."""
+    filters = torch.relu(network._maps(image))
+    whole, *parts = network._outputs(image, filters)
+    names = ["first network", *(f"translated {c}" for c in range(len(parts) - 1))]
+    return {"all together": whole} | dict(zip(names, parts, strict=True))
+
+
+def _draw_filters(fold: Fold) -> None:
+    path = fold.run(PROPOSED) / MODEL_FILE
+    if path.is_file():
+        sheet = side_by_side(_drawn(path, fold.split.test[0].image), columns=4)
+        Image.fromarray(sheet).save(FOLDER / f"{RECIPE}-filters.jpg", quality=85)
+
+
+def _doses(fold: Fold, *, images: int, seed: int) -> list[str]:
+    """Mean IoU of every entry against photons, as table and figure."""
+    models = _finished(fold)
+    networks = {name: model.networks()[0] for name, model in models.items()}
+    scores: dict[str, dict[int, float]] = {}
+    for dose in DOSES:
+        counts: dict[str, pixel.Confusion] = {}
+        for pixels, mask in _test_images(fold, images=images, photons=dose, seed=seed):
+            said = {name: _probabilities(models[name], networks[name], pixels) for name in models}
+            for entry, planned in fold.study.plan.entries.items():
+                if all(name in said for name in planned.trainings):
+                    mean = np.mean([said[name] for name in planned.trainings], axis=0)
+                    one = pixel.confusion(mean.argmax(0), mask, classes=len(mean))
+                    counts[entry] = counts[entry] + one if entry in counts else one
+        for entry, count in counts.items():
+            scores.setdefault(entry, {})[dose] = float(np.nanmean(pixel.iou(count)))
+    _draw_doses(scores)
+    return [
+        "",
+        "## Low light",
+        "",
+        f"Mean IoU on {images} test specimens of liver recorded with other numbers of photons (a pixel from a typical "
+        f"object); all networks have learned at {LOW.photons:g}. The figure has a logarithmic axis.",
+        "",
+        table(["entry", *(f"{dose} photons" for dose in DOSES)], [[e, *own.values()] for e, own in scores.items()]),
+        "",
+        f"![Mean IoU against photons]({RECIPE}-light.svg)",
+    ]
+
+
+def _draw_doses(scores: Mapping[str, Mapping[int, float]]) -> None:
+    lines = {entry: (list(own), list(own.values())) for entry, own in scores.items()}
+    svg = compared_curves(lines, label="mean IoU", axis="photons a pixel", log=True)
+    svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
+    (FOLDER / f"{RECIPE}-light.svg").write_text(svg, encoding="utf-8")
+
+
+def _test_images(
+    fold: Fold, *, images: int, photons: float | None = None, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Raw pixels (C, H, W) and class maps of simulated test specimens, at a dose; None for that of the study."""
+    config = fold.found.config
+    assert config.simulate is not None
+    plan = simulation_plan(config.name, config.simulate, seed=seed)
+    made = []
+    for record in fold.split.test[:images]:
+        number = int(record.name.rpartition("-")[2])
+        rng = np.random.default_rng([plan.seed, number])
+        tissue = simulate_liver(rng, shape=(plan.size, plan.size), quality=plan.quality, photons=photons)
+        made.append((np.moveaxis(tissue.image, -1, 0), tissue.class_map))
+    return made
+
+
+def _tensor(model: Model, pixels: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(Predictor.of_model(model).prepare(pixels)))[None]
+
+
+@torch.inference_mode()
+def _probabilities(model: Model, network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
+    logits = network(_tensor(model, pixels)) / model.header.temperature
+    return np.asarray(logits.softmax(1)[0])
+
+
+if __name__ == "__main__":
+    main()
