@@ -1,11 +1,12 @@
 """Ways of telling objects apart, compared on the maps of one network.
 
-Each network learned all of its outputs at once, so that the decoders differ in nothing else; a decoder whose outputs
-a network lacks is left out, as flows are for the shipped weights. Each is
-scored with the model's own thresholds, with thresholds chosen on all images (optimistic, alike for all), and
-cross-fitted: thresholds chosen on one half of the images score the other half.
+The network learned all outputs at once (boundary, height, flow, star-convex polygons; those that it has), so that the
+decoders differ in nothing else. Each is scored with the model's own thresholds, with thresholds chosen on all images
+(too good, alike for all), and cross-fitted: thresholds chosen on one half of the images score the other half.
 
-About 6 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one.
+About 6 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one. ``--train 20`` first trains
+such a network for 20 minutes, as `heads_train.py` says, where ``--run`` holds none; ``--only fluorescence`` keeps to
+that group of images, in training and scoring.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
+from heads_train import train_network
 from page import load_note, table, write_page
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -32,7 +34,7 @@ from cellproof.data.normalization import fit_channels, normalize
 from cellproof.data.targets import heads_of
 from cellproof.inference.activate import Maps
 from cellproof.inference.predict import predict
-from cellproof.instances import needs
+from cellproof.instances import needs, with_option
 from cellproof.instances.clean import clean_labels
 from cellproof.instances.components import label_components
 from cellproof.instances.decode import decode, foreground_mask
@@ -42,11 +44,17 @@ from cellproof.metrics.protocols import ObjectImage, count_objects
 from cellproof.models import load as load_architecture
 from cellproof.recipe.study import Recipe
 from cellproof.recipe.toml import read_recipe
-from cellproof.types import InstanceOptions, ModelHeader, TrainingRecord
+from cellproof.types import InstanceOptions, ModelHeader, Setting, TrainingRecord
 from cellproof.workflows.predict.load import Model, find_model, load_model
 
 FOREGROUND = (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 AREAS = (5, 10, 20, 30, 50, 80)
+
+_OUTPUTS_BESIDES = {
+    "watershed of height and boundary": {"boundary"},
+    "components of the interior, grown back": {"boundary"},
+}
+"""What decoders use besides that which they cannot do without."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Decoder:
     name: str
     run: Callable[[Maps, InstanceOptions], np.ndarray]
     start: InstanceOptions
-    grids: Mapping[str, Sequence[float]]
+    grids: Mapping[str, Sequence[Setting]]
 
 
 @dataclass
@@ -75,12 +83,12 @@ class Picture:
     maps: Maps
     reference: np.ndarray
     ignored: np.ndarray | None
-    counted: dict[tuple[str, InstanceOptions], ObjectImage] = field(default_factory=dict)
+    counted: dict[tuple[str, bytes], ObjectImage] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def count(self, decoder: Decoder, options: InstanceOptions) -> ObjectImage:
         """Counts of the decoder's labels with these options, computed once."""
-        key = (decoder.name, options)
+        key = (decoder.name, msgspec.json.encode(options))
         if key not in self.counted:
             start = time.perf_counter()
             labels = decoder.run(self.maps, options)
@@ -92,57 +100,57 @@ class Picture:
 def main() -> None:
     """Predict once, decode in every way, write the page."""
     arguments = _arguments()
-    body = ["AP = TP/(TP + FP + FN), counts pooled over the images of a group; mean over IoU 0.5 … 0.95."]
-    for run in arguments.run:
-        body += ["", f"## Network of {run.name}", "", *_compare(run, arguments)]
-    write_page("heads", "Decoders on the same network", "\n".join([*body, "", load_note()]), seed=arguments.seed)
-
-
-def _compare(run: Path, arguments: argparse.Namespace) -> list[str]:
-    """The page's section on one network."""
     description = read_description(arguments.data)
     assert description is not None
     assert description.masks == "instances"
+    if arguments.train:
+        train_network(
+            arguments.data,
+            arguments.run,
+            by=arguments.by,
+            only=arguments.only,
+            minutes=arguments.train,
+            seed=arguments.seed,
+        )
     with tempfile.TemporaryDirectory() as folder:
-        model = load_model(_model_file(run, Path(folder), description))
+        model = load_model(_model_file(arguments.run, Path(folder), description))
     records = _choose(index(arguments.data, description), arguments)
+    torch.set_num_threads(arguments.threads)
     pictures = [_predict(model, record, description, by=arguments.by) for record in records]
-    decoders = [
-        one for one in _decoders(model.header.instance) if set(needs(one.start.method)) <= set(model.header.heads.names)
-    ]
+    decoders = _decoders(model.header.instance, set(model.header.heads.names))
     tuned = {decoder.name: _search(decoder, pictures) for decoder in decoders}
-    outputs = ", ".join(model.header.heads.names)
-    return [
-        f"{model.header.architecture}, {model.header.training.steps} steps, outputs beside the classes: {outputs}; "
-        f"{arguments.split} of {description.name}, {len(pictures)} images, "
-        f"{sum(_objects(p, decoders[0]) for p in pictures)} objects.",
+    body = [
+        f"Network of {arguments.run.name}, {model.header.training.steps} steps; {arguments.split} of "
+        f"{description.name}, {len(pictures)} images, {sum(_objects(p, decoders[0]) for p in pictures)} objects. "
+        "AP = TP/(TP + FP + FN), counts pooled over the images of a group; mean over IoU 0.5 … 0.95.",
         "",
-        "### Thresholds chosen on these images",
-        "",
+        "## Thresholds chosen on these images",
         _score_table(decoders, pictures, lambda decoder, place: tuned[decoder.name]),
         "",
-        "### Cross-fitted: thresholds chosen on the other half",
-        "",
+        "## Cross-fitted: thresholds chosen on the other half",
         _score_table(decoders, pictures, _cross_fitted(decoders, pictures)),
         "",
-        "### The model's own thresholds",
-        "",
+        "## The model's own thresholds",
         _score_table(decoders, pictures, lambda decoder, place: decoder.start),
         "",
-        "### Thresholds and speed",
-        "",
+        "## Thresholds and speed",
         _options_table(decoders, pictures, tuned),
+        "",
+        load_note(),
     ]
+    write_page(arguments.page, "Decoders on the same network", "\n".join(body), seed=arguments.seed)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of annotated objects, e.g. …/dsb2018")
-    parser.add_argument(
-        "--run", type=Path, nargs="+", required=True, help="model files, or folders of trainings, finished or not"
-    )
+    parser.add_argument("--run", type=Path, required=True, help="model file, or folder of a training, finished or not")
     parser.add_argument("--split", default="val", help="split to score on (default: val)")
     parser.add_argument("--by", default="modality", help="column of the data's table to group by (default: modality)")
+    parser.add_argument("--only", default="", help="keep to images with this value in that column")
+    parser.add_argument("--train", type=float, metavar="MINUTES", help="train the network first, where RUN holds none")
+    parser.add_argument("--page", default="heads", help="name of the page (default: heads)")
+    parser.add_argument("--threads", type=int, default=2, help="of the networks (default: 2)")
     parser.add_argument("--images", type=int, help="score only this many, drawn evenly from the groups")
     parser.add_argument("--seed", type=int, default=0, help="of that draw")
     return parser.parse_args()
@@ -194,6 +202,8 @@ def _header(recipe: Recipe, description: Description) -> ModelHeader:
 def _choose(records: Sequence[Record], arguments: argparse.Namespace) -> list[Record]:
     """Records of the split; where only some are expected, taken in turns from the groups in a drawn order."""
     there = [record for record in records if record.split == arguments.split]
+    if arguments.only:
+        there = [record for record in there if record.attributes.get(arguments.by) == arguments.only]
     if arguments.images is None or arguments.images >= len(there):
         return there
     order = np.random.default_rng(arguments.seed).permutation(len(there))
@@ -220,9 +230,11 @@ def _predict(model: Model, record: Record, description: Description, *, by: str)
     return Picture(record.name, record.attributes.get(by, ""), maps, reference, ignored)
 
 
-def _decoders(options: InstanceOptions) -> list[Decoder]:
-    common = {"foreground_threshold": FOREGROUND, "smallest_area_px": AREAS}
-    return [
+def _decoders(options: InstanceOptions, outputs: set[str]) -> list[Decoder]:
+    """Those whose outputs the network has."""
+    common: dict[str, Sequence[Setting]] = {"foreground_threshold": FOREGROUND, "smallest_area_px": AREAS}
+    stars = {"score_threshold": (0.3, 0.4, 0.5, 0.6, 0.7), "overlap_threshold": (0.2, 0.3, 0.4, 0.5)}
+    decoders = [
         Decoder(
             "watershed of height and boundary",
             _decode,
@@ -239,6 +251,11 @@ def _decoders(options: InstanceOptions) -> list[Decoder]:
         ),
         Decoder("components of the foreground", _decode, msgspec.structs.replace(options, method="components"), common),
     ]
+    for edges in ("polygon", "foreground"):
+        start = msgspec.structs.replace(options, method="star_convex", options={"edges": edges})
+        grids = {**stars, "smallest_area_px": AREAS} if edges == "polygon" else {**stars, **common}
+        decoders.append(Decoder(f"star-convex polygons, edges of the {edges}", _decode, start, grids))
+    return [one for one in decoders if set(needs(one.start.method)) | _OUTPUTS_BESIDES.get(one.name, set()) <= outputs]
 
 
 def _decode(maps: Maps, options: InstanceOptions) -> np.ndarray:
@@ -264,7 +281,7 @@ def _search(decoder: Decoder, pictures: Sequence[Picture]) -> InstanceOptions:
     options = decoder.start
     for _ in range(2):
         for name, values in decoder.grids.items():
-            candidates = [msgspec.structs.replace(options, **{name: value}) for value in values]
+            candidates = [with_option(options, name, value) for value in values]
             scores = [_scores([picture.count(decoder, c) for picture in pictures])["mean"] for c in candidates]
             options = candidates[int(np.nanargmax(scores))]
     return options
@@ -318,7 +335,8 @@ def _options_table(
     for decoder in decoders:
         seconds = sum(float(np.median(picture.seconds[decoder.name])) for picture in pictures)
         found = tuned[decoder.name]
-        words = ", ".join(f"{name} {getattr(found, name):g}" for name in decoder.grids)
+        chosen = {**msgspec.structs.asdict(found), **found.options}
+        words = ", ".join(f"{name} {chosen[name]:g}" for name in decoder.grids)
         rows.append([decoder.name, seconds / megapixels, words])
     return table(["decoder", "s per Mpixel (one thread)", "chosen on these images"], rows)
 
@@ -328,5 +346,4 @@ def _objects(picture: Picture, decoder: Decoder) -> int:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
     main()

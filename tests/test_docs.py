@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import io
 import re
 import shlex
@@ -19,7 +21,7 @@ import cellproof
 from cellproof.cli import COMMANDS, main
 from cellproof.data.description import Description
 from cellproof.recipe.study import Recipe
-from cellproof.recipe.toml import override
+from cellproof.recipe.toml import override, parse_recipe
 from cellproof.workflows.segment.record import ENDINGS
 from cellproof.workflows.segment.summary import IMAGES_CSV, OBJECTS_CSV, REPORT_HTML, RUN_JSON
 
@@ -154,10 +156,19 @@ def test_the_readme_names_every_command():
 
 
 def test_the_example_of_a_description_is_read():
-    (example,) = blocks(REPOSITORY / "docs" / "train.md", "toml")
+    example, *_ = blocks(REPOSITORY / "docs" / "train.md", "toml")
     description = msgspec.toml.decode(example, type=Description)
     assert set(tomllib.loads(example)) == set(Description.__struct_fields__)
     assert description.classes == ("cell", "membrane")
+
+
+def test_the_examples_of_recipes_are_read_and_their_detectors_take_the_options():
+    _, *examples = blocks(REPOSITORY / "docs" / "train.md", "toml")
+    assert len(examples) == 2
+    for example in examples:
+        recipe = parse_recipe(example)
+        build = importlib.import_module(f"cellproof.detectors.{recipe.model.architecture}").build
+        assert set(recipe.model.options) <= set(inspect.signature(build).parameters)
 
 
 def test_the_architecture_names_every_file_of_each_folder_and_no_other():

@@ -21,6 +21,40 @@ Setting = int | float | bool | str
 """A value of an option in a recipe or a model file."""
 
 
+RENAMED_KEYS = {
+    "colours": "colors",
+    "colour": "color",
+    "licence": "license",
+    "normalisation": "normalization",
+    "optimiser": "optimizer",
+    "greyscale": "grayscale",
+}
+"""Keys of files written before American spelling was adopted, and what they are called now."""
+
+
+def with_current_keys(values: Any) -> Any:
+    """The same nested values with keys of old files renamed, so that these stay readable.
+
+    Args:
+        values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
+
+    Returns:
+        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
+
+    Examples:
+        >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
+        {'colors': ['#000000'], 'augment': {'color': 0.2}}
+    """
+    if isinstance(values, dict):
+        return {
+            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
+            for key, value in values.items()
+        }
+    if isinstance(values, list):
+        return [with_current_keys(value) for value in values]
+    return values
+
+
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output of a network besides the classes.
 
@@ -32,12 +66,15 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         geometry: What happens to the values when the image is turned or resampled: a "scalar" stays; a "length" in
             pixels is divided by the scale; a "vector" (row, column) of unit length turns with the image; "rays" are
             lengths in n directions, n a multiple of 4, channel k at the angle 2πk/n from +column toward +row.
+        probabilities: So many of the channels, the first, are yes-or-no questions of their own: each is a sigmoid and a
+            scalar, and activation and geometry speak of the channels after them.
     """
 
     name: str
     channels: int = 1
     activation: Literal["none", "sigmoid", "clip", "positive"] = "none"
     geometry: Literal["scalar", "length", "vector", "rays"] = "scalar"
+    probabilities: int = 0
 
 
 class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,16 +144,19 @@ class LossTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, repr_omit_defaults=True, omit_defaults=True):
     """A repair of class maps.
 
     Attributes:
         name: A file in ``refine``.
         options: Fields of the file's ``Options`` that differ from their defaults.
+        learned: Numbers that the step learned at the end of a training run, by name; empty for one that learns nothing,
+            or has not yet.
     """
 
     name: str
     options: Mapping[str, Setting] = {}
+    learned: Mapping[str, tuple[float, ...]] = {}
 
 
 class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,6 +182,10 @@ class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
+IMAGENET = "imagenet"
+"""What a recipe calls the start from published weights of EfficientNet-Lite0."""
+
+
 def part_names(room: str, *, needs: str) -> list[str]:
     """Names of the files in a room's folder that define what makes a part.
 
@@ -151,7 +195,7 @@ def part_names(room: str, *, needs: str) -> list[str]:
 
     Examples:
         >>> part_names("cellproof.refine", needs="apply")
-        ['reassign', 'reconnect']
+        ['boundary_tuning', 'closing', 'reassign', 'reconnect']
     """
     files = sorted(module.name for module in iter_modules(import_module(room).__path__))
     return [name for name in files if name[0] != "_" and hasattr(import_module(f"{room}.{name}"), needs)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 
-from .parts import Head, Heads, InstanceOptions, LossTerm, Setting, Step
+from .parts import RENAMED_KEYS, Head, Heads, InstanceOptions, LossTerm, Setting, Step, with_current_keys
 from .records import ImageKind, LogisticModel, Promise, TrustRecord
 
 __all__ = [
@@ -44,39 +44,6 @@ __all__ = [
 
 IGNORE = 255
 """Value in a class map of a pixel without annotation; losses and metrics leave it out."""
-
-RENAMED_KEYS = {
-    "colours": "colors",
-    "colour": "color",
-    "licence": "license",
-    "normalisation": "normalization",
-    "optimiser": "optimizer",
-    "greyscale": "grayscale",
-}
-"""Keys of files written before American spelling was adopted, and what they are called now."""
-
-
-def with_current_keys(values: Any) -> Any:
-    """The same nested values with keys of old files renamed, so that these stay readable.
-
-    Args:
-        values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
-
-    Returns:
-        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
-
-    Examples:
-        >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
-        {'colors': ['#000000'], 'augment': {'color': 0.2}}
-    """
-    if isinstance(values, dict):
-        return {
-            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
-            for key, value in values.items()
-        }
-    if isinstance(values, list):
-        return [with_current_keys(value) for value in values]
-    return values
 
 
 @dataclass(frozen=True)
@@ -168,6 +135,7 @@ class Prediction:
         classes: Name of each class.
         difficult: (H, W) bool, pixels that are less sure than the mean of the image; None where nobody computed it.
         views: (classes, H, W) mean probabilities over flips and quarter turns; None where there was one view.
+        image: (C, H, W) float32, normalized as for the network; None where nobody kept it.
     """
 
     probabilities: np.ndarray
@@ -175,6 +143,7 @@ class Prediction:
     classes: tuple[str, ...]
     difficult: np.ndarray | None = None
     views: np.ndarray | None = None
+    image: np.ndarray | None = None
 
 
 class Normalization(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -251,8 +220,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         scale: Pixels of the network's grid per pixel of the image (0.5: it sees the image at half size).
         fit_side_px: Images are scaled to this shorter side unless it differs more than fourfold: for
             cut-outs that frame one cell, whatever their magnification; 0 for never.
-        fit_objects: Whether images of objects much larger than those of the training images are
-            shrunk until their objects are of the size that the network knows.
+        fit_objects: Whether images of objects much larger than those of training are shrunk to the known size.
         pixel_size_um: Pixel size of the training images, None if unknown.
         stride_px: The network's input must be a multiple of this.
         receptive_field_px: Radius beyond which no input pixel changes an output pixel; the tiles' halo.
@@ -266,6 +234,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         statistics: Of the training images.
         metrics: Validation results, name → value.
         trust: How results are judged; None in files without, whose verdicts are of the old kind.
+        parts: Of an ensemble of models that differ in more than their weights, the header of each; the network's own
+            entries above are then the first's, and its weights are named ``part0.member0.…``.
     """
 
     name: str
@@ -293,6 +263,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
     trust: TrustRecord | None = None
+    parts: tuple[ModelHeader, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -303,8 +274,7 @@ class Quality:
         count: Number of objects (of foreground regions in semantic results).
         mean_confidence: Mean over the pixels of objects of the largest class probability, in [0, 1]; NaN without
             objects. The background, which is sure nearly everywhere, is left out.
-        expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN where
-            nothing is foreground and nothing was nearly so.
+        expected_dice: Foreground Dice that calibrated probabilities promise, in [0, 1]; NaN without any foreground.
         verdict: "accept", "review" or "reject".
         why: The reason for the verdict, for a person.
         expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.

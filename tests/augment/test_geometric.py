@@ -198,6 +198,32 @@ def test_magnifications_are_drawn_log_uniformly():
     assert logs.mean() == pytest.approx(0, abs=0.05)
 
 
+def test_turns_and_crops_happen_as_often_as_asked_and_as_far():
+    sample = noise_sample((20, 20))
+    geometric = Geometric(
+        patch_px=(8, 8), flip=False, rotate="any", rotate_degrees=90, rotate_p=0.5, scale=(4 / 3, 4 / 3), scale_p=0.5
+    )
+    rng = np.random.default_rng(0)
+    drawn = np.array([geometric.draw(rng, sample).matrix for _ in range(2000)])
+    lengths = np.sqrt(np.linalg.det(drawn))
+    np.testing.assert_allclose(np.unique(np.round(lengths, 9)), [0.75, 1])
+    assert np.mean(lengths < 0.9) == pytest.approx(0.5, abs=0.04)
+    angles = np.degrees(np.arctan2(drawn[:, 0, 1], drawn[:, 0, 0]))
+    assert np.mean(angles == 0) == pytest.approx(0.5, abs=0.04)
+    assert -90 <= angles.min() < -89
+    assert 89 < angles.max() <= 90
+
+
+def test_the_strength_of_bending_is_drawn_between_its_ends():
+    sample = noise_sample((20, 20))
+    geometric = Geometric((64, 64), elastic_px=0.54, elastic_least_px=0.27, elastic_sigma_px=5.4)
+    rng = np.random.default_rng(0)
+    spread = np.array([geometric.draw(rng, sample).bend_px.std() for _ in range(300)]) * 151 / 315
+    assert spread.min() == pytest.approx(0.27, rel=0.1)
+    assert spread.max() == pytest.approx(0.54, rel=0.1)
+    assert spread.mean() == pytest.approx((0.27 + 0.54) / 2, rel=0.03)
+
+
 @examples
 @given(seed=seeds)
 def test_the_same_draw_gives_the_same_patch(seed):
@@ -333,6 +359,9 @@ def test_the_strongest_elastic_deformation_does_not_fold(seed):
         ({"rotate": "sometimes"}, "rotate is 'sometimes'"),
         ({"scale": (0.0, 1.0)}, "scale is"),
         ({"scale": (2.0, 1.0)}, "scale is"),
+        ({"rotate_degrees": 0.0}, "rotate_degrees 0.0"),
+        ({"scale_p": 1.5}, "scale_p 1.5"),
+        ({"elastic_least_px": 1.0}, "elastic_least_px is 1.0"),
         ({"shear": -0.1}, "must not be negative"),
         ({"anisotropy": -0.1}, "must not be negative"),
         ({"foreground_bias": 1.5}, "foreground_bias is 1.5"),

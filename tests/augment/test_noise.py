@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cellproof.augment.noise import Blur, GaussianNoise, NoiseParams, Sharpen, ShotNoise
+from cellproof.augment.noise import Blur, GaussianNoise, MedianSharpen, NoiseParams, Sharpen, ShotNoise
 from cellproof.types import Sample
 
 
@@ -51,3 +51,22 @@ def test_sharpening_adds_the_difference_to_the_blurred_image():
     wanted = 1.5 * sample.image[0] - 0.5 * blurred
     np.testing.assert_allclose(Sharpen(sigma_px=1.0).apply(sample, 0.5).image[0], wanted, atol=1e-6)
     np.testing.assert_array_equal(Sharpen().apply(sample, 0.0).image, sample.image)
+
+
+def test_the_standard_deviation_is_drawn_between_its_ends():
+    rng = np.random.default_rng(0)
+    drawn = [GaussianNoise(smallest_sd=0.01, largest_sd=0.03).draw(rng, constant(0)).strength for _ in range(400)]
+    assert min(drawn) >= 0.01
+    assert max(drawn) <= 0.03
+    assert np.mean(drawn) == pytest.approx(0.02, abs=0.001)
+
+
+def test_a_median_removes_a_speck_and_sharpening_steepens_an_edge():
+    speck = constant(0.5, (1, 9, 9))
+    speck.image[0, 4, 4] = 1
+    np.testing.assert_allclose(MedianSharpen().apply(speck, 1.0).image, 0.5, atol=1e-6)
+    edge = constant(0.0, (1, 6, 6))
+    edge.image[0, :, 3:] = 1
+    np.testing.assert_allclose(MedianSharpen().apply(edge, 0.0).image, edge.image, atol=1e-6)
+    # Three of a dark pixel's eight neighbors are bright: 9 · 0 - 3; a quarter of that is blended in.
+    np.testing.assert_allclose(MedianSharpen().apply(edge, 0.25).image[0, 2], [0, 0, -0.75, 1.75, 1, 1], atol=1e-6)

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from skimage.color import rgb_from_hed
 
-from cellproof.augment.stain import DAB, EOSIN, HEMATOXYLIN, Restain, StainParams, optical_density, separate
+from cellproof.augment.stain import (
+    DAB,
+    EOSIN,
+    HEMATOXYLIN,
+    Restain,
+    StainJitter,
+    StainParams,
+    optical_density,
+    separate,
+)
 from cellproof.checks import InputError
+from cellproof.types import Sample
 
 SAME = StainParams(np.stack([HEMATOXYLIN, EOSIN, DAB]), (1.0, 1.0, 1.0))
 
@@ -74,3 +84,24 @@ def test_the_same_chance_gives_the_same_section_and_drawn_dyes_are_of_unit_lengt
 def test_what_is_no_eight_bit_color_image_is_refused(rgb):
     with pytest.raises(InputError, match="expected \\(3, H, W\\) of uint8"):
         Restain().apply(rgb, np.zeros((4, 4), np.int32), SAME)
+
+
+def test_jitter_changes_each_dye_in_normalized_patches_by_its_gain():
+    dye = (HEMATOXYLIN / np.linalg.norm(HEMATOXYLIN))[:, None, None] * np.full((1, 4, 5), 0.4, np.float32)
+    sample = Sample((10**-dye).astype(np.float32), np.zeros((4, 5), np.uint8))
+    stronger = StainJitter().apply(sample, (1.5, 1.0)).image
+    np.testing.assert_allclose(stronger, 10 ** (-1.5 * dye), rtol=1e-4)
+    # No eosin is there to change.
+    np.testing.assert_allclose(StainJitter().apply(sample, (1.0, 3.0)).image, sample.image, rtol=1e-4)
+
+
+def test_jitter_without_change_changes_nothing_even_beyond_the_normalized_range():
+    image = np.random.default_rng(0).uniform(-0.1, 1.2, (3, 8, 8)).astype(np.float32)
+    sample = Sample(image, np.zeros((8, 8), np.uint8))
+    np.testing.assert_allclose(StainJitter().apply(sample, (1.0, 1.0)).image, image, atol=1e-5)
+
+
+def test_jitter_needs_color():
+    gray = Sample(np.ones((1, 3, 3), np.float32), np.zeros((3, 3), np.uint8))
+    with pytest.raises(InputError, match="no two dyes"):
+        StainJitter().apply(gray, (1.0, 1.0))

@@ -154,7 +154,9 @@ def test_wrong_use_is_one_line_and_two(tmp_path, capsys, words, complaint):
 
 
 def test_a_kind_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
-    with pytest.raises(UsageError, match="no simulation 'kidney'; expected one of histology, honeycomb, liver, nuclei"):
+    with pytest.raises(
+        UsageError, match="no simulation 'kidney'; expected one of glands, histology, honeycomb, liver, nuclei"
+    ):
         simulate_files(Plan("kidney"), tmp_path, count=1)
 
 

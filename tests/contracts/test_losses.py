@@ -13,12 +13,15 @@ from torch import Tensor
 from cellproof import losses
 from cellproof.data.targets import heads_of, losses_of
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
+from cellproof.losses.border_cross_entropy import term as border
 from cellproof.losses.cross_entropy import cross_entropy
 from cellproof.losses.deep_supervision import deep_supervision
 from cellproof.losses.dice import soft_dice
 from cellproof.losses.flow import flow_loss
+from cellproof.losses.mutual_information import missing_information
 from cellproof.losses.smooth_l1 import smooth_l1
 from cellproof.losses.squared_error import masked_mse
+from cellproof.losses.star_convex import star_convex_loss
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import IGNORE, Heads
 
@@ -51,6 +54,18 @@ def annotated(left_out):
     return torch.where(left_out, IGNORE, classes()).to(torch.uint8)
 
 
+def clusters():
+    """(N, H, W), each cluster as often as the others, with and without `SOME`."""
+    order = torch.zeros(N * H * W, dtype=torch.long)
+    for chosen in (torch.arange(N * H * W) % 4 != 1, torch.arange(N * H * W) % 4 == 1):
+        order[chosen] = torch.arange(int(chosen.sum())) % C
+    return order.reshape(N, H, W)
+
+
+def cluster_logits():
+    return decided(torch.nn.functional.one_hot(clusters(), C).movedim(-1, 1).bool())
+
+
 def decided(yes):
     return torch.where(yes, 60.0, -60.0).double()
 
@@ -73,6 +88,11 @@ def fields():
     return torch.cat([boundary, numbers().abs()[:, None], vectors()], dim=1)
 
 
+def stars():
+    inside = (classes() == 1).double()[:, None]
+    return torch.cat([inside, 4 * inside, 7 * inside], dim=1)
+
+
 def perfect_outputs():
     target = fields()
     return torch.cat([class_logits(), decided(target[:, :1] > 0), target[:, 1:]], dim=1)
@@ -93,6 +113,11 @@ CASES = [
         lambda x, out: binary_cross_entropy(x, (classes() == 1).float(), positive_weight=3.0, valid=~out),
         decided(classes() == 1),
     ),
+    Case(
+        "border_cross_entropy",
+        lambda x, out: border(x, annotated(out), class_map=annotated(out), class_weights=None, gap_px=3),
+        class_logits(),
+    ),
     Case("dice", lambda x, out: soft_dice(x, annotated(out)), class_logits()),
     Case(
         "dice",
@@ -103,6 +128,12 @@ CASES = [
     Case("squared_error", lambda x, out: masked_mse(x, numbers(), ~out), numbers()),
     Case("smooth_l1", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers()),
     Case("flow", lambda x, out: flow_loss(x, vectors(), ~out), vectors()),
+    Case("mutual_information", lambda x, out: missing_information(x, cluster_logits(), ~out), cluster_logits()),
+    Case(
+        "star_convex",
+        lambda x, out: star_convex_loss(x, stars(), valid=~out, rays=0.3, background=0.01),
+        torch.cat([decided(stars()[:, :1] > 0), stars()[:, 1:]], dim=1),
+    ),
     Case(
         "deep_supervision",
         lambda x, out: deep_supervision(lambda one: soft_dice(one, annotated(out)), (x, 2 * x), weight=0.5),

@@ -17,6 +17,7 @@ from cellproof.models._any_size import AnySize
 PARAMETERS = {
     "attention_unet": 34_877_486,
     "auto_preprocess": 14_480_525,
+    "cascade": 14_481_092,
     "effnet_unet": 673_848,
     "fc_densenet": 9_314_898,
     "fcn8s": 134_270_278,
@@ -28,6 +29,7 @@ PARAMETERS = {
 TINY = {
     "attention_unet": {"width": 4},
     "auto_preprocess": {"first_options": "width=4;depth=3", "second_options": "width=4;depth=4"},
+    "cascade": {"first_options": "width=4;depth=3", "second_options": "width=4;depth=4"},
     "effnet_unet": {"width": 6, "fine_width": 4, "blocks": 6},
     "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
     "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cellproof.checks import InputError
 from cellproof.data.folds import (
     Fold,
+    check_classes,
     draw_folds,
     folds_from_json,
     folds_to_json,
@@ -75,6 +76,17 @@ def test_single_images_are_stratified_to_within_one(stains, folds, seed):
     for value in set(stains):
         held = [count[value] for count in counts]
         assert max(held) - min(held) <= 1
+
+
+def test_a_class_that_a_part_of_a_fold_lacks_is_named_with_the_images_that_show_it():
+    folds = [Fold(("a", "b"), ("c",)), Fold(("b", "c"), ("a",)), Fold(("a", "c"), ("b",))]
+    everywhere = dict.fromkeys("abc", frozenset({0, 1}))
+    check_classes(folds, everywhere, ("cell", "wall", "in no mask"))
+    with pytest.raises(InputError, match="fold 1 is checked with no image with class 'wall', which is only in a, b;"):
+        check_classes(folds, everywhere | {"c": frozenset({0})}, ("cell", "wall"))
+    rare = dict.fromkeys("bc", frozenset({0})) | {"a": frozenset({0, 1})}
+    with pytest.raises(InputError, match="fold 1 learns from no image with class 'wall', which is only in a;"):
+        check_classes(folds[1:], rare, ("cell", "wall"))
 
 
 @pytest.mark.parametrize(("count", "kept"), [(2, 1), (3, 1), (5, 1), (12, 2), (20, 4), (100, 20)])

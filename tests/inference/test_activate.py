@@ -46,6 +46,13 @@ def test_a_head_that_is_not_there_has_no_map() -> None:
     assert activate(np.zeros((2, 1, 1), np.float32), heads=Heads(classes=2)).fields == {}
 
 
+def test_probabilities_of_a_head_are_sigmoids_whatever_its_other_channels_are() -> None:
+    heads = Heads(1, (Head("stars", 5, activation="positive", geometry="rays", probabilities=1),))
+    outputs = np.array([0, -2, 3, -1, 0, 5], np.float32).reshape(6, 1, 1)
+    stars = activate(outputs, heads=heads).fields["stars"].ravel()
+    np.testing.assert_allclose(stars, [special.expit(-2.0), 3, 0, 0, 5], rtol=1e-6)
+
+
 def test_lengths_are_never_negative() -> None:
     heads = Heads(2, (Head("reach", activation="positive", geometry="length"),))
     outputs = np.array([0, 0, -3], np.float32).reshape(3, 1, 1).repeat(2, axis=2)

@@ -11,6 +11,7 @@ from cellproof.types import Head, Heads
 HEADS = Heads(1, (Head("flows", 2, geometry="vector"), Head("rest")))
 GRADIENT = Heads(1, (Head("flows", 2, geometry="vector"),))
 RAYS = Heads(1, (Head("stars", 8, geometry="rays"),))
+STARS = Heads(0, (Head("stars", 9, geometry="rays", probabilities=1),))
 EACH_VIEW = pytest.mark.parametrize("view", EIGHT_VIEWS, ids=str)
 
 
@@ -52,6 +53,9 @@ def test_rays_measured_in_a_turned_image_are_the_turned_rays(view: View) -> None
     expected = np.concatenate([turned[None], _lengths(turned)]).astype(np.float32)
     np.testing.assert_array_equal(view.forward(fields, heads=RAYS), expected)
     np.testing.assert_array_equal(view.inverse(expected, heads=RAYS), fields)
+    # The same channels, the first of them a probability of the same head.
+    np.testing.assert_array_equal(view.forward(fields, heads=STARS), expected)
+    np.testing.assert_array_equal(view.inverse(expected, heads=STARS), fields)
 
 
 def test_the_eight_views_are_different_and_begin_with_the_picture_as_it_came() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
+from skimage.measure import label
 
 from cellproof.checks import InputError
 from cellproof.instances.components import label_components
@@ -39,3 +40,21 @@ def test_regions_that_meet_at_a_corner_stay_apart():
 def test_what_is_no_class_map_is_refused(class_map):
     with pytest.raises(InputError, match="class_map"):
         label_components(class_map)
+
+
+@pytest.mark.parametrize("few_runs", [0, 9])
+def test_runs_are_joined_as_scikit_image_joins_pixels(few_runs, monkeypatch):
+    monkeypatch.setattr("cellproof.instances.components.FEW_RUNS", few_runs)
+    rng = np.random.default_rng(0)
+    for number in range(120):
+        values = rng.integers(0, rng.integers(2, 5), rng.integers(1, 25, 2))
+        background = number % 2
+        expected = label(values, background=background, connectivity=1)
+        np.testing.assert_array_equal(label_components(values, background=background), expected)
+        areas = np.bincount(expected.ravel())
+        kept = np.flatnonzero(areas >= 4)
+        kept = kept[kept > 0]
+        renumbered = np.zeros(areas.size, int)
+        renumbered[kept] = np.arange(1, kept.size + 1)
+        found = label_components(values, background=background, smallest_px=4)
+        np.testing.assert_array_equal(found, renumbered[expected])

@@ -10,7 +10,7 @@ from skimage.morphology import h_maxima
 
 from cellproof.checks import InputError
 from cellproof.instances import watershed
-from cellproof.instances.watershed import watershed_objects
+from cellproof.instances.watershed import _Ascent, watershed_objects, watershed_objects_all
 
 
 def cone(center, radius, shape=(60, 90)):
@@ -103,3 +103,61 @@ def test_an_image_of_one_pixel():
 def test_wrong_input_is_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         watershed_objects(**({"height": np.zeros((4, 4)), "foreground": np.ones((4, 4), bool)} | arguments))
+
+
+def basins_by_hand(surface, foreground):
+    """Basins by a loop: each pixel goes to its steepest neighbor, a later one where several are equally steep."""
+    height, width = surface.shape
+    target = {}
+    for row, column in np.argwhere(foreground).tolist():
+        best, slope = (row, column), np.float32(0)
+        for down, right in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+            there = row + down, column + right
+            if not (0 <= there[0] < height and 0 <= there[1] < width and foreground[there]):
+                continue
+            steep = (surface[there] - surface[row, column]) / np.float32(np.hypot(down, right))
+            if steep > slope or ((down, right) > (0, 0) and steep == slope):
+                best, slope = there, steep
+        target[row, column] = best
+    summits = [pixel for pixel, there in target.items() if pixel == there]
+    basins = np.zeros(surface.shape, int)
+    for pixel in target:
+        end = pixel
+        while target[end] != end:
+            end = target[end]
+        basins[pixel] = summits.index(end) + 1
+    return basins
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_foregrounds_together_give_what_each_gives_alone(seed):
+    rng = np.random.default_rng(seed)
+    height = ndimage.gaussian_filter(rng.normal(size=(23, 31)), 2)
+    height = ((height - height.min()) / np.ptp(height)).astype(np.float32)
+    if seed % 2:
+        height = height.round(1)
+    boundary = rng.random(height.shape).astype(np.float32)
+    sure = ndimage.gaussian_filter(rng.random(height.shape), 1) + height / 2
+    limits = np.quantile(sure, [0.2, 0.5, 0.5, 0.5, 0.8])
+    foregrounds, thresholds = [sure > limit for limit in limits], [0.1, 0.02, 0.1, 0.4, 0.1]
+    together = watershed_objects_all(height, foregrounds, boundary=boundary, seed_thresholds=thresholds)
+    for labels, foreground, threshold in zip(together, foregrounds, thresholds, strict=True):
+        alone = watershed_objects(height, foreground, boundary=boundary, seed_threshold=threshold)
+        np.testing.assert_array_equal(labels, alone)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_basins_of_a_smaller_foreground_are_those_of_a_loop_over_its_pixels(seed):
+    rng = np.random.default_rng(seed)
+    surface = ndimage.gaussian_filter(rng.normal(size=(19, 26)), 1.5).astype(np.float32)
+    if seed % 2:
+        surface = surface.round(1)
+    sure = ndimage.gaussian_filter(rng.random(surface.shape), 1)
+    larger = sure > np.quantile(sure, 0.2)
+    ascent = _Ascent.of(surface, larger)
+    for limit in (0.2, 0.5, 0.8):
+        smaller = larger & (sure > np.quantile(sure, limit))
+        expected = basins_by_hand(surface, smaller)
+        found, summits = ascent.basins(smaller)
+        np.testing.assert_array_equal(found.reshape(21, 28)[1:-1, 1:-1], expected)
+        assert len(summits) == expected.max()

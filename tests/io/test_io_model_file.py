@@ -21,7 +21,16 @@ from safetensors.numpy import load_file, save, save_file
 from cellproof.checks import InputError
 from cellproof.data.targets import heads_of
 from cellproof.io import model_hash, read_header, read_model, write_model
-from cellproof.types import Head, Heads, IntensityStatistics, ModelHeader, TrainingRecord
+from cellproof.types import (
+    Head,
+    Heads,
+    ImageKind,
+    IntensityStatistics,
+    LogisticModel,
+    ModelHeader,
+    TrainingRecord,
+    TrustRecord,
+)
 
 HEADER = ModelHeader(
     name="nuclei",
@@ -230,9 +239,43 @@ def test_the_outputs_of_a_model_of_format_1_are_read_by_name(tmp_path):
         (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
         (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, expected 2"),
         (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, expected a multiple of 4"),
+        (Heads(2, (Head("a", 8, geometry="rays", probabilities=1),)), "7 rays, expected a multiple of 4"),
+        (Heads(2, (Head("a", 2, probabilities=3),)), "3 probabilities in 2 channels"),
     ],
 )
 def test_outputs_that_no_network_has_are_refused(tmp_path, heads, reason):
     write_model(tmp_path / "m.safetensors", msgspec.structs.replace(HEADER, heads=heads), {})
     with pytest.raises(InputError, match=reason):
+        read_header(tmp_path / "m.safetensors")
+
+
+TRUST = TrustRecord(
+    objects=LogisticModel(("a", "b"), (0.0, 1.0), (1.0, 2.0), (0.5, 0.5)),
+    f1=LogisticModel(("right",), (0.0,), (1.0,), (1.0,)),
+    count_log_ratio=(0.0, 0.1),
+    count_features=("missed",),
+    count_error=(0.1, 0.2),
+    accept_f1=0.8,
+    accept_dice=0.8,
+    kinds=(ImageKind("gray", 9, (0.0, 1.0), (1.0, 0.0, 1.0), 2.0),),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"objects": LogisticModel(("a", "b"), (0.0,), (1.0, 2.0), (0.5, 0.5))}, "trust.objects of 2 features with 1"),
+        ({"f1": LogisticModel(("a",), (0.0,), (0.0,), (0.5,))}, "trust.f1 of 1 features"),
+        ({"count_log_ratio": (0.0,)}, "trust.count_log_ratio of 1, expected 2"),
+        ({"kinds": (ImageKind("", 9, (0.0, 1.0), (1.0, 0.0), 2.0),)}, "trust.kinds of 2 statistics and 2 numbers"),
+        ({"kinds": (ImageKind("", 9, (0.0,), (1.0,), 0.0),)}, "trust.kinds with the line 0.0, expected more than 0"),
+        ({"held_out_true": (1.0,)}, "trust of 0 expected and 1 true held-out F1"),
+    ],
+)
+def test_a_trust_record_whose_numbers_do_not_belong_together_is_refused(tmp_path, change, words):
+    write_model(tmp_path / "m.safetensors", msgspec.structs.replace(HEADER, trust=TRUST), {})
+    assert read_header(tmp_path / "m.safetensors").trust == TRUST
+    damaged = msgspec.structs.replace(HEADER, trust=msgspec.structs.replace(TRUST, **change))
+    write_model(tmp_path / "m.safetensors", damaged, {})
+    with pytest.raises(InputError, match=f"header cannot be used .{words}"):
         read_header(tmp_path / "m.safetensors")

@@ -12,7 +12,7 @@ from cellproof.data.targets import heads_of, losses_of
 from cellproof.losses import check_terms
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
 from cellproof.losses.cross_entropy import cross_entropy
-from cellproof.losses.deep_supervision import deep_supervision
+from cellproof.losses.deep_supervision import deep_supervision, part_views, views_loss
 from cellproof.losses.dice import soft_dice
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import Heads, LossTerm
@@ -117,10 +117,10 @@ def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields,
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, cross_entropy, dice"),
+        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, border_cross_entropy, cross_entropy"),
         (
             LossTerm("dice", 1.0, "stars"),
-            "which the network does not learn; its outputs: classes, boundary",
+            "which the network does not learn; its outputs: classes, boundary, distance, flows, views",
         ),
         (LossTerm("dice", options={"smoot": 1}), "'dice' has no option 'smoot'; there: per_image, include_background"),
         (LossTerm("dice", 0.0), "no loss term has a weight above 0"),
@@ -138,3 +138,24 @@ def test_auxiliary_outputs_count_together_as_much_as_they_are_told(class_map):
     torch.testing.assert_close(found, main + 0.2 * first + 0.2 * second)
     torch.testing.assert_close(deep_supervision(lambda one: soft_dice(one, class_map), outputs, weight=0), main)
     torch.testing.assert_close(deep_supervision(lambda one: soft_dice(one, class_map), outputs[0]), main)
+    every = deep_supervision(lambda one: soft_dice(one, class_map), outputs, weight="sum")
+    torch.testing.assert_close(every, main + first + second)
+    torch.testing.assert_close(deep_supervision(lambda one: soft_dice(one, class_map), outputs[:1], weight="sum"), main)
+
+
+def test_terms_on_views_look_at_pairs_and_at_nothing_else(class_map):
+    pair = torch.stack([random(3), random(3, seed=2)])
+    terms = [
+        LossTerm("cross_entropy"),
+        LossTerm("squared_error", 3.0, "views"),
+        LossTerm("squared_error", 0.0, "views"),
+    ]
+    check_terms(terms, Heads(3))
+    found = weighted_sum(random(3), class_map, random(0), heads=Heads(3), terms=terms)
+    torch.testing.assert_close(found, cross_entropy(random(3), class_map))
+    # Unlabeled pixels count like all others.
+    torch.testing.assert_close(views_loss(pair, terms), 3 * (pair[0] - pair[1]).square().mean())
+    assert views_loss(None, terms) == 0.0
+    outputs = (random(3), random(3, seed=4), pair)
+    labeled, views = part_views(outputs)
+    assert (labeled[0] is outputs[0], labeled[1] is outputs[1], views is pair, len(labeled)) == (True, True, True, 2)

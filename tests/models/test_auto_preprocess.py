@@ -77,10 +77,69 @@ def test_any_two_architectures_are_joined():
     assert network.train()(torch.randn(2, 2, 16, 16))[0].shape == (2, 3, 16, 16)
 
 
+def teach(teacher, **options):
+    return tiny(teacher=teacher, **options).train()
+
+
+@pytest.mark.parametrize("ensemble", ["none", "automated"])
+@pytest.mark.parametrize("teacher", ["denoising", "clustering"])
+def test_without_labels_the_segmentation_teaches_the_first_network_nothing(teacher, ensemble):
+    network = teach(teacher, ensemble=ensemble)
+    *labeled, views = network(torch.randn(2, 1, 16, 16))
+    sum(output.square().mean() for output in labeled).backward(retain_graph=True)
+    assert all(value.grad is None for value in network.first.parameters())
+    assert network.head.weight.grad.abs().max() > 0
+    (views[0] - views[1]).square().mean().backward()
+    assert max(float(value.grad.abs().max()) for value in network.first.parameters()) > 0
+
+
+@torch.no_grad()
+def test_denoising_predicts_pixels_that_were_hidden():
+    network = teach("denoising", first_options="width=4;depth=2;norm=none")
+    image = torch.randn(1, 1, 16, 16)
+    torch.manual_seed(3)
+    row, column = (int(torch.randint(4, ())) for _ in range(2))
+    torch.manual_seed(3)
+    predicted, hidden = network(image)[-1]
+    torch.testing.assert_close(hidden, image[..., row::4, column::4])
+    # Whatever a hidden pixel was, the prediction of it is the same.
+    other = image.clone()
+    other[..., row::4, column::4] += 10 * torch.randn(1, 1, 4, 4)
+    torch.manual_seed(3)
+    again, shown = network(other)[-1]
+    torch.testing.assert_close(again, predicted)
+    assert not torch.allclose(shown, hidden)
+
+
+@torch.no_grad()
+def test_clustering_compares_a_pixel_with_itself_in_a_changed_copy(monkeypatch):
+    monkeypatch.setattr(auto_preprocess, "_changed", lambda image: image + 0.01)
+    network = teach("clustering", first_options="width=4;depth=2;norm=none")
+    with torch.no_grad():
+        for value in network.first.parameters():
+            if value.ndim == 4:  # a network that does not tell left from right
+                value.copy_((value + value.flip(-1)) / 2)
+    ours, theirs = network(torch.randn(1, 1, 16, 16))[-1]
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0.05)
+    assert (ours - theirs.flip(-1)).abs().max() > 5 * (ours - theirs).abs().max()
+
+
+def test_only_learned_weights_are_watched():
+    assert tiny(ensemble="fixed").watched() == tiny(ensemble="none").watched() == {}
+    assert tiny().watched() == {
+        "weight of first network": 1.0,
+        "weight of translated 0": 1.0,
+        "weight of translated 1": 1.0,
+        "weight of translated 2": 1.0,
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"ensemble": "learned"}, "ensemble is 'learned', expected one of none, fixed, automated"),
+        ({"teacher": "nobody"}, "teacher is 'nobody', expected one of labels, denoising, clustering"),
+        ({"first_options": "width=4;out_channels=7"}, "set out_channels=7, but .* read 1 and give 3 channels"),
         ({"first_options": "width"}, "option 'width' has no value"),
         ({"second_options": "breadth=3"}, "unexpected keyword argument 'breadth'"),
         ({"first": "vnet"}, "vnet"),

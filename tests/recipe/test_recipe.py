@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError, UsageError
-from cellproof.recipe.sections import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, TrainingConfig
+from cellproof.recipe.sections import (
+    AugmentConfig,
+    AugmentStep,
+    DataConfig,
+    HeadConfig,
+    LossConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from cellproof.recipe.study import Recipe
 from cellproof.recipe.toml import format_recipe, override, parse_recipe, read_recipe, recipe_names, recipe_text
 from cellproof.types import InstanceOptions, LossTerm, Normalization, Step
@@ -48,16 +56,19 @@ def filled(kind, **known):
 OPTIONS = st.dictionaries(WORDS, st.integers(-9, 9) | st.floats(-9, 9) | st.booleans() | TEXT, max_size=3)
 
 
+LEARNED = st.dictionaries(WORDS, st.lists(SHARES, max_size=3).map(tuple), max_size=2)
+
+
 def some(kind):
-    return st.lists(filled(kind, weight=SHARES, options=OPTIONS), max_size=2).map(tuple)
+    return st.lists(filled(kind, weight=SHARES, options=OPTIONS, learned=LEARNED), max_size=2).map(tuple)
 
 
 RECIPES = filled(
     Recipe,
     model=filled(ModelConfig, options=OPTIONS),
     heads=some(HeadConfig),
-    loss=filled(LossConfig, terms=some(LossTerm)),
-    augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE)),
+    loss=filled(LossConfig, terms=some(LossTerm), auxiliary=SHARES | st.just("sum")),
+    augment=filled(AugmentConfig, scale=st.tuples(POSITIVE, POSITIVE), steps=some(AugmentStep)),
     instance=filled(InstanceOptions, options=OPTIONS),
     steps=some(Step),
     study=st.none(),

@@ -88,7 +88,7 @@ def test_views_are_the_evidence_where_there_are_any(prediction):
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (Step("heal"), "no step 'heal'; there: reassign, reconnect"),
+        (Step("heal"), "no step 'heal'; there: boundary_tuning, closing, reassign, reconnect"),
         (Step("roles"), "no step 'roles'"),
         (
             Step("reconnect", {"thresh": 1}),

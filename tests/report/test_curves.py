@@ -4,8 +4,9 @@ import math
 import re
 
 import numpy as np
+import pytest
 
-from cellproof.report.curves import thinned, training_curves
+from cellproof.report.curves import compared_curves, thinned, training_curves
 
 HISTORY = {
     "step": [100, 200, 300, 400],
@@ -39,6 +40,22 @@ def test_losses_and_metrics_are_named_and_other_columns_left_out():
     assert {"Loss", "Validation", "loss", "dice", "Optimizer step"} <= set(words)
     assert not {"seconds", "learning rate", "score"} & set(words)
     assert svg.count('id="best-') == 2
+
+
+def test_numbers_of_the_network_have_a_figure_of_their_own():
+    svg = training_curves({"step": [1, 2], "loss": [2.0, 1.0], "watched/weight": [1.0, 0.5]})
+    words = re.findall(r">([^<>]+)</text>", svg)
+    assert {"Of the network", "weight"} <= set(words)
+    assert (svg.count("<svg"), "Validation" in words) == (2, False)
+
+
+def test_compared_curves_keep_their_own_steps():
+    lines = {"long": ([0, 10], [0.0, 1.0]), "short": ([0, 5], [0.0, 1.0]), "none": ([1], [math.nan])}
+    svg = compared_curves(lines, label="score")
+    long, short = (_line(svg, color) for color in ("var(--series-1, #0072b2)", "var(--series-2, #d55e00)"))
+    assert np.ptp(long[:, 0]) == pytest.approx(2 * np.ptp(short[:, 0]), rel=1e-3)
+    assert "none" not in svg.replace("fill: none", "").replace("stroke: none", "")
+    assert compared_curves({"none": ([1], [math.nan])}, label="score") == ""
 
 
 def test_rows_without_a_value_are_skipped():

@@ -152,3 +152,25 @@ def test_the_picture_uses_its_range_and_is_hardly_cut(livers):
 def test_a_picture_without_pixels_is_refused():
     with pytest.raises(InputError, match="shape is"):
         simulate_liver(np.random.default_rng(0), shape=(0, 5))
+
+
+def test_the_dose_changes_the_noise_and_not_the_specimen():
+    doses = {
+        photons: simulate_liver(np.random.default_rng(4), shape=(200, 200), quality="low", photons=photons)
+        for photons in (12, 16, 200)
+    }
+    as_ever = simulate_liver(np.random.default_rng(4), shape=(200, 200), quality="low")
+    np.testing.assert_array_equal(doses[16].image, as_ever.image)
+    for liver in doses.values():
+        np.testing.assert_array_equal(liver.class_map, as_ever.class_map)
+    # What differs between neighbors in cytoplasm is mostly noise.
+    spread = {
+        photons: np.diff(liver.image[..., 0].astype(float), axis=1)[as_ever.class_map[:, 1:] == 0].std()
+        for photons, liver in doses.items()
+    }
+    assert spread[12] > spread[16] > 1.5 * spread[200]
+
+
+def test_an_image_without_photons_is_refused():
+    with pytest.raises(InputError, match="photons is 0, expected a number above 0"):
+        simulate_liver(np.random.default_rng(0), shape=(20, 20), photons=0)

@@ -151,3 +151,75 @@ def test_a_dense_network_asked_for_detections_is_refused(data, tmp_path, capsys)
     (tmp_path / "recipe.toml").write_text('name = "dense"\n[[heads]]\nname = "detections"\n')
     assert train(data, tmp_path / "run") == 1
     assert "no dense network learns the output 'detections'" in capsys.readouterr().err
+
+
+def test_a_detector_and_a_dense_network_are_one_model(data, tmp_path, capsys):
+    assert train(data, tmp_path / "run", "--set", "training.steps=1") == 0
+    (tmp_path / "recipe.toml").write_text(
+        'name = "dense"\n[model]\noptions = { width = 4, depth = 2 }\n[[heads]]\nname = "boundary"\n'
+        '[training]\npatch_px = 32\nsteps = 4\nvalidate_every = 4\nprecision = "f32"\n'
+        '[instance]\nmethod = "components"\n'
+    )
+    assert train(data, tmp_path / "dense") == 0
+    both = tmp_path / "both.safetensors"
+    assert main(["combine", str(tmp_path / "dense"), str(tmp_path / "run"), "--out", str(both)]) == 0
+    header = read_header(both)
+    assert (header.heads.names, header.instance.method) == (("boundary", "detections"), "shaped")
+    for model, said in ((both, "is an ensemble"), (tmp_path / "run", "is a detector")):
+        assert main(["train", str(data), "--out", str(tmp_path / "more"), "--init", str(model)]) == 1
+        assert f"{said}, for which no training is planned" in capsys.readouterr().err
+        assert main(["inspect", str(data), "--model", str(model)]) == 2
+        assert f"{said}; what a pixel sees" in capsys.readouterr().err
+    image = data / "images" / "0.png"
+    words = ["segment", str(image), "--model", str(both), "--engine", "torch", "--out", str(tmp_path / "results")]
+    assert main(words) == 0
+    assert tifffile.imread(tmp_path / "results" / "0_labels.tif").shape == (40, 48)
+
+
+@pytest.mark.slow
+def test_a_study_compares_a_detector_with_a_dense_network_and_with_both_together(tmp_path):
+    options = RECIPE.split("[model.options]\n")[1].split("[augment]")[0].strip().replace("\n", ", ")
+    change = [
+        "heads=[]",
+        'model.architecture="mask_rcnn"',
+        f"model.options={{{options}}}",
+        'instance.method="detections"',
+    ]
+    (tmp_path / "study.toml").write_text(
+        f"""
+name = "tiny"
+[model]
+options = {{ width = 4, depth = 2 }}
+[[heads]]
+name = "boundary"
+[training]
+patch_px = 64
+batch = 1
+steps = 1
+validate_every = 1
+precision = "f32"
+[instance]
+method = "components"
+[study]
+reference = "Nobody (2020)"
+protocols = ["stardist"]
+sets = [{{ name = "simulated", simulate = {{ kind = "nuclei", images = 4 }} }}]
+division = {{ folds = 4, validation = 0.34 }}
+entries = [
+  {{ name = "U-Net" }},
+  {{ name = "Mask R-CNN", set = {change!r} }},
+  {{ name = "both", ensemble_of = ["U-Net", "Mask R-CNN"] }},
+]
+profiles = {{ full = {{ note = "tiny", only_folds = 1 }} }}
+"""
+    )
+    words = ["reproduce", str(tmp_path / "study.toml"), "--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu"]) == 0
+    rows = (tmp_path / "out" / "tables.csv").read_text().splitlines()
+    assert {name for name in ("U-Net", "Mask R-CNN", "both") if any(f",{name}," in row for row in rows)} == {
+        "U-Net",
+        "Mask R-CNN",
+        "both",
+    }
+    (part,) = (tmp_path / "out").rglob("both/model.safetensors")
+    assert read_header(part).instance.method == "shaped"

@@ -201,7 +201,7 @@ def test_a_step_of_the_recipe_goes_with_the_model_until_the_command_says_otherwi
     assert main([*words, "--engine", "torch", "--step", "none"]) == 2
     assert "steps reconnect:threshold=" in capsys.readouterr().err
     assert main([*words, "--engine", "torch", "--step", "heal"]) in (1, 2)
-    assert "no step 'heal'; there: reassign, reconnect" in capsys.readouterr().err
+    assert "no step 'heal'; there: boundary_tuning, closing, reassign, reconnect" in capsys.readouterr().err
 
 
 def test_a_simulator_is_one_file(tmp_path, add_part):

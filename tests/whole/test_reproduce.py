@@ -283,7 +283,7 @@ def test_what_a_study_does_not_offer_is_wrong_use(study, cellproof, words, wante
 @pytest.mark.parametrize(
     ("old", "new", "wanted"),
     [
-        ('["membranes", "difficulty"]', '["membrane"]', "no protocol 'membrane'; there are difficulty, membranes"),
+        ('["membranes", "difficulty"]', '["membrane"]', "no protocol 'membrane'; there are difficulty, glas,"),
         ('["membranes", "difficulty"]', "[]", "protocols is empty"),
         ('rest = "ground"', 'rests = "ground"', "set 'disks': no option 'rests' in membranes, difficulty; known:"),
         ('connected = "disk"', "longest = 3", "'membranes': Object contains unknown field `longest`"),
@@ -386,7 +386,7 @@ def test_an_entry_is_trained_once_and_refined_otherwise_by_a_step_in_a_file_of_i
     study.recipe.write_text(text.replace('same_as = "one"', ground.replace("to =", "two =")))
     outcome = cellproof(*study.command("--quick"))
     assert outcome.code == 2
-    assert "step 'flood': Object contains unknown field `two`; known options: to" in outcome.err[-1]
+    assert "step 'flood' has no option 'two'; there: to" in outcome.err[-1]
 
 
 def test_official_splits_are_scored_together_and_each_alone(study, cellproof):
@@ -408,3 +408,54 @@ def test_official_splits_are_scored_together_and_each_alone(study, cellproof):
     assert [row["group"] for row in rows] == ["", "testA", "testB"]
     assert "official: membranes, testA" in (study.out / "report.html").read_text(encoding="utf-8")
     assert (study.out / "runs" / "official" / "official" / "one" / "score.json").is_file()
+
+
+def test_a_study_shows_what_its_entries_cost_and_what_their_networks_see(study, cellproof):
+    text = study.recipe.read_text()
+    joined = 'model.options={ first_options="width=2;depth=2", second_options="width=2;depth=2", teacher="denoising" }'
+    views = 'loss.terms=[{ name = "cross_entropy" }, { name = "squared_error", on = "views" }]'
+    for old, new in (
+        ("[study]\n", "[study]\ncosts = true\n"),
+        ('["model.options.norm=batch_renorm"]', f"['model.architecture=auto_preprocess', '{joined}', '{views}']"),
+        ('ensemble_of = ["one", "two"]', 'ensemble_of = ["one"]\nmembers = 2'),
+        ("entries = { one = [] }\n[study.profiles.few]", "[study.profiles.few]"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    study.recipe.write_text(text)
+    outcome = cellproof(*study.command("--quick"))
+    assert outcome.code == 0, outcome.err
+    costs = json.loads((study.out / "runs" / "disks" / "costs.json").read_text())["entries"]
+    assert costs["both"]["parameters"] == 2 * costs["one"]["parameters"]
+    assert costs["both"]["multiply_adds"] == 2 * costs["one"]["multiply_adds"]
+    folder = study.out / "runs" / "disks" / "fold1"
+    seen = json.loads((folder / "two" / "explained.json").read_text())["figures"]
+    words = [figure["caption"].split(":")[0] for figure in seen]
+    assert words == ["Image", "filter 0", "filter 1", "translated 0", "translated 1", "Prediction"]
+    page = (study.out / "report.html").read_text(encoding="utf-8")
+    assert {"what each entry costs" in page, "validation score over the training" in page} == {True}
+    assert "<b>disks, two</b>" in page
+    # The second member has learned with another seed.
+    first, second = (next(folder.glob(f"{name}/model-*/model.safetensors")) for name in ("one", "one, seed +1"))
+    assert first.read_bytes() != second.read_bytes()
+    # Nothing of it is measured or drawn again.
+    before = (study.out / "runs" / "disks" / "costs.json").read_bytes()
+    assert cellproof(*study.command("--quick")).code == 0
+    assert (study.out / "runs" / "disks" / "costs.json").read_bytes() == before
+
+
+def test_more_folds_than_groups_are_refused_before_anything_is_trained(study, cellproof):
+    outcome = cellproof(*study.command("--folds", 50))
+    assert outcome.code == 1
+    assert "disks: 50 folds of 6 images in 6 groups, none of which divides; ask for fewer folds" in outcome.err[-1]
+    assert not study.models()
+
+
+def test_a_class_that_a_fold_lacks_is_named_before_anything_is_trained(study, cellproof):
+    masks = sorted(next(study.data.rglob("disks*/masks"), study.data).rglob("*.tif"))[1:]
+    for path in masks:
+        tifffile.imwrite(path, np.zeros_like(tifffile.imread(path)))
+    outcome = cellproof(*study.command())
+    assert outcome.code == 1
+    assert "no image with class 'disk', which is only in disks0" in outcome.err[-1]
+    assert not study.models()

@@ -117,6 +117,21 @@ def _assert_refused(outcome, message: str, *, code: int) -> None:
         (["--resume"], "holds no training run to resume", 2),
         (["--color"], "No such option", 2),
         (["--folds", "9"], "folds", 1),
+        (
+            ["--set", "model.architecture=auto_preprocess", "--set", 'model.options={first_options="out_channels=5"}'],
+            "set out_channels=5, but the network has to read 1 and give 2 channels to fit the other one",
+            1,
+        ),
+        (
+            ["--set", 'loss.terms=[{name="squared_error", on="views"}]'],
+            "has a loss term on views, and its network unet gives none",
+            1,
+        ),
+        (
+            ["--set", "model.architecture=auto_preprocess", "--set", 'model.options={teacher="clustering"}'],
+            "learns from views of images, on which no loss term looks",
+            1,
+        ),
     ],
 )
 def test_a_training_that_cannot_be_as_asked_for_is_refused_in_one_line(
@@ -124,6 +139,15 @@ def test_a_training_that_cannot_be_as_asked_for_is_refused_in_one_line(
 ):
     outcome = cellproof(*annotated.command(tmp_path / "run"), *words)
     _assert_refused(outcome, message, code=code)
+    assert not list(tmp_path.glob("run/*"))
+
+
+def test_a_class_that_a_fold_lacks_is_named_with_the_images_that_show_it(annotated, tmp_path, cellproof):
+    for number in range(1, 6):
+        _mask(annotated.folder, np.zeros((36, 40), np.uint8), number)
+    outcome = cellproof(*annotated.command(tmp_path / "run"), "--folds", 3)
+    message = r"fold \d .* no image with class 'disk', which is only in disks0; give fewer folds"
+    _assert_refused(outcome, message, code=1)
     assert not list(tmp_path.glob("run/*"))
 
 

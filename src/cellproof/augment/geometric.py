@@ -50,11 +50,15 @@ class Geometric:
         patch_px: Rows and columns of the patch.
         flip: Mirror rows, and columns, each with probability 1/2.
         rotate: "none", by "quarter" turns, or by "any" angle.
+        rotate_degrees: Largest angle either way where angles are "any".
+        rotate_p: Probability of turning at all.
         scale: Smallest and largest magnification, drawn log-uniformly; 2 shows objects of twice the diameter.
+        scale_p: Probability of magnifying at all: a patch at scale 1/0.75 is a crop to 75 % of one at scale 1.
         shear: Largest slope of sheared columns; drawn uniformly in ±shear.
         anisotropy: Largest stretch less 1 of one axis against the other, drawn log-uniformly in
             [1/(1+a), 1+a]; areas stay.
         elastic_px: Standard deviation of each component of the elastic displacement, about; 0 for none.
+        elastic_least_px: Where below that, the standard deviation is drawn uniformly from here up to it.
         elastic_sigma_px: Distance of the displacement's control points.
         foreground_bias: Share of patches that are centerd near a pixel of a class other than 0, every such
             class of the image equally often.
@@ -70,10 +74,14 @@ class Geometric:
     patch_px: tuple[int, int] = (256, 256)
     flip: bool = True
     rotate: Literal["none", "quarter", "any"] = "quarter"
+    rotate_degrees: float = 180.0
+    rotate_p: float = 1.0
     scale: tuple[float, float] = (1.0, 1.0)
+    scale_p: float = 1.0
     shear: float = 0.0
     anisotropy: float = 0.0
     elastic_px: float = 0.0
+    elastic_least_px: float | None = None
     elastic_sigma_px: float = 64.0
     foreground_bias: float = 0.0
 
@@ -88,6 +96,13 @@ class Geometric:
             raise InputError(f"shear {self.shear} and anisotropy {self.anisotropy} must not be negative")
         if not 0 <= self.foreground_bias <= 1:
             raise InputError(f"foreground_bias is {self.foreground_bias}, expected a share in [0, 1]")
+        if not 0 < self.rotate_degrees <= 180 or not (0 <= self.rotate_p <= 1 and 0 <= self.scale_p <= 1):
+            raise InputError(
+                f"rotate_degrees {self.rotate_degrees}, rotate_p {self.rotate_p}, scale_p {self.scale_p}: expected an "
+                "angle up to 180 and probabilities in [0, 1]"
+            )
+        if self.elastic_least_px is not None and not 0 <= self.elastic_least_px <= self.elastic_px:
+            raise InputError(f"elastic_least_px is {self.elastic_least_px}, expected 0 up to elastic_px")
         # The field's slope then has a standard deviation of 0.12; a fold is a slope of about -1, eight of them.
         if not 0 <= self.elastic_px <= self.elastic_sigma_px / 10 or self.elastic_sigma_px <= 0:
             raise InputError(
@@ -114,7 +129,7 @@ class Geometric:
     def _draw_matrix(self, rng: np.random.Generator) -> np.ndarray:
         matrix = np.eye(2)
         low, high = self.scale
-        if low < high or low != 1:
+        if (low < high or low != 1) and _happens(rng, self.scale_p):
             matrix /= math.exp(rng.uniform(math.log(low), math.log(high)))
         if self.anisotropy:
             largest = math.log1p(self.anisotropy) / 2
@@ -122,8 +137,8 @@ class Geometric:
             matrix @= np.diag([1 / stretch, stretch])
         if self.shear:
             matrix @= np.array([[1, rng.uniform(-self.shear, self.shear)], [0, 1]])
-        if self.rotate != "none":
-            cos, sin = _turn(rng, self.rotate)
+        if self.rotate != "none" and _happens(rng, self.rotate_p):
+            cos, sin = _turn(rng, self.rotate, self.rotate_degrees)
             matrix @= np.array([[cos, sin], [-sin, cos]])
         if self.flip:
             matrix @= np.diag(1.0 - 2.0 * rng.integers(0, 2, size=2))
@@ -132,7 +147,10 @@ class Geometric:
     def _draw_bend(self, rng: np.random.Generator) -> np.ndarray:
         points = [math.ceil(length / self.elastic_sigma_px) + FEWEST_POINTS - 1 for length in self.patch_px]
         bend_px = rng.standard_normal((2, *points), dtype=np.float32)
-        bend_px *= np.float32(self.elastic_px / SPREAD_KEPT)
+        sd_px = self.elastic_px
+        if self.elastic_least_px is not None:
+            sd_px = rng.uniform(self.elastic_least_px, self.elastic_px)
+        bend_px *= np.float32(sd_px / SPREAD_KEPT)
         return bend_px
 
     def _draw_center(self, rng: np.random.Generator, sample: Sample, matrix: np.ndarray) -> tuple[float, float]:
@@ -205,11 +223,16 @@ class Geometric:
         return a * down + b * right, c * down + d * right
 
 
-def _turn(rng: np.random.Generator, kind: str) -> tuple[float, float]:
+def _happens(rng: np.random.Generator, p: float) -> bool:
+    """Whether something of a probability happens; what is sure draws nothing."""
+    return p >= 1 or bool(rng.random() < p)
+
+
+def _turn(rng: np.random.Generator, kind: str, degrees: float) -> tuple[float, float]:
     """Cosine and sine of a drawn angle; whole numbers for quarter turns."""
     if kind == "quarter":
         return _QUARTERS[int(rng.integers(4))]
-    angle = rng.uniform(0, 2 * math.pi)
+    angle = rng.uniform(0, 2 * math.pi) if degrees == 180 else math.radians(rng.uniform(-degrees, degrees))
     return math.cos(angle), math.sin(angle)
 
 

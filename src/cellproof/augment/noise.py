@@ -24,15 +24,17 @@ class GaussianNoise:
 
     Attributes:
         p: Probability.
-        largest_sd: Largest standard deviation, drawn uniformly from 0.
+        largest_sd: Largest standard deviation, drawn uniformly …
+        smallest_sd: … from this one.
     """
 
     p: float = 0.3
     largest_sd: float = 0.06
+    smallest_sd: float = 0.0
 
     def draw(self, rng: np.random.Generator, sample: Sample) -> NoiseParams:
         """Draw standard deviation and seed."""
-        return _draw_noise(rng, self.largest_sd)
+        return _draw_noise(rng, self.largest_sd, self.smallest_sd)
 
     def apply(self, sample: Sample, params: NoiseParams) -> Sample:
         """Independent in every pixel and channel."""
@@ -108,8 +110,34 @@ class Sharpen:
         return replace(sample, image=sample.image + np.float32(amount) * difference)
 
 
-def _draw_noise(rng: np.random.Generator, largest_sd: float) -> NoiseParams:
-    return NoiseParams(rng.uniform(0, largest_sd), int(rng.integers(2**63)))
+@dataclass(frozen=True)
+class MedianSharpen:
+    """Median blur, and then the sharpened image blended in: specks vanish and edges stay.
+
+    Attributes:
+        p: Probability.
+        size_px: Edge of the median's window.
+        largest_alpha: Largest fraction of the sharpened image, drawn uniformly from 0.
+    """
+
+    p: float = 0.2
+    size_px: int = 3
+    largest_alpha: float = 1.0
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> float:
+        """Draw the fraction."""
+        return rng.uniform(0, self.largest_alpha)
+
+    def apply(self, sample: Sample, alpha: float) -> Sample:
+        """``(1 - alpha) × median + alpha × sharpened median``; sharpened is 9 × a pixel less its eight neighbors."""
+        smooth = ndimage.median_filter(sample.image, (1, self.size_px, self.size_px), mode="mirror")
+        around = 9 * ndimage.uniform_filter(smooth, (0, 3, 3), mode="mirror") - smooth
+        sharpened = 9 * smooth - around
+        return replace(sample, image=smooth + np.float32(alpha) * (sharpened - smooth))
+
+
+def _draw_noise(rng: np.random.Generator, largest_sd: float, smallest_sd: float = 0.0) -> NoiseParams:
+    return NoiseParams(rng.uniform(smallest_sd, largest_sd), int(rng.integers(2**63)))
 
 
 def _normal(params: NoiseParams, shape: tuple[int, ...]) -> np.ndarray:

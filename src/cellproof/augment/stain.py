@@ -2,8 +2,9 @@
 
 A section absorbs light by Beer and Lambert's law, so in optical density dyes add up. An image is divided into the
 amounts of two dyes and a rest; the dyes' colors and strengths are then changed, and some nuclei may take another dye,
-as a section stained with hematoxylin and DAB shows brown nuclei among blue ones. This works on raw intensities: it
-has to come before normalization, which a stretch of each channel makes no longer light.
+as a section stained with hematoxylin and DAB shows brown nuclei among blue ones. `Restain` works on raw intensities: it
+has to come before normalization, which a stretch of each channel makes no longer light. `StainJitter` is its gentle
+sibling for patches that are normalized already.
 
 References:
     Ruifrok, Johnston (2001). Quantification of histochemical staining by color deconvolution. Analytical and
@@ -15,16 +16,20 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from ..checks import InputError, check_labels, check_same_shape
+from ..types import Sample
 
 HEMATOXYLIN = np.array([0.650, 0.704, 0.286], np.float32)
 EOSIN = np.array([0.072, 0.990, 0.105], np.float32)
 DAB = np.array([0.268, 0.570, 0.776], np.float32)
+
+_DARKEST = np.float32(1 / 256)
+"""Light below which a normalized image is taken as black."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,42 @@ class Restain:
         changed = np.tensordot(params.dyes.astype(np.float32).T, layers, axes=1) + np.float32(params.rest) * rest
         light = 256 * np.exp(-np.log(np.float32(10)) * np.maximum(changed, 0)) - 1
         return np.asarray(np.rint(np.clip(light, 0, 255)), np.uint8)
+
+
+@dataclass(frozen=True)
+class StainJitter:
+    """More or less of hematoxylin and eosin in patches that are normalized already, an intensity step.
+
+    Normalized intensities of a bright-field image are its light up to a stretch, so the amounts of the dyes are
+    changed approximately. What bright pixels show beyond 1 stays as it is.
+
+    Attributes:
+        p: Probability.
+        strength: Standard deviation of the logarithm of each dye's gain.
+    """
+
+    p: float = 0.5
+    strength: float = 0.2
+
+    def draw(self, rng: np.random.Generator, sample: Sample) -> tuple[float, float]:
+        """Draw the gains of hematoxylin and eosin."""
+        first, second = np.exp(self.strength * rng.standard_normal(2)).tolist()
+        return first, second
+
+    def apply(self, sample: Sample, gains: tuple[float, float]) -> Sample:
+        """The patch with other amounts of the dyes.
+
+        Raises:
+            InputError: It has other channels than three.
+        """
+        if len(sample.image) != 3:
+            raise InputError(f"an image of {len(sample.image)} channels has no two dyes; leave out the stain step")
+        light = np.clip(sample.image, _DARKEST, 1)
+        dyes = np.stack([HEMATOXYLIN, EOSIN])
+        amounts, rest = separate(-np.log10(light), _unit(dyes))
+        density = np.tensordot(_unit(dyes).T, amounts * np.asarray(gains, np.float32)[:, None, None], axes=1) + rest
+        changed = np.power(np.float32(10), -np.maximum(density, 0)) + (sample.image - light)
+        return replace(sample, image=changed.astype(np.float32))
 
 
 def optical_density(rgb: np.ndarray) -> np.ndarray:

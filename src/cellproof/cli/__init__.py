@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "Train a model on annotated images; plans from the data when no recipe is given.",
     "evaluate": "Score predictions against references.",
     "models": "List the models that come with CellProof, or show the card of a model file.",
+    "combine": "Make one model file of several models of the same classes, whose predictions are averaged.",
     "reproduce": "Carry out a paper's recipe: train, score and compare as the paper does.",
     "recipes": "List the recipes for training, or show one.",
     "import": "Turn a data set in a foreign format (Sartorius, COCO, DSB 2018) into a folder to train on.",

@@ -13,7 +13,7 @@ from .simulate import watching
 
 def import_command(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the set; of coco the JSON.")],
-    format: Annotated[str, typer.Option("--as", metavar="FORMAT", help="sartorius, coco or dsb2018.")],
+    format: Annotated[str, typer.Option("--as", metavar="FORMAT", help="sartorius, coco, dsb2018 or glas.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DATA", help="Folder of the data set; new or empty.")],
     images: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Of coco: folder of the images, if not that of the JSON.")
@@ -24,6 +24,7 @@ def import_command(
     """Import a data set: images, label images, a table and a dataset.toml.
 
     sartorius: train.csv and train/. dsb2018: stage1_train/. coco: instance annotations as polygons or runs.
+    glas: train_1.bmp with train_1_anno.bmp, testA_1.bmp …, and Grade.csv.
     """
     from ..io import format_json
     from ..workflows.convert import import_set

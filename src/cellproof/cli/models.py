@@ -106,7 +106,9 @@ def card(header: ModelHeader, *, model: str, path: Path, digest: str) -> Iterato
     yield f"{header.name}: {header.description}"
     yield f"file: {path}, {path.stat().st_size / 1e6:.1f} MB, SHA-256 {digest}"
     yield f"classes: {', '.join(header.classes)}"
-    yield f"outputs: {', '.join(_outputs(header))}; objects by {_method(header)}"
+    yield f"outputs: {', '.join(_outputs(header))}; objects by {method_words(header)}"
+    for number, part in enumerate(header.parts, start=1):
+        yield f"part {number}: {part.name}, {part.architecture}, {part.members} in the file"
     options = ", ".join(f"{name} {value}" for name, value in header.options.items())
     yield f"network: {header.architecture} ({options}), {header.members} in the file"
     yield f"reads {header.in_channels} channels at {header.scale:g} × the image's size; gray images are repeated"
@@ -140,5 +142,6 @@ def _outputs(header: ModelHeader) -> Iterator[str]:
     yield from heads.names
 
 
-def _method(header: ModelHeader) -> str:
+def method_words(header: ModelHeader) -> str:
+    """How a model makes objects, in words."""
     return header.instance.method if header.heads.has_instances else "connected pixels of one class"

@@ -32,7 +32,8 @@ def train_command(
         ),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Model to start from: a name, a file, or a training run.")
+        str | None,
+        typer.Option(metavar="MODEL", help="Model to start from: a name, a file, a training run, or imagenet."),
     ] = None,
     time: Annotated[
         str,
@@ -80,12 +81,25 @@ def show_result(model: Path) -> None:
     typer.echo(f"held-out images: {scores(header)}")
     for group in dict.fromkeys(name.rpartition("/")[0] for name in header.metrics if "/" in name):
         typer.echo(f"  {group}: {scores(header, group=group)}")
+    for line in over_folds(model.parent, header):
+        typer.echo(line)
     typer.echo(f"model: {model}")
     typer.echo(f"report: {model.parent / 'report.html'}")
     if read_json(model.parent / "run.json").get("verdict"):
         typer.echo("next: cellproof train DATA --out RUN with more --time, for the reasons above")
     else:
         typer.echo(f"next: cellproof segment IMAGES --out RESULTS --model {shlex.quote(str(model))}")
+
+
+def over_folds(run: Path, header: ModelHeader) -> list[str]:
+    """Mean ± standard deviation over the folds of a cross-validation, a line each; none without one."""
+    from ..io import read_csv
+
+    if not (run / "folds.csv").is_file():
+        return []
+    table = read_csv(run / "folds.csv")
+    rows = zip(table["metric"], table["mean ± sd"], strict=True)
+    return ["over folds, each checked on its own images:"] + [f"  {metric_words(n, header)} {text}" for n, text in rows]
 
 
 def scores(header: ModelHeader, *, group: str = "") -> str:

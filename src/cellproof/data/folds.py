@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -81,6 +82,33 @@ def hold_out(records: Sequence[Record], *, share: float, seed: int, stratify_by:
         )
     _, kept = _deal(groups, [1 - share, share])
     return _fold(records, kept)
+
+
+def check_classes(folds: Sequence[Fold], present: Mapping[str, AbstractSet[int]], classes: Sequence[str]) -> None:
+    """Refuse a cross-validation in which a class is missing from a part of a fold: it could not be learned or scored.
+
+    Args:
+        folds: The division.
+        present: Name of each record → numbers of the classes that its mask shows.
+        classes: Their names. A class that no mask shows at all is none of the division's faults.
+
+    Raises:
+        InputError: Naming fold, class and the records that show it.
+
+    Example:
+        >>> check_classes([Fold(("a",), ("b",)), Fold(("b",), ("a",))], {"a": {0, 1}, "b": {0, 1}}, ("cell", "wall"))
+    """
+    for number, fold in enumerate(folds, start=1):
+        for part, names in (("learns from", fold.train), ("is checked with", fold.val)):
+            for k, word in enumerate(classes):
+                showing = sorted(name for name, seen in present.items() if k in seen)
+                if showing and not set(showing) & set(names):
+                    more = f" and {len(showing) - 3} others" if len(showing) > 3 else ""
+                    raise InputError(
+                        f"fold {number} {part} no image with class {word!r}, which is only in "
+                        f"{', '.join(showing[:3])}{more}; give fewer folds, another seed, or more images that show it",
+                        argument="folds",
+                    )
 
 
 def group_by_blocks(records: Sequence[Record], *, blocks: int) -> list[Record]:

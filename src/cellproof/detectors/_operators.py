@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -33,26 +34,22 @@ def torchvision() -> ModuleType:
     """
     spec = find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError("torchvision is not installed, which detectors are built with; pip install cellproof[detect]")
-    if "torchvision" in sys.modules or _compiled_load(Path(spec.submodule_search_locations[0])):
-        return import_module("torchvision")
-    _register(Path(spec.submodule_search_locations[0]))
-    package = import_module("torchvision")
-    # Both ask before they call an operator; one of them then takes a fallback that needs gigabytes.
-    for name in ("torchvision.extension", "torchvision.ops.roi_align"):
-        vars(sys.modules[name])["_has_ops"] = lambda: True
+        raise InputError(
+            "torchvision is not installed, which detectors are built with; pip install 'cellproof[detect]'"
+        )
+    try:
+        package = import_module("torchvision")
+    except RuntimeError:  # operator torchvision::nms does not exist
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        _register(Path(spec.submodule_search_locations[0]))
+        package = import_module("torchvision")
+    if not package.extension._has_ops():
+        _register(Path(spec.submodule_search_locations[0]))
+        # Both ask before they call an operator; one of them then takes a fallback that needs gigabytes.
+        for name in ("torchvision.extension", "torchvision.ops.roi_align"):
+            vars(sys.modules[name])["_has_ops"] = lambda: True
     return package
-
-
-def _compiled_load(folder: Path) -> bool:
-    """Whether the compiled operators in a package's folder load into this torch."""
-    for file in (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib")):
-        try:
-            torch.ops.load_library(str(file))  # type: ignore[no-untyped-call]
-        except (OSError, ImportError, RuntimeError):
-            continue
-        return True
-    return False
 
 
 @cache
@@ -95,21 +92,21 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
         [1, 2]
     """
     order = scores.argsort(descending=True, stable=True)
-    ordered = boxes[order].float() if boxes.dtype in (torch.float16, torch.bfloat16) else boxes[order]
-    areas = (ordered[:, 2] - ordered[:, 0]) * (ordered[:, 3] - ordered[:, 1])
-    alive = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
+    # A loop of comparisons of few numbers each, which NumPy does ten times faster than torch.
+    left, top, right, bottom = boxes[order].detach().cpu().to(torch.float64).numpy().T
+    areas = (right - left) * (bottom - top)
+    alive = np.ones(len(order), bool)
     kept = []
     for place in range(len(order)):
         if not alive[place]:
             continue
         kept.append(place)
-        rest = ordered[place + 1 :]
-        if not len(rest):
-            break
-        width = torch.minimum(rest[:, 2], ordered[place, 2]) - torch.maximum(rest[:, 0], ordered[place, 0])
-        height = torch.minimum(rest[:, 3], ordered[place, 3]) - torch.maximum(rest[:, 1], ordered[place, 1])
-        shared = width.clamp(min=0) * height.clamp(min=0)
-        alive[place + 1 :] &= ~(shared / (areas[place] + areas[place + 1 :] - shared) > iou_threshold)
+        rest = slice(place + 1, None)
+        width = np.minimum(right[rest], right[place]) - np.maximum(left[rest], left[place])
+        height = np.minimum(bottom[rest], bottom[place]) - np.maximum(top[rest], top[place])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        union = np.maximum(areas[place] + areas[rest] - shared, 1e-12)
+        alive[rest] &= shared <= iou_threshold * union
     return order[torch.tensor(kept, dtype=torch.long, device=boxes.device)]
 
 

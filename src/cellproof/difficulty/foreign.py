@@ -26,6 +26,12 @@ POOLED_IMAGES = 10
 FLOOR_SD = 0.05
 """Smallest standard deviation of a statistic: kinds that agree to less than this are not told apart by it."""
 
+FINE_PX = 2.0
+"""What varies within this many pixels of the image is the texture of objects."""
+
+UNDECIDED = (0.02, 0.1, 0.3, 0.7, 0.9)
+"""Foreground probabilities between which pixels are counted."""
+
 LINE_QUANTILE = 0.95
 """Of held-out training images so many lie below the line."""
 
@@ -76,12 +82,14 @@ def image_statistics(
     if labels.size == 0:
         raise InputError(f"image has shape {image.shape}, expected at least one pixel")
     gray = image.mean(axis=0, dtype=np.float32)
+    widths = (*(width / max(scale, 0.05) for width in TEXTURE_SCALES_PX), FINE_PX)
+    blurred = {width: ndimage.gaussian_filter(gray, width, truncate=2.0) for width in dict.fromkeys(widths)}
     inside = labels > 0
     return {
-        **_texture(gray, scale),
+        **_texture(gray, blurred, scale),
         **_intensities(gray),
         **_colors(image, inside),
-        **_objects(gray, labels, inside, solidity, scale),
+        **_objects(gray, gray - blurred[FINE_PX], labels, inside, solidity, scale),
         **_probabilities(foreground, inside),
     }
 
@@ -153,11 +161,11 @@ def foreignness(statistics: Mapping[str, float], kinds: Sequence[ImageKind]) -> 
     return min(found, key=lambda one: one.ratio)
 
 
-def _texture(gray: np.ndarray, scale: float) -> dict[str, float]:
+def _texture(gray: np.ndarray, blurred: Mapping[float, np.ndarray], scale: float) -> dict[str, float]:
     """Log contrast between successive blurs, their widths told on the network's grid."""
     found, before = {}, gray
     for width in TEXTURE_SCALES_PX:
-        after = ndimage.gaussian_filter(gray, width / max(scale, 0.05), truncate=2.0)
+        after = blurred[width / max(scale, 0.05)]
         found[f"contrast_at_{width}_px"] = math.log(float((before - after).std()) + 1e-3)
         before = after
     return found
@@ -190,7 +198,7 @@ def _colors(image: np.ndarray, inside: np.ndarray) -> dict[str, float]:
 
 
 def _objects(
-    gray: np.ndarray, labels: np.ndarray, inside: np.ndarray, solidity: np.ndarray, scale: float
+    gray: np.ndarray, fine: np.ndarray, labels: np.ndarray, inside: np.ndarray, solidity: np.ndarray, scale: float
 ) -> dict[str, float]:
     names = ("diameter", "diameter_spread", "density", "solidity", "object_contrast", "object_texture")
     area = np.bincount(labels.ravel())[1:]
@@ -200,7 +208,6 @@ def _objects(
     low, middle, high = np.percentile(diameters, (10, 50, 90))
     within = gray[inside]
     outside = gray[~inside].mean() if not inside.all() else within.mean()
-    fine = gray - ndimage.gaussian_filter(gray, 2.0, truncate=2.0)
     values = (
         2 * middle,
         high - low,
@@ -215,7 +222,13 @@ def _objects(
 def _probabilities(foreground: np.ndarray, inside: np.ndarray) -> dict[str, float]:
     """Log fractions of pixels by how undecided the network is, against the objects' area."""
     area = max(int(np.count_nonzero(inside)), 1)
-    counts = np.histogram(foreground, bins=(0.02, 0.1, 0.3, 0.7, 0.9))[0]
+    # Limits are rounded up to numbers of the map's own type, so that comparing in that type is exact; the last one is
+    # the next number, for a value at the end counts as within.
+    nearest = np.array(UNDECIDED, foreground.dtype)
+    short = nearest.astype(np.float64) < UNDECIDED
+    short[-1] = float(nearest[-1]) <= UNDECIDED[-1]
+    limits = np.where(short, np.nextafter(nearest, nearest + 1), nearest)
+    counts = -np.diff([np.count_nonzero(foreground >= limit) for limit in limits])
     names = ("hardly_probable", "improbable", "undecided", "probable")
     found = {name: math.log(count / area + 0.01) for name, count in zip(names, counts.tolist(), strict=True)}
     return {**found, "covered": 5 * area / inside.size}

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 from ..checks import InputError, check_labels, check_ndim, check_same_shape
 from ..types import LogisticModel
@@ -23,6 +21,9 @@ RIM_PX = 2
 
 RIGHT_IOU = 0.5
 """Overlap with a reference object from which on an object is right."""
+
+MOST_PAIRS = 20_000_000
+"""Of an object and one of a rival: up to so many are counted in a table, more are sorted."""
 
 DOUBTFUL_P_RIGHT = 0.7
 """An object that is less probably right than this is doubtful, and is marked."""
@@ -48,11 +49,19 @@ def agreement(labels: np.ndarray, rival: np.ndarray) -> np.ndarray:
     check_same_shape(labels=labels, rival=rival)
     check_labels(labels=labels, rival=rival)
     count, others = int(labels.max(initial=0)), int(rival.max(initial=0))
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    pixels = np.flatnonzero(labels)
+    owner, found = labels.ravel()[pixels].astype(np.int64), rival.ravel()[pixels]
+    areas = np.bincount(owner, minlength=count + 1)
     rival_areas = np.bincount(rival.ravel(), minlength=others + 1)
-    both = (labels > 0) & (rival > 0)
-    code, shared = np.unique(labels[both].astype(np.int64) * (others + 1) + rival[both], return_counts=True)
+    code = owner * (others + 1) + found
+    if (count + 1) * (others + 1) <= MOST_PAIRS:
+        shared = np.bincount(code)
+        code = np.flatnonzero(shared)
+        shared = shared[code]
+    else:
+        code, shared = np.unique(code, return_counts=True)
     own, other = np.divmod(code, others + 1)
+    own, other, shared = own[other > 0], other[other > 0], shared[other > 0]
     best = np.zeros(count + 1)
     np.maximum.at(best, own, shared / (areas[own] + rival_areas[other] - shared))
     return best[1:]
@@ -65,6 +74,7 @@ def object_features(
     boundary: np.ndarray | None = None,
     height: np.ndarray | None = None,
     rivals: Mapping[str, np.ndarray] | None = None,
+    solidity: np.ndarray | None = None,
     scale: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Evidence for and against each object.
@@ -75,6 +85,7 @@ def object_features(
         boundary: (H, W) probability of an object's edge; None leaves its features out.
         height: (H, W) height, about 1 at an object's summit; None leaves its features out.
         rivals: Name → (H, W) label image of the same image by another threshold or decoder.
+        solidity: (n,) area of each object over that of its convex hull; None leaves it out.
         scale: Pixels of the network's grid per pixel of the image; sizes are told on that grid.
 
     Returns:
@@ -103,7 +114,7 @@ def object_features(
         "low_probability": logit(_quantile(owner, inside, area, 0.1)),
         "rim_probability": _rim_mean(labels, foreground, count),
         **_contacts(labels, boundary, count),
-        "solidity": _solidity(labels, area),
+        **({} if solidity is None else {"solidity": solidity}),
         **_sizes(area, scale),
         "cut": _cut(labels, count),
     }
@@ -202,21 +213,50 @@ def p_right(model: LogisticModel, features: Mapping[str, np.ndarray]) -> np.ndar
 
 def _quantile(owner: np.ndarray, values: np.ndarray, area: np.ndarray, fraction: float) -> np.ndarray:
     """The value below which this fraction of each object's pixels lies; objects have at least one pixel."""
-    order = np.lexsort((values, owner))
     start = np.cumsum(area) - area
-    place = start + np.floor(fraction * (area - 1))
-    return np.asarray(values[order][place.astype(np.int64)], np.float64)
+    place = (start + np.floor(fraction * (area - 1))).astype(np.int64)
+    if values.dtype != np.float32:
+        return np.asarray(values[np.lexsort((values, owner))][place], np.float64)
+    # Bits of floats are in the order of the floats once those of negative ones are turned over, so that object and
+    # value make one whole number, and numbers are sorted many times faster than pairs.
+    bits = (values + np.float32(0)).view(np.int32).astype(np.int64)
+    ordered = np.where(bits < 0, ~bits - 2**31, bits) + 2**31
+    key = np.sort(owner.astype(np.int64) * 2**32 + ordered)[place]
+    found = key % 2**32 - 2**31
+    bits = np.where(found < 0, ~(found + 2**31), found).astype(np.int32)
+    return np.asarray(bits.view(np.float32), np.float64)
 
 
 def _rim_mean(labels: np.ndarray, foreground: np.ndarray, count: int) -> np.ndarray:
     """Mean foreground probability of the background within `RIM_PX` of each object; 0 where there is none."""
-    spread = ndimage.grey_dilation(labels, size=2 * RIM_PX + 1)
-    outside = (labels == 0) & (spread > 0)
-    owner = spread[outside] - 1
+    near = _spread(_spread(labels > 0, RIM_PX, RIM_PX, axis=0), RIM_PX, RIM_PX, axis=1)
+    near &= labels == 0
+    pixels = np.flatnonzero(near)
+    height, width = labels.shape
+    row, column = np.divmod(pixels, max(width, 1))
+    owner = np.zeros(pixels.size, labels.dtype)
+    flat = labels.ravel()
+    for rows in range(-RIM_PX, RIM_PX + 1):
+        line = np.clip(row + rows, 0, height - 1) * width
+        for columns in range(-RIM_PX, RIM_PX + 1):
+            np.maximum(owner, flat[line + np.clip(column + columns, 0, width - 1)], out=owner)
+    owner -= 1
     area = np.bincount(owner, minlength=count)
-    total = np.bincount(owner, foreground[outside], count)
+    total = np.bincount(owner, foreground.ravel()[pixels], count)
     mean: np.ndarray = total / np.maximum(area, 1)
     return mean
+
+
+def _spread(mask: np.ndarray, before: int, after: int, *, axis: int) -> np.ndarray:
+    """The mask with each of its pixels prolonged along an axis, so many to the side of lower and of higher numbers."""
+    wide = mask.copy()
+    for step in range(1, max(before, after) + 1):
+        low, high = (np.s_[:-step], np.s_[step:]) if axis == 0 else (np.s_[:, :-step], np.s_[:, step:])
+        if step <= before:
+            wide[low] |= mask[high]
+        if step <= after:
+            wide[high] |= mask[low]
+    return wide
 
 
 def _contacts(labels: np.ndarray, boundary: np.ndarray | None, count: int) -> dict[str, np.ndarray]:
@@ -241,22 +281,6 @@ def _contacts(labels: np.ndarray, boundary: np.ndarray | None, count: int) -> di
     return found if boundary is None else {**found, "weak_contact": (contact - strong)[1:] / length}
 
 
-def _solidity(labels: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Area over that of the convex hull of the pixel squares, in (0, 1]."""
-    solidity = np.ones(area.size)
-    for place, box in enumerate(ndimage.find_objects(labels)):
-        own = labels[box] == place + 1
-        rows = np.flatnonzero(own.any(axis=1))
-        left = own.argmax(axis=1)[rows]
-        right = own.shape[1] - own[:, ::-1].argmax(axis=1)[rows]
-        corners = np.concatenate([np.stack([rows + step, side], axis=1) for step in (0, 1) for side in (left, right)])
-        try:
-            solidity[place] = area[place] / ConvexHull(corners).volume
-        except QhullError:
-            continue
-    return solidity
-
-
 def _sizes(area: np.ndarray, scale: float) -> dict[str, np.ndarray]:
     ratio = np.log(area / np.median(area)) if area.size else area
     return {
@@ -275,8 +299,13 @@ def _cut(labels: np.ndarray, count: int) -> np.ndarray:
 
 def _inner(labels: np.ndarray, boundary: np.ndarray, count: int) -> np.ndarray:
     """Highest decile of the boundary probability at least `RIM_PX` inside each object; 0 for objects without inside."""
-    size = 2 * RIM_PX + 1
-    deep = (labels > 0) & (ndimage.minimum_filter(labels, size) == ndimage.maximum_filter(labels, size))
+    deep = labels > 0
+    for axis in (0, 1):
+        differs = np.zeros(labels.shape, bool)
+        one, other = (np.s_[:-1], np.s_[1:]) if axis == 0 else (np.s_[:, :-1], np.s_[:, 1:])
+        np.not_equal(labels[one], labels[other], out=differs[one])
+        # The square around a pixel has one value unless it holds both pixels of a pair of neighbors that differ.
+        deep &= ~_spread(_spread(differs, RIM_PX - 1, RIM_PX, axis=axis), RIM_PX, RIM_PX, axis=1 - axis)
     owner = labels[deep] - 1
     area = np.bincount(owner, minlength=count).astype(np.float64)
     there = area > 0

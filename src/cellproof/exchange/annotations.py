@@ -19,6 +19,7 @@ class AnnotatedImage:
         shape: (H, W) as the annotations say; None where they do not.
         masks: Reads its objects: (where it is written, (H, W) bool mask), one at a time.
         attributes: Columns of the set's table.
+        split: Folder that it becomes part of: "train", or an official test split.
     """
 
     name: str
@@ -26,6 +27,7 @@ class AnnotatedImage:
     shape: tuple[int, int] | None
     masks: Callable[[], Iterable[tuple[str, np.ndarray]]]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    split: str = "train"
 
 
 def label_image(masks: Iterable[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int]:

@@ -47,6 +47,8 @@ def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> 
     _softmax(outputs[heads.class_slice], temperature)
     for head in heads.fields:
         own = outputs[heads.slices[head.name]]
+        _sigmoid(own[: head.probabilities])
+        own = own[head.probabilities :]
         if head.activation == "sigmoid":
             _sigmoid(own)
         elif head.activation == "clip":

@@ -63,11 +63,12 @@ def _turn_values(maps: np.ndarray, matrix: np.ndarray, heads: Heads | None) -> n
         return maps
     result = maps.copy()
     for head in turning:
-        own = heads.slices[head.name]
+        whole = heads.slices[head.name]
+        own = slice(whole.start + head.probabilities, whole.stop)
         if head.geometry == "vector":
             result[own] = np.einsum("ij,jhw->ihw", matrix, maps[own])
         else:
-            result[own][_moved_rays(head.channels, matrix)] = maps[own]
+            result[own][_moved_rays(own.stop - own.start, matrix)] = maps[own]
     return result
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from scipy import ndimage
 
 from .components import label_components
-from .contacts import contacts
 
 
 def clean_labels(labels: np.ndarray, *, smallest_area_px: int = 10, fill_holes: bool = True) -> np.ndarray:
@@ -27,13 +26,8 @@ def clean_labels(labels: np.ndarray, *, smallest_area_px: int = 10, fill_holes: 
     Raises:
         InputError: ``labels`` is not a label image.
     """
-    pieces = label_components(labels)
-    area = np.bincount(pieces.ravel())
-    large = area >= smallest_area_px
-    large[0] = False
     # Pieces come in raster order and stay so: filling a hole never reaches an object's first pixel.
-    number = np.cumsum(large, dtype=np.int32) * large
-    cleaned: np.ndarray = number[pieces]
+    cleaned = label_components(labels, smallest_px=smallest_area_px)
     return _fill_holes(cleaned) if fill_holes else cleaned
 
 
@@ -46,10 +40,16 @@ def _fill_holes(labels: np.ndarray) -> np.ndarray:
         is_hole[edge] = False
     if not is_hole.any():
         return labels
-    holes = np.where(is_hole[regions], regions, 0)
-    touching = contacts(holes, labels)
-    neighbors = np.bincount(touching.region, minlength=count + 1)
-    alone = neighbors[touching.region] == 1
+    # No hole lies at the border, so that all four neighbors of its pixels are in the image.
+    pixels = np.flatnonzero(is_hole[regions])
+    region, filled = regions.ravel()[pixels].astype(np.int64), labels.ravel().copy()
+    width, base = labels.shape[1], int(labels.max(initial=0)) + 1
+    around = np.concatenate([filled[pixels + step] for step in (-width, -1, 1, width)]).astype(np.int64)
+    touching = around > 0
+    pairs = np.unique(np.tile(region, 4)[touching] * base + around[touching])
+    owners, label = np.divmod(pairs, base)
+    alone = np.bincount(owners, minlength=count + 1)[owners] == 1
     owner = np.zeros(count + 1, np.int32)
-    owner[touching.region[alone]] = touching.label[alone]
-    return labels + owner[holes]
+    owner[owners[alone]] = label[alone]
+    filled[pixels] = owner[region]
+    return filled.reshape(labels.shape)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ..checks import InputError, check_finite, check_labels, check_ndim
 from ..types import InstanceOptions
-from . import load, needs
+from . import load, load_all, needs
 from .clean import clean_labels
 
 
@@ -27,16 +27,44 @@ def decode(probabilities: np.ndarray, fields: Mapping[str, np.ndarray], *, optio
     Raises:
         InputError: No such method, or a map that it needs is missing, has another shape or is not finite.
     """
-    separate = load(options.method)
-    missing = [name for name in needs(options.method) if name not in fields]
-    if missing:
-        raise InputError(
-            f"method {options.method!r} needs the map {missing[0]!r}, which this model does not give; "
-            "choose another method in its instance options"
-        )
-    foreground = foreground_mask(probabilities, threshold=options.foreground_threshold)
-    labels = separate(fields, foreground, options)
-    return clean_labels(labels, smallest_area_px=options.smallest_area_px, fill_holes=options.fill_holes)
+    return next(decode_all(probabilities, fields, options=[options]))
+
+
+def decode_all(
+    probabilities: np.ndarray, fields: Mapping[str, np.ndarray], *, options: Sequence[InstanceOptions]
+) -> Iterator[np.ndarray]:
+    """What `decode` gives by each of several options, one label image after the other.
+
+    Options of one method share what it can share, see `separate_all` of a method's file.
+
+    Args:
+        probabilities: See `decode`.
+        fields: See `decode`.
+        options: In their order.
+
+    Raises:
+        InputError: As `decode`.
+    """
+    for one in options:
+        load(one.method)
+        missing = [name for name in needs(one.method) if name not in fields]
+        if missing:
+            raise InputError(
+                f"method {one.method!r} needs the map {missing[0]!r}, which this model does not give; "
+                "choose another method in its instance options"
+            )
+    masks: dict[float, np.ndarray] = {}
+    for threshold in (one.foreground_threshold for one in options):
+        if threshold not in masks:
+            masks[threshold] = foreground_mask(probabilities, threshold=threshold)
+    separated: dict[int, np.ndarray] = {}
+    for method in dict.fromkeys(one.method for one in options):
+        chosen = [place for place, one in enumerate(options) if one.method == method]
+        own = [options[place] for place in chosen]
+        labels = load_all(method)(fields, [masks[one.foreground_threshold] for one in own], own)
+        separated |= dict(zip(chosen, labels, strict=True))
+    for place, one in enumerate(options):
+        yield clean_labels(separated.pop(place), smallest_area_px=one.smallest_area_px, fill_holes=one.fill_holes)
 
 
 def foreground_mask(probabilities: np.ndarray, *, threshold: float) -> np.ndarray:

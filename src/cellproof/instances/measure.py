@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ..checks import InputError, check_labels, check_ndim, check_same_shape
-from .hull import hull_area
+from .hull import hull_areas, spans_of
 
 _LENGTHS = ("equivalent_diameter_area", "axis_major_length", "axis_minor_length", "perimeter", "nearest_neighbor")
 """Columns of lengths, which have another in µm where the pixel size is known."""
@@ -58,7 +58,10 @@ def measure(
         columns = {"label": columns.pop("label"), "class": classes, **columns}
     columns |= _shape(runs, columns["area"])
     columns["perimeter"] = _perimeter(labels, runs.ids)
-    columns["solidity"] = columns["area"] / _hull_areas(runs)
+    last = runs.start + runs.length - 1
+    columns["solidity"] = columns["area"] / hull_areas(
+        spans_of(runs.owner, runs.row, runs.start, last, count=runs.ids.size)
+    )
     columns["nearest_neighbor"] = nearest_neighbor(columns["centroid-0"], columns["centroid-1"])
     if pixel_size_um is not None:
         columns |= _in_um(columns, pixel_size_um)
@@ -96,20 +99,6 @@ def _in_um(columns: Mapping[str, np.ndarray], pixel_size_um: float) -> dict[str,
     places = {"x_um": columns["centroid-1"] * pixel_size_um, "y_um": columns["centroid-0"] * pixel_size_um}
     lengths = {f"{name}_um": columns[name] * pixel_size_um for name in _LENGTHS}
     return {"area_um2": columns["area"] * pixel_size_um**2, **places, **lengths}
-
-
-def _hull_areas(runs: _Runs) -> np.ndarray:
-    """Pixels of each object's convex hull."""
-    areas = np.ones(runs.ids.size)
-    order = np.argsort(runs.owner, kind="stable")
-    limits = np.searchsorted(runs.owner[order], np.arange(runs.ids.size + 1))
-    for number in range(runs.ids.size):
-        own = order[limits[number] : limits[number + 1]]
-        row, start = runs.row[own], runs.start[own]
-        begins = np.flatnonzero(np.diff(row, prepend=-1))
-        last = np.maximum.reduceat(start + runs.length[own] - 1, begins)
-        areas[number] = hull_area(row[begins], start[begins], last)
-    return areas
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..checks import InputError
-from ..types import Heads, ModelHeader, with_current_keys
+from ..types import Heads, ModelHeader, TrustRecord, with_current_keys
 from ._decoding import read_start, refusal
 from ._json import encode
 from ._old_headers import header_of_format_1
@@ -153,9 +153,37 @@ def _out_of_range(header: ModelHeader) -> str:
             and len(statistics.mean) in (0, header.in_channels - len(header.conditions))
         ),
         "object diameters that are not three percentiles": len(statistics.object_diameter_px) in (0, 3),
+        _odd_trust(header.trust): not _odd_trust(header.trust),
         f"percentiles {low} and {high}, expected 0 ≤ low < high ≤ 100": 0 <= low < high <= 100,
     }
-    return next((problem for problem, holds in wanted.items() if not holds), "")
+    own = next((problem for problem, holds in wanted.items() if not holds), "")
+    return own or next(filter(None, map(_out_of_range, header.parts)), "")
+
+
+def _odd_trust(trust: TrustRecord | None) -> str:
+    """Which numbers of a trust record do not belong together, or nothing."""
+    if trust is None:
+        return ""
+    for name, model in (("objects", trust.objects), ("f1", trust.f1)):
+        lengths = [len(values) for values in (model.features, model.mean, model.sd, model.weights)]
+        if len(set(lengths)) > 1 or not all(sd > 0 for sd in model.sd):
+            return (
+                f"trust.{name} of {lengths[0]} features with {lengths[1]} means, {lengths[2]} sds, {lengths[3]} weights"
+            )
+    if len(trust.count_log_ratio) != len(trust.count_features) + 1:
+        return f"trust.count_log_ratio of {len(trust.count_log_ratio)}, expected {len(trust.count_features) + 1}"
+    statistics = len(trust.kinds[0].mean) if trust.kinds else 0
+    for kind in trust.kinds:
+        if len(kind.mean) != statistics or len(kind.whitening) != statistics * (statistics + 1) // 2:
+            return (
+                f"trust.kinds of {len(kind.mean)} statistics and {len(kind.whitening)} numbers of whitening, expected "
+                f"{statistics} and {statistics * (statistics + 1) // 2}"
+            )
+        if not kind.line > 0:
+            return f"trust.kinds with the line {kind.line}, expected more than 0"
+    if len(trust.held_out_expected) != len(trust.held_out_true):
+        return f"trust of {len(trust.held_out_expected)} expected and {len(trust.held_out_true)} true held-out F1"
+    return ""
 
 
 def _odd_head(heads: Heads) -> str:
@@ -165,10 +193,13 @@ def _odd_head(heads: Heads) -> str:
     for head in heads.fields:
         if head.channels < 1:
             return f"output {head.name} of {head.channels} channels, expected at least 1"
-        if head.geometry == "vector" and head.channels != 2:
-            return f"output {head.name} is a vector of {head.channels} channels, expected 2"
-        if head.geometry == "rays" and head.channels % 4:
-            return f"output {head.name} has {head.channels} rays, expected a multiple of 4"
+        rest = head.channels - head.probabilities
+        if not 0 <= head.probabilities <= head.channels:
+            return f"output {head.name} has {head.probabilities} probabilities in {head.channels} channels"
+        if head.geometry == "vector" and rest != 2:
+            return f"output {head.name} is a vector of {rest} channels, expected 2"
+        if head.geometry == "rays" and rest % 4:
+            return f"output {head.name} has {rest} rays, expected a multiple of 4"
     return ""
 
 

@@ -6,6 +6,9 @@ nothing is left the loss is 0 with zero gradient. No loss moves a value to the h
 ``term(outputs, target, *, class_map, class_weights, **options) -> scalar``: ``outputs`` (N, C, H, W) are the channels
 of one output; ``target`` is the class map (N, H, W) where these are the classes, else the fields (N, C, H, W);
 ``class_map`` tells which pixels are annotated (not 255) and which lie in objects (above 0).
+
+A network may learn from images alone: in training mode its last output then is a pair of views, (2, N, K, h, w), on
+which terms with ``on = "views"`` look: ``outputs`` is the first, ``target`` the second, all pixels count.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from ..types import Heads, LossTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+VIEWS = "views"
+"""What a term is on that compares two views of an image, without labels."""
 
 
 def names() -> list[str]:
@@ -47,7 +53,7 @@ def check_terms(terms: Sequence[LossTerm], heads: Heads) -> None:
     Raises:
         InputError: No such term, option or output, or no weight at all.
     """
-    outputs = ("classes", *heads.names)
+    outputs = ("classes", *heads.names, VIEWS)
     for term in terms:
         check_options(
             load(term.name),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..checks import InputError
 from ..types import Heads, LossTerm
-from . import load
+from . import VIEWS, load
 
 
 def weighted_sum(
@@ -28,7 +28,7 @@ def weighted_sum(
         class_map: (N, H, W) class of each pixel, uint8 or long; 255 pixels are left out of every term.
         fields: (N, F, H, W) targets of the heads after the classes, in their order; F = 0 without any.
         heads: What the channels mean; at least two classes.
-        terms: What is added up; see `check_terms`.
+        terms: What is added up, those on views left out; see `check_terms`.
         class_weights: (classes,) weights of the cross-entropy, for rare classes; None for all alike.
 
     Returns:
@@ -41,7 +41,7 @@ def weighted_sum(
     total = outputs.new_zeros((), dtype=torch.promote_types(outputs.dtype, torch.float32))
     slices = heads.slices
     for term in terms:
-        if not term.weight:
+        if not term.weight or term.on == VIEWS:
             continue
         if term.on == "classes":
             output, target = outputs[:, heads.class_slice], class_map

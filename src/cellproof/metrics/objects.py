@@ -68,7 +68,7 @@ def overlap(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarra
     check_same_shape(prediction=prediction, reference=reference)
     check_labels(prediction=prediction, reference=reference)
     if ignored is not None:
-        prediction, reference = _without_ignored(prediction, reference, ignored=ignored)
+        prediction, reference = without_ignored(prediction, reference, ignored=ignored)
     prediction_ids, prediction_areas_px, columns = _number(prediction)
     reference_ids, reference_areas_px, rows = _number(reference)
     shared = (rows > 0) & (columns > 0)
@@ -279,9 +279,8 @@ def count_mistakes(overlap: Overlap) -> Mistakes:
     )
 
 
-def _without_ignored(
-    prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def without_ignored(prediction: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Both label images without what the reference does not annotate; see the policy at the head of this file."""
     check_same_shape(reference=reference, ignored=ignored)
     _, areas_px, places = _number(prediction)
     ignored_px = np.bincount(places[ignored.ravel()], minlength=len(areas_px) + 1)

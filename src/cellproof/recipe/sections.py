@@ -79,7 +79,7 @@ class HeadConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One output besides the classes.
 
     Attributes:
-        name: A file in ``data/targets``: boundary, distance, flows.
+        name: A file in ``data/targets``: boundary, distance, flows, star_convex.
         options: Keyword arguments of its ``head``.
     """
 
@@ -94,12 +94,25 @@ class LossConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         terms: Terms of the sum. An output on which none is named gets the terms of its own file, the classes get
             cross-entropy and soft Dice.
         balance_classes: Cross-entropy weights are (fraction of the class) ** -this; 0 for none.
-        auxiliary: What the auxiliary outputs of a network in training count together, where it has any.
+        auxiliary: What the auxiliary outputs of a network in training count together, where it has any; "sum": each as
+            much as the output.
     """
 
     terms: tuple[LossTerm, ...] = ()
     balance_classes: NotNegative = 0.0
-    auxiliary: NotNegative = 0.5
+    auxiliary: NotNegative | Literal["sum"] = 0.5
+
+
+class AugmentStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An intensity change with options of its own.
+
+    Attributes:
+        name: "gaussian_noise", "median_sharpen" or "stain".
+        options: Fields of its class in ``augment`` that differ from their defaults, ``p`` among them.
+    """
+
+    name: str
+    options: Mapping[str, Setting] = {}
 
 
 class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,10 +122,14 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         exact: Share of patches that are only flipped and turned by quarters, so that no pixel is resampled.
         flip: Whether to mirror.
         rotate: Angles of the other patches.
+        rotate_degrees: Their largest angle either way where any may be drawn.
+        rotate_probability: Fraction of them that is turned.
         scale: Their smallest and largest magnification.
+        scale_probability: Fraction of them that is magnified.
         shear: Their largest shear.
         anisotropy: Their largest stretch of one axis, less 1.
         elastic_px: Standard deviation of their displacement.
+        elastic_least_px: Where given, the standard deviation is drawn from here up to ``elastic_px``.
         elastic_sigma_px: Distance of its control points.
         foreground_bias: Share of patches centerd on a class other than the first.
         gamma: Largest exponent, less 1.
@@ -125,15 +142,20 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         invert: Probability of swapping dark and bright.
         illumination: Strength of uneven light.
         probability: Of each of the intensity changes.
+        steps: Further intensity changes, each with its own probability, that act last.
     """
 
     exact: Share = 0.3
     flip: bool = True
     rotate: Literal["none", "quarter", "any"] = "any"
+    rotate_degrees: Annotated[float, Meta(gt=0, le=180)] = 180.0
+    rotate_probability: Share = 1.0
     scale: tuple[Positive, Positive] = (0.8, 1.25)
+    scale_probability: Share = 1.0
     shear: NotNegative = 0.0
     anisotropy: NotNegative = 0.1
     elastic_px: NotNegative = 0.0
+    elastic_least_px: NotNegative | None = None
     elastic_sigma_px: Positive = 64.0
     foreground_bias: Share = 0.5
     gamma: NotNegative = 0.3
@@ -146,6 +168,7 @@ class AugmentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     invert: Share = 0.0
     illumination: NotNegative = 0.0
     probability: Share = 0.3
+    steps: tuple[AugmentStep, ...] = ()
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,12 +26,14 @@ class Simulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         kind: Kind of the images, as `cellproof simulate` names it.
         quality: How good they are.
+        size_px: Rows and columns of each.
         images: How many of them are made, where the profile does not say.
     """
 
     kind: str
     quality: Literal["good", "low"] = "good"
     images: Count = 50
+    size_px: Count = 512
 
 
 class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,14 +45,16 @@ class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ``val`` of its own.
         blocks: So many groups of neighbors are made of images that are slices of one stack, for neighbors resemble
             each other; 0 for none.
-        test: Names of the official test splits, which are folders of the set; all else is learned from. Each of
-            several is scored as a group of its own too.
+        test: Names of the official test splits, which are folders of the set; all else is learned from. One that is
+            not there is left out. Each of several is scored as a group of its own too …
+        pool: … and all together, unless this says no: challenges that state two numbers never pool them.
     """
 
     folds: Annotated[int, Meta(ge=2)] = 5
     validation: Annotated[float, Meta(gt=0, lt=1)] = 0.125
     blocks: Annotated[int, Meta(ge=0)] = 0
     test: tuple[str, ...] = ()
+    pool: bool = True
 
 
 class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,14 +81,18 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         set: ``section.key=value`` changes to any section of the recipe.
         same_as: Entry whose training is used again; with ``steps``, it is only post-processed otherwise.
         ensemble_of: Entries whose predictions are averaged; nothing is trained.
+        members: Times that each entry of ``ensemble_of`` is trained, each time with a seed of its own.
         steps: Refine steps that predictions pass before they are scored: names, or tables of name and options.
+        tta: Whether the mean over the eight flips and quarter turns is scored, and not the image as it came.
     """
 
     name: str
     set: tuple[str, ...] = ()
     same_as: str = ""
     ensemble_of: tuple[str, ...] = ()
+    members: Count = 1
     steps: tuple[Step | str, ...] = ()
+    tta: bool = False
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +105,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         value: The paper's number, in our unit.
         of: Class or threshold, as our rows name it.
         variant: Variant of the protocol; empty for its first.
+        group: Test split that it is about; empty for all images.
     """
 
     set: str
@@ -105,6 +114,7 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float
     of: str = ""
     variant: str = ""
+    group: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +150,8 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         baseline: Entry that the others are compared with, image by image; empty for none.
         options: Options of each protocol, by its name.
         published: The paper's own numbers.
+        costs: Whether parameters, arithmetic and seconds of each entry are measured.
+        examples: Test images that are shown side by side, evenly from all of them.
     """
 
     reference: str
@@ -151,6 +163,8 @@ class StudyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baseline: str = ""
     options: Mapping[str, Mapping[str, Any]] = {}
     published: tuple[Published, ...] = ()
+    costs: bool = False
+    examples: Count = 1
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

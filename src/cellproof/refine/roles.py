@@ -61,6 +61,54 @@ def find_roles(classes: Sequence[str], *, connected: str = "", rest: str = "", c
     return Roles(line, ground, core)
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Numbers of the two classes at an edge.
+
+    Attributes:
+        inside: The class of objects.
+        outside: The class around them.
+    """
+
+    inside: int
+    outside: int
+
+
+def find_sides(classes: Sequence[str], *, inside: str = "", outside: str = "") -> Sides:
+    """The two classes whose edge a repair moves.
+
+    Args:
+        classes: Names of all classes.
+        inside: Name of the class of objects; "" takes the only class beside the one outside.
+        outside: Name of the class around them; "" takes background, cytoplasm, cell or interior, else the first that
+            is not inside.
+
+    Raises:
+        InputError: There is no such class, both are one, or several could be inside.
+
+    Examples:
+        >>> find_sides(("background", "neuron"))
+        Sides(inside=1, outside=0)
+    """
+    core = _number(classes, inside) if inside else None
+    left = [number for number in range(len(classes)) if number != core]
+    words = ("background", *REST)
+    ground = _number(classes, outside) if outside else _first(classes, left, words)
+    if ground is None:
+        ground = next(iter(left), None)
+    others = [number for number in range(len(classes)) if number != ground]
+    if core is None and len(others) == 1:
+        core = others[0]
+    if core is None:
+        raise InputError(
+            f"{len(others)} of the classes {', '.join(classes)} could be inside; say which is, as in "
+            f"inside={classes[-1]}"
+        )
+    if ground is None or core == ground:
+        raise InputError(f"inside and outside must be different ones of {', '.join(classes)}")
+    return Sides(core, ground)
+
+
 def _number(classes: Sequence[str], name: str) -> int:
     if name not in classes:
         raise InputError(f"no class {name!r}; there: {', '.join(classes)}")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES: Final = ("-", "--", ":", "-.")
 _INK: Final = "#010203"
+WATCHED: Final = "watched/"
+"""Before the names of columns that are numbers of the network itself."""
+
 _NOT_PLOTTED: Final = frozenset({"step", "seconds", "learning_rate", "score"})
 
 
@@ -29,26 +32,63 @@ def training_curves(
 
     Args:
         history: Column name → one value a row; ``step`` is the common axis, columns whose name contains ``loss`` are
-            losses, and ``seconds``, ``learning_rate`` and ``score`` are left out. NaN where a row has no value.
+            losses, those with `WATCHED` before it numbers of the network itself, which get a figure of their own, and
+            ``seconds``, ``learning_rate`` and ``score`` are left out. NaN where a row has no value.
         best_step: Where the kept weights come from; marked by a vertical line.
         step_losses: (step, loss) of every step, drawn faintly behind the means of ``history``; means over neighboring
             steps where there are many.
 
     Returns:
-        One or two ``<svg>`` elements, so that a narrow page can stack them; an empty string where there is nothing to
+        Up to three ``<svg>`` elements, so that a narrow page can stack them; an empty string where there is nothing to
         draw yet.
     """
     drawn = {name: np.asarray(column, float) for name, column in history.items() if name not in _NOT_PLOTTED}
     drawn = {name: column for name, column in drawn.items() if np.isfinite(column).any()}
     losses = {name: column for name, column in drawn.items() if "loss" in name}
-    metrics = {name: column for name, column in drawn.items() if "loss" not in name}
+    own = {name.removeprefix(WATCHED): column for name, column in drawn.items() if name.startswith(WATCHED)}
+    metrics = {name: column for name, column in drawn.items() if "loss" not in name and not name.startswith(WATCHED)}
     every = thinned(step_losses)
     steps = np.asarray(history.get("step", ()), float)
     figures = []
-    for title, lines, faint in (("Loss", losses, every), ("Validation", metrics, every[:0])):
+    panels = (("Loss", losses, every), ("Validation", metrics, every[:0]), ("Of the network", own, every[:0]))
+    for title, lines, faint in panels:
         if lines or len(faint):
             figures.append(_panel(title, steps, lines, faint=faint, best_step=best_step))
     return "".join(figures)
+
+
+def compared_curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    label: str,
+    axis: str = "Optimizer step",
+    log: bool = False,
+) -> str:
+    """Several curves with steps of their own in one figure.
+
+    Args:
+        lines: Name → (x, y); NaN where there is no value.
+        label: What is drawn.
+        axis: What it is drawn over.
+        log: Whether that axis is logarithmic.
+
+    Returns:
+        An ``<svg>`` element; an empty string where there is nothing to draw.
+    """
+    drawn = {name: (np.asarray(x, float), np.asarray(y, float)) for name, (x, y) in lines.items()}
+    drawn = {name: (x, y) for name, (x, y) in drawn.items() if np.isfinite(y).any()}
+    if not drawn:
+        return ""
+    with _style():
+        figure = _figure(width=9.2, height=4.2)
+        axes = figure.add_subplot()
+        for number, (name, (x, y)) in enumerate(drawn.items()):
+            _draw_line(axes, number, name, x, y)
+        axes.set(xlabel=axis, ylabel=label)
+        if log:
+            axes.set_xscale("log")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return _svg(figure, description=f"{label} against {axis}: " + ", ".join(drawn))
 
 
 def thinned(step_losses: Sequence[tuple[int, float]], *, most: int = 400) -> np.ndarray:
@@ -83,18 +123,22 @@ def _panel(
 
 def _draw_lines(axes: Any, steps: np.ndarray, lines: Mapping[str, np.ndarray]) -> None:
     for number, (name, column) in enumerate(lines.items()):
-        known = np.isfinite(column)
-        axes.plot(
-            steps[known],
-            column[known],
-            color=_SERIES[number % len(_SERIES)],
-            linestyle=_DASHES[number // len(_SERIES) % len(_DASHES)],
-            marker="o" if known.sum() < 30 else "",
-            markersize=3,
-            linewidth=1.6,
-            label=name.replace("_", " "),
-        )
+        _draw_line(axes, number, name.replace("_", " "), steps, column)
     axes.legend(loc="best")
+
+
+def _draw_line(axes: Any, number: int, name: str, x: np.ndarray, y: np.ndarray) -> None:
+    known = np.isfinite(y)
+    axes.plot(
+        x[known],
+        y[known],
+        color=_SERIES[number % len(_SERIES)],
+        linestyle=_DASHES[number // len(_SERIES) % len(_DASHES)],
+        marker="o" if known.sum() < 30 else "",
+        markersize=3,
+        linewidth=1.6,
+        label=name,
+    )
 
 
 def _style() -> Any:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from ..types import Quality
 from .curves import training_curves
+from .dots import dots
 from .histogram import histogram
 from .pictures import Figure, Picture, end_of_scale, moved_inside
 
@@ -156,6 +157,7 @@ class TrainReport:
         classes: Name and ``#rrggbb`` of each class in semantic results; empty where objects are outlined.
         parameters: Name and value of every option that matters.
         notes: Sentences for the reader.
+        over_folds: Metric, mean ± standard deviation as text, and value in each fold, of a cross-validation.
     """
 
     title: str
@@ -170,6 +172,7 @@ class TrainReport:
     classes: Sequence[tuple[str, str]] = ()
     parameters: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
+    over_folds: Sequence[tuple[str, str, Sequence[float]]] = ()
 
 
 def segment_report(report: SegmentReport) -> str:
@@ -231,7 +234,9 @@ def _thumbnails(row: ImageRow) -> list[Picture]:
 def train_report(report: TrainReport) -> str:
     """HTML of a training; while it runs, the page loads itself anew every 15 seconds."""
     curves = Markup(training_curves(report.history, best_step=report.best_step, step_losses=report.step_losses))
-    return render("train.html.j2", report=report, curves=curves)
+    values = {name: values for name, _, values in report.over_folds}
+    scatter = Markup(dots(values, label="held-out score of each fold, mean as a bar"))
+    return render("train.html.j2", report=report, curves=curves, scatter=scatter)
 
 
 def doubt(row: ImageRow) -> tuple[int, float, float, str]:

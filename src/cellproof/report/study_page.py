@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from markupsafe import Markup
 
 from .page import render
 from .pictures import Figure
@@ -37,6 +39,14 @@ class StudyPictures:
 
 
 @dataclass(frozen=True)
+class StudyChart:
+    """Curves, as SVG."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
 class StudyReport:
     """A reproduction.
 
@@ -45,8 +55,10 @@ class StudyReport:
         status: One sentence on where it stands.
         notes: A sentence each.
         tables: In their order.
-        images: In their order.
+        pictures: In their order.
+        curves: Name of a training → its course as SVG.
         parameters: Name and value.
+        charts: In their order.
     """
 
     title: str
@@ -55,8 +67,12 @@ class StudyReport:
     tables: Sequence[StudyTable]
     pictures: Sequence[StudyPictures]
     parameters: Sequence[tuple[str, str]]
+    charts: Sequence[StudyChart] = ()
+    curves: Mapping[str, str] = field(default_factory=dict)
 
 
 def study_report(report: StudyReport) -> str:
     """HTML of a reproduction."""
-    return render("study.html.j2", report=report)
+    curves = {title: Markup(svg) for title, svg in report.curves.items()}
+    charts = [(one.title, Markup(one.svg)) for one in report.charts]
+    return render("study.html.j2", report=replace(report, curves=curves), charts=charts)

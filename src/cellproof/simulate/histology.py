@@ -11,12 +11,12 @@ from scipy import ndimage
 from ..checks import InputError
 from . import AREA_PX, Kind, Picture, Quality
 from ._optics import smooth_field
+from ._section import photograph, stroma
 from ._shapes import Arrangement, Outline, arrange, draw_outline
 from ._simulated import Simulated, check_field
 from ._stain import draw_dyes, transmit
 
 _SPINDLE_SHARE = 0.25
-_FIBER_STEPS = 10
 
 
 def simulate_histology(
@@ -57,14 +57,14 @@ def simulate_histology(
     tissue = np.maximum(tissue, places.labels > 0)
     size_px = sum(diameter_px) / 2
     hematoxylin = _nuclei(rng, places, size_px=size_px)
-    eosin = _stroma(rng, tissue, fibers)
+    eosin = stroma(rng, tissue, fibers)
     # Cytoplasm takes up some of both dyes around each nucleus, and eosin hardly enters nuclei.
     near = ndimage.gaussian_filter((places.labels > 0).astype(np.float32), size_px / 2.5)
     hematoxylin += tissue * (0.05 + 0.22 * near)
     eosin *= 1 - 0.55 * np.clip(ndimage.gaussian_filter((places.labels > 0).astype(np.float32), 0.8), 0, 1)
     strength = rng.uniform(0.75, 1.3, (2, 1, 1)).astype(np.float32)
     light = transmit(np.stack([hematoxylin, eosin]) * strength, draw_dyes(rng, variation=stain_variation))
-    return Simulated(image=_photograph(rng, light), labels=places.labels)
+    return Simulated(image=photograph(rng, light), labels=places.labels)
 
 
 def _tissue(rng: np.random.Generator, shape: tuple[int, int], *, gap_share: float, scale_px: float) -> np.ndarray:
@@ -104,49 +104,6 @@ def _nuclei(rng: np.random.Generator, places: Arrangement, *, size_px: float) ->
         # Overlapping nuclei of a thin section seldom lie at full thickness both: the darker one rules.
         density[patch.window] = np.maximum(density[patch.window], nucleus)
     return np.asarray(ndimage.gaussian_filter(density, 0.9), np.float32)
-
-
-def _stroma(rng: np.random.Generator, tissue: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Optical density of eosin: wavy fibers, here dense and there loose, over a slowly changing ground."""
-    shape = (tissue.shape[0], tissue.shape[1])
-    slow = smooth_field(rng, shape, scale_px=max(4.0, min(shape) / 12))
-    density = 0.26 + 0.05 * slow + (0.04 + 0.02 * np.clip(slow, -1, 1)) * _fibers(rng, directions)
-    density += 0.02 * smooth_field(rng, shape, scale_px=1.2)
-    return np.asarray(np.maximum(density, 0.05) * tissue, np.float32)
-
-
-def _fibers(rng: np.random.Generator, directions: np.ndarray) -> np.ndarray:
-    """Noise smeared along a smooth direction field, unit standard deviation.
-
-    References:
-        Cabral, Leedom (1993). Imaging vector fields using line integral convolution. SIGGRAPH.
-        doi:10.1145/166117.166151
-    """
-    shape = (directions.shape[0], directions.shape[1])
-    noise = smooth_field(rng, shape, scale_px=1.3)
-    down, right = np.cos(directions), np.sin(directions)
-    rows, columns = (grid.astype(np.float32) for grid in np.indices(shape))
-    total = noise.copy()
-    for way in (-1.6, 1.6):
-        row, column = rows, columns
-        for _ in range(_FIBER_STEPS):
-            here = (_inside(row, shape[0]), _inside(column, shape[1]))
-            row, column = row + way * down[here], column + way * right[here]
-            total += noise[_inside(row, shape[0]), _inside(column, shape[1])]
-    deviation = total.std()
-    return total / deviation if deviation > 0 else total
-
-
-def _inside(position: np.ndarray, size: int) -> np.ndarray:
-    return np.asarray(np.clip(np.rint(position), 0, size - 1), np.intp)
-
-
-def _photograph(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
-    """8-bit colors of a slightly unsharp camera in front of a nearly white lamp."""
-    lamp = rng.uniform(0.93, 0.98) * np.array([1.0, *rng.uniform(0.97, 1.0, 2)], np.float32)
-    seen = ndimage.gaussian_filter(light * lamp, (rng.uniform(0.4, 0.9),) * 2 + (0,))
-    seen += 0.008 * rng.standard_normal(seen.shape, np.float32)
-    return np.asarray(np.rint(np.clip(seen, 0, 1) * 255), np.uint8)
 
 
 def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:

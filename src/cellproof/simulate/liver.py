@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
 
+from ..checks import InputError
 from . import Kind, Picture, Quality
 from ._clutter import dots, strands, vessels
 from ._membranes import Pattern, Sheet, draw_sheet
@@ -34,7 +36,11 @@ _SINUSOID_SHARE = 0.09
 
 
 def simulate_liver(
-    rng: np.random.Generator, *, shape: tuple[int, int] = (512, 512), quality: Literal["good", "low"] = "good"
+    rng: np.random.Generator,
+    *,
+    shape: tuple[int, int] = (512, 512),
+    quality: Literal["good", "low"] = "good",
+    photons: float | None = None,
 ) -> SimulatedTissue:
     """Simulate liver cells whose membranes and nuclei are stained.
 
@@ -46,16 +52,22 @@ def simulate_liver(
         rng: Source of chance; the same state gives the same image bit for bit.
         shape: Image (H, W).
         quality: "good" is `GOOD`, "low" is `LOW`.
+        photons: Photons a pixel from a typical object, above 0; None for those of the quality. The specimen is the
+            same at any dose.
 
     Returns:
         Image (H, W, 3), red membranes, green nuclei, blue what shines by itself; classes 0 cytoplasm,
         1 membrane, 2 nucleus; cells and nuclei.
 
     Raises:
-        InputError: For an image without pixels.
+        InputError: For an image without pixels, or no photons.
     """
     check_shape(shape)
     microscope = GOOD if quality == "good" else LOW
+    if photons is not None:
+        if not photons > 0:
+            raise InputError(f"photons is {photons:g}, expected a number above 0")
+        microscope = replace(microscope, photons=photons)
     sheet = draw_sheet(rng, shape, _HEPATOCYTES)
     nuclei = place_nuclei(rng, sheet.cells, size=_NUCLEUS_SIZE, binucleate=_BINUCLEATE_SHARE)
     green = _nuclear_light(rng, nuclei, microscope)

@@ -34,6 +34,15 @@ def test_same_as_and_ensembles_train_nothing_of_their_own():
     assert set(plan.recipes) == {"a", "b"}
 
 
+def test_an_ensemble_of_members_trains_an_entry_again_with_other_seeds():
+    sizes = Profile("", entries={"a": ("training.steps=7",), "five": ()})
+    plan = planned(Entry("a", set=("training.batch=3",)), Entry("five", ensemble_of=("a",), members=3), profile=sizes)
+    assert plan.entries["five"].trainings == ("a", "a, seed +1", "a, seed +2")
+    assert plan.seeds == {"a": 0, "a, seed +1": 1, "a, seed +2": 2}
+    trained = [(recipe.training.steps, recipe.training.batch) for recipe in plan.recipes.values()]
+    assert trained == [(7, 3)] * 3
+
+
 def test_a_profile_may_carry_out_some_entries_only_and_trains_what_they_need():
     entries = (Entry("a"), Entry("b"), Entry("c"), Entry("both", ensemble_of=("a", "b")))
     plan = planned(*entries, profile=Profile("", entries={"both": ()}))
@@ -50,6 +59,7 @@ def test_a_profile_may_carry_out_some_entries_only_and_trains_what_they_need():
         ((Entry("a"), Entry("b", same_as="a", set=("folds=2",))), "'b' trains nothing of its own"),
         ((Entry("a"), Entry("b", same_as="a", ensemble_of=("a",))), "give one of them"),
         ((Entry("a/b"),), "cannot name a folder"),
+        ((Entry("a", members=2),), "'a' has members and no ensemble_of"),
         ((Entry("a", set=("model.stpes=3",)),), "unknown field `stpes` .*known there: architecture"),
     ],
 )

@@ -108,3 +108,30 @@ def test_a_score_file_is_read_as_it_was_written_and_only_with_its_fingerprint(tm
     assert read_cell(path, "g") is None
     path.write_text(path.read_text()[:40])
     assert read_cell(path, "f") is None
+
+
+def grouped(entry: str, values: dict[str, float], images: dict[str, tuple[str, float]]) -> Cell:
+    """Rows of test splits that are never pooled; images are named with their split and number."""
+    rows = [Scope(3, None, group, 0).row("m", v, level="pixel", empty_case="") for group, v in values.items()]
+    own = {name: [number] for name, (_, number) in images.items()}
+    groups = {name: group for name, (group, _) in images.items()}
+    return Cell(
+        1, "f", "s", "official", entry, "tiny", 3, 1, 2, [VariantScore("p", "", "", rows, [("m", "")], own, groups)]
+    )
+
+
+def test_splits_that_are_not_pooled_have_their_own_blocks_comparisons_and_published_numbers():
+    first = {f"{split}{k}": (split, k / 10) for split in ("A", "B") for k in range(6)}
+    second = {name: (split, number + (1 if split == "A" else 2)) for name, (split, number) in first.items()}
+    cells = [grouped("base", {"A": 0.5, "B": 0.25}, first), grouped("ours", {"A": 0.75, "B": 0.3}, second)]
+    published = [Published("s", "ours", "m", 0.9, group="B")]
+    lines = summarize(cells, published=published, baseline="base")
+    by_place = {(line.entry, line.row.group): line for line in lines}
+    assert {key: line.published for key, line in by_place.items() if line.published} == {("ours", "B"): 0.9}
+    assert by_place["ours", "A"].paired.difference == pytest.approx(1)
+    assert by_place["ours", "B"].paired.difference == pytest.approx(2)
+    assert by_place["ours", "B"].paired.n_images == 6
+    blocks = screen(lines, COLUMNS).split("\n\n")
+    assert [block.split("  ")[0] for block in blocks] == ["s: p, A", "s: p, B"]
+    titles = [table.title for table in tables(cells, lines, COLUMNS)]
+    assert titles == ["s: p, A", "s: p, B", "s: p, A, compared image by image", "s: p, B, compared image by image"]

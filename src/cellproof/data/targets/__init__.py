@@ -49,8 +49,8 @@ def names() -> list[str]:
     """Outputs that a network can learn besides classes.
 
     Examples:
-        >>> names()
-        ['boundary', 'detections', 'distance', 'flows']
+        >>> "boundary" in names()
+        True
     """
     return part_names(__name__, needs="target")
 

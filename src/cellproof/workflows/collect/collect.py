@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from ...data.mask_kind import MaskFacts, mask_facts
 from ...data.normalization import fit_channels
 from ...io import read_image, read_mask
 from ...recipe import Recipe
-from ...types import Sample
+from ...types import IGNORE, Sample
 from .inspect import Inspector, content_hash, summarize
 from .samples import SampleStore, load_sample
 
@@ -37,6 +37,7 @@ class Collection:
         areas_px: Pixels of each sample.
         objects: Annotated objects in each sample; 0 where only classes are annotated.
         channels: Names of the images' channels where these are several that are no color; empty otherwise.
+        present: Numbers of the classes in each record's mask; empty where objects are annotated.
     """
 
     records: list[Record]
@@ -45,6 +46,7 @@ class Collection:
     areas_px: list[int]
     objects: list[int]
     channels: tuple[str, ...] = ()
+    present: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
     def positions(self, names: Sequence[str]) -> list[int]:
         """Where the records of these names are.
@@ -136,9 +138,12 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
 
     store = SampleStore(load)
     areas, objects = [], []
+    present: dict[str, frozenset[int]] = {}
     for position in range(len(records)):
         sample = store[position]
         areas.append(sample.class_map.size)
+        if sample.instances is None:
+            present[records[position].name] = frozenset(np.unique(sample.class_map).tolist()) - {IGNORE}
         objects.append(
             0 if sample.instances is None else int(np.count_nonzero(np.bincount(sample.instances.ravel())[1:]))
         )
@@ -146,7 +151,7 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
         say(f"{note} ({times} masks)")
     for finding in summarize(inspector.findings()):
         say(f"look at the data: {finding}")
-    return Collection(records, description, store, areas, objects, inspector.channels)
+    return Collection(records, description, store, areas, objects, inspector.channels, present)
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from ...checks import InputError, UsageError
 from ...data.description import FILE_NAME, Description, description_to_toml
-from ...exchange import coco, dsb2018, sartorius
+from ...exchange import coco, dsb2018, glas, sartorius
 from ...exchange.annotations import AnnotatedImage, label_image
 from ...io import make_folder, read_labels, write_csv, write_labels, write_text
 from ...io.images import read_image
 
-FORMATS = ("sartorius", "coco", "dsb2018")
-"""What `import_set` reads."""
+_CELLS = Description("", "instances", ("cell",))
+
+_GLANDS = Description(
+    "",
+    "instances",
+    ("gland",),
+    group="patient",
+    pixel_size_um=glas.PIXEL_SIZE_UM,
+    license="research use only",
+)
+
+FORMATS: Mapping[str, Description] = {"sartorius": _CELLS, "coco": _CELLS, "dsb2018": _CELLS, "glas": _GLANDS}
+"""What `import_set` reads, and what is known of such a set beforehand."""
 
 TABLE = "manifest.csv"
 
@@ -48,7 +60,7 @@ def import_set(
     skip: bool = False,
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Imported:
-    """Write ``OUT/train/{images,masks}``, ``manifest.csv`` and ``dataset.toml``.
+    """Write ``OUT/train/{images,masks}``, likewise for official test splits, ``manifest.csv`` and ``dataset.toml``.
 
     Images are copied as they are, one after the other; only one image's masks are in memory.
 
@@ -72,14 +84,12 @@ def import_set(
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty; give a new folder")
     found = _index(source, format, images)
-    for part in ("images", "masks"):
-        make_folder(out / "train" / part)
     rows: list[tuple[AnnotatedImage, int]] = []
     skipped: list[str] = []
     objects = overlapping = 0
     for done, one in enumerate(found, start=1):
         try:
-            count, shared = _write(one, out / "train")
+            count, shared = _write(one, out / one.split)
             rows.append((one, count))
             objects, overlapping = objects + count, overlapping + shared
         except InputError as error:
@@ -91,7 +101,7 @@ def import_set(
         raise InputError(
             f"{source}: none of {len(found)} images can be used; {skipped[0] if skipped else 'it is empty'}"
         )
-    _describe(source, out, rows)
+    _describe(source, out, rows, FORMATS[format])
     return Imported(len(rows), objects, overlapping, tuple(skipped))
 
 
@@ -100,6 +110,8 @@ def _index(source: Path, format: str, images: Path | None) -> list[AnnotatedImag
         return sartorius.index(source)
     if format == "dsb2018":
         return dsb2018.index(source, read_mask=_shape_or_mask)
+    if format == "glas":
+        return glas.index(source, read_mask=read_labels)
     return coco.index(source, images or source.parent)
 
 
@@ -122,22 +134,24 @@ def _write(one: AnnotatedImage, folder: Path) -> tuple[int, int]:
             raise InputError(f"{where}: a mask of {mask.shape} for an image of {shape}")
         masks.append(mask)
     labels, shared = label_image(masks, (shape[0], shape[1]))
+    for part in ("images", "masks"):
+        make_folder(folder / part)
     shutil.copyfile(one.image, folder / "images" / f"{one.name}{one.image.suffix}")
     write_labels(folder / "masks" / f"{one.name}.tif", labels)
     return int(np.unique(labels[labels > 0]).size), shared
 
 
-def _describe(source: Path, out: Path, rows: list[tuple[AnnotatedImage, int]]) -> None:
+def _describe(source: Path, out: Path, rows: list[tuple[AnnotatedImage, int]], known: Description) -> None:
     """The table, and last the file that makes the folder a data set."""
     columns = sorted({name for one, _ in rows for name in one.attributes})
     write_csv(
         out / TABLE,
         {
-            "split": ["train"] * len(rows),
+            "split": [one.split for one, _ in rows],
             "name": [one.name for one, _ in rows],
             "objects": [count for _, count in rows],
             **{column: [one.attributes.get(column, "") for one, _ in rows] for column in columns},
         },
     )
-    description = Description(source.stem, "instances", ("cell",), attributes=TABLE, source=str(source))
+    description = msgspec.structs.replace(known, name=source.stem, attributes=TABLE, source=str(source))
     write_text(out / FILE_NAME, description_to_toml(description))

@@ -82,9 +82,11 @@ class Predicted:
         labels: (H, W) int32 object ids; in semantic predictions, connected regions.
         classes: (H, W) uint8, the likeliest class of each pixel.
         probabilities: (K, H, W) float32 of the image as it came, summing to 1 over classes.
-        views: (K, H, W) float32, mean over the eight flips and quarter turns.
-        tta: (H, W) disagreement between these views.
+        views: (K, H, W) float32, mean over the eight flips and quarter turns; the image as it came alone where nothing
+            that is scored looks at views.
+        tta: (H, W) disagreement between these views; None where only one was made.
         ensemble: (H, W) disagreement between networks; None for a single network.
+        view_labels: (H, W) int32 object ids of what the views say together; None where no views were looked at.
     """
 
     name: str
@@ -94,8 +96,9 @@ class Predicted:
     classes: np.ndarray
     probabilities: np.ndarray
     views: np.ndarray
-    tta: np.ndarray
+    tta: np.ndarray | None = None
     ensemble: np.ndarray | None = None
+    view_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ class Protocol:
         title: First line of its docstring.
         masks: Kinds of masks that it compares: "instances", "semantic" or both.
         needs_source: Whether it scores probabilities, which files of labels or classes do not hold.
+        views: Whether it looks at eight views of an image, which cost eight times as much to predict.
         options_type: Struct of its options.
         choose: What is chosen on validation images; see `choose_nothing`.
         variants: What is scored of one prediction; see `one_variant`.
@@ -174,6 +178,7 @@ class Protocol:
     title: str
     masks: tuple[str, ...]
     needs_source: bool
+    views: bool
     options_type: type[msgspec.Struct]
     choose: Callable[[Iterable[Predicted], Any], Any]
     variants: Callable[[Predicted, Any, Any], Iterable[Variant]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
@@ -14,7 +15,8 @@ from ...difficulty.object_trust import object_features
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances import needs, with_option
-from ...instances.decode import decode
+from ...instances.decode import decode_all
+from ...instances.hull import solidity
 from ...types import InstanceOptions
 
 THRESHOLD_STEP = 0.2
@@ -57,6 +59,23 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
         scale: At which the network saw the image.
     """
     foreground = 1 - maps.probabilities[0]
+    solid = solidity(labels)
+    with ThreadPoolExecutor(1) as beside:
+        statistics = beside.submit(image_statistics, colored(image), labels, foreground, solidity=solid, scale=scale)
+        objects, of_image, dice = _features(maps, labels, foreground, options=options, solid=solid, scale=scale)
+        return Evidence(
+            objects=with_image(objects, of_image),
+            image=of_image,
+            statistics=statistics.result(),
+            expected_dice=dice,
+            count=int(labels.max(initial=0)),
+        )
+
+
+def _features(
+    maps: Maps, labels: np.ndarray, foreground: np.ndarray, *, options: InstanceOptions, solid: np.ndarray, scale: float
+) -> tuple[dict[str, np.ndarray], dict[str, float], float]:
+    """Evidence on the objects, evidence on the image, and its expected Dice."""
     rivals = other_labels(maps, options)
     candidates = rivals.pop("candidates")
     fields = {name: maps.fields[name][0] for name in ("boundary", "distance") if name in maps.fields}
@@ -66,17 +85,12 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
         boundary=fields.get("boundary"),
         height=fields.get("distance"),
         rivals=rivals,
+        solidity=solid,
         scale=scale,
     )
     dice = expected_dice(foreground, labels > 0)
     of_image = image_features(labels, foreground, dice=dice, candidates=candidates, rivals=rivals)
-    return Evidence(
-        objects=with_image(objects, of_image),
-        image=of_image,
-        statistics=image_statistics(colored(image), labels, foreground, solidity=objects["solidity"], scale=scale),
-        expected_dice=dice,
-        count=int(labels.max(initial=0)),
-    )
+    return objects, of_image, dice
 
 
 def other_labels(maps: Maps, options: InstanceOptions) -> dict[str, np.ndarray]:
@@ -94,7 +108,7 @@ def other_labels(maps: Maps, options: InstanceOptions) -> dict[str, np.ndarray]:
     other = "flows" if options.method == "watershed" else "watershed"
     if set(needs(other)) <= set(maps.fields):
         others["decoder"] = with_option(msgspec.structs.replace(options, options={}), "method", other)
-    return {name: decode(maps.probabilities, maps.fields, options=other) for name, other in others.items()}
+    return dict(zip(others, decode_all(maps.probabilities, maps.fields, options=list(others.values())), strict=True))
 
 
 def colored(image: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import msgspec
 from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
 from ...io import model_hash, read_header, read_model
+from ...parts import IMAGENET
 from ...refine import steps_of
 from ...types import ModelHeader, Step
 
@@ -39,16 +40,36 @@ class Model:
         hash: SHA-256 of the file.
         engines: One per member.
         path: Of the file.
+        parts: Of an ensemble of models, each of them.
     """
 
     header: ModelHeader
     hash: str
     engines: tuple[Engine, ...]
     path: Path
+    parts: tuple[Model, ...] = ()
 
     def networks(self) -> list[nn.Module]:
         """The networks of the file, one per member, in evaluation mode; engines run copies of them."""
+        if self.parts:
+            return [network for number in range(len(self.parts)) for network in build_members(self.path, part=number)]
         return build_members(self.path)
+
+    @staticmethod
+    def combine(models: Sequence[str | Path], out: Path, *, name: str = "") -> ModelHeader:
+        """Write one model file of several; see `combine`.
+
+        Args:
+            models: Names, files or folders of training runs, at least two.
+            out: The new file.
+            name: Of the new model; the names of its parts where empty.
+
+        Raises:
+            InputError: There is none of a name, or models that cannot be one ensemble.
+        """
+        from .combine import combine
+
+        return combine([find_model(model) for model in models], out, name=name)
 
     def with_steps(self, steps: Sequence[Step] | None) -> Model:
         """The model with other repairs of its class maps than its file names.
@@ -76,16 +97,24 @@ def model_names() -> list[str]:
     return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
 
 
-def find_model(name_or_file: str | Path) -> Path:
+def find_model(name_or_file: str | Path, *, start: bool = False) -> Path:
     """File of a model of the package, or the file given.
 
+    Args:
+        name_or_file: Which.
+        start: Whether a training starts from it, which may be "imagenet" too.
+
     Raises:
-        UsageError: There is neither.
+        UsageError: There is neither, or the package of the ImageNet weights is not installed.
 
     Example:
         >>> find_model("nuclei").name
         'nuclei.safetensors'
     """
+    if start and name_or_file == IMAGENET:
+        from ...models._lite0 import imagenet_file  # loads torch, which looking for a model does not need
+
+        return imagenet_file()
     if str(name_or_file) in model_names():
         return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
     path = Path(name_or_file)
@@ -117,9 +146,19 @@ def load_model(name_or_file: str | Path, choice: EngineChoice | None = None) -> 
     """
     path = find_model(name_or_file)
     header, digest = read_header(path), model_hash(path)
-    wanted = choice or EngineChoice()
+    if not header.parts:
+        return _loaded(path, header, digest, choice or EngineChoice(), part=None)
+    parts = tuple(
+        _loaded(path, own, f"{digest}-{number}", choice or EngineChoice(), part=number)
+        for number, own in enumerate(header.parts)
+    )
+    return Model(header, digest, tuple(engine for one in parts for engine in one.engines), path, parts)
+
+
+def _loaded(path: Path, header: ModelHeader, digest: str, wanted: EngineChoice, *, part: int | None) -> Model:
+    """A model, or a part of an ensemble, with its engines."""
     engines = choose_engines(
-        lambda: build_members(path),
+        lambda: build_members(path, part=part),
         example_shape=(header.in_channels, 16 * header.stride_px, 16 * header.stride_px),
         engine=_engine_for(header, wanted),
         precision=wanted.precision,
@@ -143,8 +182,12 @@ def _engine_for(header: ModelHeader, choice: EngineChoice) -> EngineName:
     return "torch"
 
 
-def build_members(path: Path) -> list[nn.Module]:
+def build_members(path: Path, *, part: int | None = None) -> list[nn.Module]:
     """The networks of a model file, in evaluation mode.
+
+    Args:
+        path: The file.
+        part: Number of the part of an ensemble of models; None for other files.
 
     Raises:
         InputError: Weights and architecture do not fit.
@@ -152,9 +195,11 @@ def build_members(path: Path) -> list[nn.Module]:
     import torch
 
     header, tensors = read_model(path)
+    before = "" if part is None else f"part{part}."
+    header = header if part is None else header.parts[part]
     members = []
     for number in range(header.members):
-        prefix = f"member{number}."
+        prefix = f"{before}member{number}."
         state = {
             name.removeprefix(prefix): torch.from_numpy(tensor)
             for name, tensor in tensors.items()

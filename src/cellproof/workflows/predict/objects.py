@@ -118,7 +118,7 @@ def predict_objects(
             image, scale=scale, tta=tta, max_memory_bytes=max_memory_bytes, progress=progress, condition=condition
         )
         predicted = time.perf_counter()
-        labels, classes = label_objects(maps, header, min_area_px=min_area_px)
+        labels, classes = label_objects(maps, header, image=image, min_area_px=min_area_px)
         timings.network_s += predicted - started
         timings.instances_s += time.perf_counter() - predicted
         return Labeled(scale, maps, labels, classes)
@@ -186,21 +186,29 @@ def usual_diameter(labels: np.ndarray) -> float:
     return float(np.sqrt(4 * areas[np.searchsorted(np.cumsum(areas), areas.sum() / 2)] / np.pi))
 
 
-def class_map(maps: Maps, header: ModelHeader) -> np.ndarray:
-    """(H, W) uint8, the likeliest class of each pixel, repaired by the model's steps."""
+def class_map(maps: Maps, header: ModelHeader, image: np.ndarray | None = None) -> np.ndarray:
+    """(H, W) uint8, the likeliest class of each pixel, repaired by the model's steps, which may look at the image."""
     likeliest: np.ndarray = maps.probabilities.argmax(axis=0).astype(np.uint8)
     if not header.steps:
         return likeliest
     difficult = difficult_pixels(confidence(maps.probabilities))
-    prediction = Prediction(maps.probabilities, likeliest, header.classes, difficult)
+    prediction = Prediction(maps.probabilities, likeliest, header.classes, difficult, image=image)
     return apply_steps(prediction, header.steps).class_map
 
 
-def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def label_objects(
+    maps: Maps, header: ModelHeader, *, image: np.ndarray | None = None, min_area_px: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) int32 and class map (H, W) uint8.
 
     With instance heads an object has one class, and the class map shows it in all its pixels. Without, each
     pixel takes its likeliest class, and the labels number the connected regions of every class but the first.
+
+    Args:
+        maps: Of the image.
+        header: Of the model.
+        image: (C, H, W) normalized; None where no step of the model looks at it.
+        min_area_px: See `predict_objects`.
 
     Example:
         >>> from cellproof.types import Heads
@@ -211,7 +219,7 @@ def label_objects(maps: Maps, header: ModelHeader, *, min_area_px: int = 0) -> t
         ([[1, 0, 2]], [[1, 0, 1]])
     """
     if not header.heads.has_instances:
-        classes = class_map(maps, header)
+        classes = class_map(maps, header, image)
         return without_small(label_components(classes), min_area_px), classes
     labels = without_small(decode(maps.probabilities, maps.fields, options=header.instance), min_area_px)
     of_label = np.concatenate([[0], object_classes(labels, maps.probabilities)]).astype(np.uint8)

@@ -19,6 +19,7 @@ from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
 from ...types import Heads, ModelHeader, Normalization, Sample
 from .detect import detect
+from .ensemble import mean_of_parts
 from .load import Model
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Predictor:
         scale: Pixels of the networks' grid per pixel of an image.
         fit_side_px: Images are scaled to this shorter side unless it differs more than fourfold; 0 for never.
         temperature: Class logits are divided by this before the softmax.
+        parts: Of an ensemble of models that differ in more than their weights, each of them; the rest is the first's.
     """
 
     engines: Sequence[Engine]
@@ -73,6 +75,7 @@ class Predictor:
     fit_side_px: int = 0
     temperature: float = 1.0
     conditions: tuple[str, ...] = ()
+    parts: tuple[Predictor, ...] = ()
 
     @classmethod
     def of_model(cls, model: Model) -> Predictor:
@@ -89,6 +92,7 @@ class Predictor:
             scale=header.scale,
             fit_side_px=header.fit_side_px,
             temperature=header.temperature,
+            parts=tuple(map(cls.of_model, model.parts)),
         )
 
     @classmethod
@@ -203,6 +207,18 @@ class Predictor:
             InputError: Memory too small for the image, or channels that the networks do not read.
         """
         shape = image.shape[1:]
+        if self.parts:
+            return mean_of_parts(
+                self.parts,
+                image,
+                scales=[part.scale * scale / self.scale for part in self.parts],
+                heads=self.heads,
+                tta=tta,
+                max_memory_bytes=max_memory_bytes,
+                progress=progress,
+                each=each,
+                condition=condition,
+            )
         scaled = image if scale == 1.0 else rescale_image(image, scaled_shape(shape, scale))
         windows = self.windows(scaled.shape[1:], channels=len(image), max_memory_bytes=max_memory_bytes)
         if self.heads.is_detector:
@@ -261,6 +277,9 @@ class Predictor:
 
     def note(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> str:
         """What a person must know of how an (H, W) image is cut; empty where the result is that of the whole image."""
+        if self.parts:
+            notes = [part.note(shape, channels=channels, max_memory_bytes=max_memory_bytes) for part in self.parts]
+            return next(filter(None, notes), "")
         scaled = scaled_shape(shape, self.first_scale(shape))
         windows = self.windows(scaled, channels=channels, max_memory_bytes=max_memory_bytes)
         if not windows.blend:
@@ -292,5 +311,7 @@ def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
     factor = np.float32(np.sqrt(rows / before[0] * columns / before[1]))
     for head in heads.fields:
         if head.geometry in ("length", "rays"):
-            fields[head.name] = fields[head.name] * factor
+            stack = fields[head.name].copy()
+            stack[head.probabilities :] *= factor
+            fields[head.name] = stack
     return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)

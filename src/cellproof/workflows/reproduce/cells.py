@@ -37,6 +37,7 @@ class VariantScore(msgspec.Struct, frozen=True):
         rows: Rows over all test images, then of each test split where there are several.
         columns: Metric and class or threshold of the numbers in `images`.
         images: Name of each test image → its own numbers; NaN where undefined.
+        groups: Name of each test image → its split, where splits are never pooled; else empty.
     """
 
     protocol: str
@@ -45,6 +46,7 @@ class VariantScore(msgspec.Struct, frozen=True):
     rows: list[Row]
     columns: list[tuple[str, str]]
     images: dict[str, list[float]]
+    groups: dict[str, str] = {}
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -108,7 +110,7 @@ def training_fingerprint(
     init = recipe.model.init
     return fingerprint(
         recipe=format_recipe(msgspec.structs.replace(recipe, name="", description="")),
-        init=model_hash(find_model(init)) if init else "",
+        init=model_hash(find_model(init, start=True)) if init else "",
         description=description_to_toml(description),
         train=_hashes(train),
         validation=_hashes(validation),
@@ -117,7 +119,14 @@ def training_fingerprint(
 
 
 def cell_fingerprint(
-    trainings: Sequence[str], *, test: Sequence[Record], protocols: Mapping[str, Any], steps: Any, note: str
+    trainings: Sequence[str],
+    *,
+    test: Sequence[Record],
+    protocols: Mapping[str, Any],
+    steps: Any,
+    note: str,
+    tta: bool = False,
+    pool: bool = True,
 ) -> str:
     """SHA-256 of all that the scores of an entry depend on.
 
@@ -127,8 +136,14 @@ def cell_fingerprint(
         protocols: Options of each protocol, by its name.
         steps: Refine steps of the entry.
         note: How large the study is; it stands in the tables.
+        tta: Whether views are scored.
+        pool: Whether test splits are pooled.
     """
-    return fingerprint(trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note)
+    # What is as it always was leaves no trace, so that scores that were made before stay.
+    more = {name: value for name, value, usual in (("tta", tta, False), ("pool", pool, True)) if value != usual}
+    return fingerprint(
+        trainings=list(trainings), test=_hashes(test), protocols=protocols, steps=steps, note=note, **more
+    )
 
 
 def fingerprint(**parts: Any) -> str:

@@ -35,11 +35,14 @@ class Plan:
 
     Attributes:
         entries: Rows of the tables, by name.
-        recipes: Effective recipe of every entry that is trained, by name.
+        recipes: Effective recipe of every training, by its name: that of its entry, or the entry's with a number where
+            an ensemble trains it several times.
+        seeds: What the seed of a training is more than the study's.
     """
 
     entries: Mapping[str, Planned]
     recipes: Mapping[str, Recipe]
+    seeds: Mapping[str, int]
 
 
 def plan_entries(recipe: Recipe, study: StudyConfig, profile: Profile) -> Plan:
@@ -58,14 +61,17 @@ def plan_entries(recipe: Recipe, study: StudyConfig, profile: Profile) -> Plan:
         _check(entry, known)
     chosen = select(known, tuple(profile.entries), "entry")
     planned = {name: Planned(entry, _trainings(entry, known, ())) for name, entry in chosen.items()}
+    most = max(entry.members for entry in study.entries)
+    origins = {_member(name, seed): (name, seed) for name in known for seed in range(most)}
     trained = dict.fromkeys(name for one in planned.values() for name in one.trainings)
     plain = msgspec.structs.replace(recipe, study=None)
     recipes = {}
     for name in trained:
-        changes = (*known[name].set, *profile.set, *profile.entries.get(name, ()))
+        origin, _ = origins[name]
+        changes = (*known[origin].set, *profile.set, *profile.entries.get(origin, ()))
         recipes[name] = msgspec.structs.replace(override(plain, changes), name=f"{recipe.name}-{name}")
-        _check_parts(recipes[name], name)
-    return Plan(planned, recipes)
+        _check_parts(recipes[name], origin)
+    return Plan(planned, recipes, {name: origins[name][1] for name in trained})
 
 
 def select(there: Mapping[str, _T], names: Sequence[str], what: str) -> dict[str, _T]:
@@ -104,6 +110,10 @@ def _check(entry: Entry, known: Mapping[str, Entry]) -> None:
         raise UsageError(
             f"entry {entry.name!r} trains nothing of its own (same_as, ensemble_of), so its set would change nothing"
         )
+    if entry.members > 1 and not entry.ensemble_of:
+        raise UsageError(
+            f"entry {entry.name!r} has members and no ensemble_of; name the entries that are trained again"
+        )
     if entry.same_as and entry.ensemble_of:
         raise UsageError(f"entry {entry.name!r} has same_as and ensemble_of; give one of them")
 
@@ -116,4 +126,14 @@ def _trainings(entry: Entry, known: Mapping[str, Entry], above: tuple[str, ...])
     if not parts:
         return (entry.name,)
     found = [name for part in parts for name in _trainings(known[part], known, (*above, entry.name))]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(_member(name, seed) for seed in range(entry.members) for name in found))
+
+
+def _member(name: str, seed: int) -> str:
+    """Name of an entry's training with a seed of its own.
+
+    Examples:
+        >>> _member("U-Net", 0), _member("U-Net", 4)
+        ('U-Net', 'U-Net, seed +4')
+    """
+    return f"{name}, seed +{seed}" if seed else name

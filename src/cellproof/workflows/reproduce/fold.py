@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ...checks import InputError, UsageError
+from ...data.folds import Fold as Division
+from ...data.folds import check_classes
 from ...recipe import Profile, Recipe, StudyConfig, StudySetConfig
 from ..evaluate import Protocol
 from ..train import Watcher
 from .cells import SCORE_FILE, Cell, cell_fingerprint, read_cell, training_fingerprint
 from .entries import Plan, Planned
+from .predictions import read_reference
 from .sets import Split, StudySet, divide_set, find_set
 from .steps import steps_of
 
@@ -98,6 +102,10 @@ class Fold:
         """Options of each protocol: the study's, and over them the set's."""
         return protocol_options(self.study.config, self.found.config, self.study.protocols)
 
+    def seed(self, name: str) -> int:
+        """Seed of a training."""
+        return self.study.request.seed + self.study.plan.seeds[name]
+
     def training(self, name: str) -> str:
         """Fingerprint of a training."""
         if name not in self.prints:
@@ -106,7 +114,7 @@ class Fold:
                 self.found.description,
                 train=self.split.train,
                 validation=self.split.validation,
-                seed=self.study.request.seed,
+                seed=self.seed(name),
             )
         return self.prints[name]
 
@@ -116,8 +124,10 @@ class Fold:
             [self.training(name) for name in planned.trainings],
             test=self.split.test,
             protocols={name: msgspec.to_builtins(options) for name, options in self.options.items()},
-            steps=msgspec.to_builtins(steps_of(planned.entry.steps)),
+            steps=[{"name": one.name, "options": dict(one.options)} for one in steps_of(planned.entry.steps)],
             note=self.study.profile.note,
+            tta=planned.entry.tta,
+            pool=self.found.division.pool,
         )
 
     def place(self, planned: Planned) -> Path:
@@ -158,10 +168,42 @@ def find_folds(study: Study, config: StudySetConfig) -> list[Fold]:
     """Folds of a set that are to be carried out; none where there is no such set.
 
     Raises:
-        InputError: The set cannot be used.
+        InputError: The set cannot be used, has fewer groups than the folds asked for, or a fold lacks a class.
     """
     folds = _folds(study, config, simulate=True)
+    asked = study.request.folds
+    if folds and asked is not None and asked > len(folds) and not folds[0].found.division.test:
+        records = folds[0].found.records
+        raise InputError(
+            f"{folds[0].found.title}: {asked} folds of {len(records)} images in {len({one.group for one in records})} "
+            "groups, none of which divides; ask for fewer folds",
+            argument="folds",
+        )
+    _check_classes(folds)
     return folds if study.profile.only_folds is None else folds[: study.profile.only_folds]
+
+
+def _check_classes(folds: Sequence[Fold]) -> None:
+    """Refuse folds that lack a class which other images show; official divisions are taken as they are.
+
+    Raises:
+        InputError: Naming fold, class and images.
+    """
+    if not folds or folds[0].found.division.test or folds[0].found.description.masks != "semantic":
+        return
+    found = folds[0].found
+    present = {
+        record.name: frozenset(np.unique(read_reference(record, found.description).mask).tolist())
+        for record in found.records
+    }
+    divisions = [
+        Division(
+            tuple(one.name for one in (*fold.split.train, *fold.split.validation)),
+            tuple(one.name for one in fold.split.test),
+        )
+        for fold in folds
+    ]
+    check_classes(divisions, present, found.description.classes)
 
 
 def folds_that_are_there(study: Study, config: StudySetConfig) -> list[Fold]:

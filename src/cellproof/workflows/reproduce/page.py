@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from ...checks import InputError
-from ...io import read_json, write_json
+from ...io import read_csv, read_json, write_json
 from ...recipe import StudyConfig
+from ...report.curves import training_curves
 from ...report.pictures import Figure
-from ...report.study_page import StudyPictures, StudyReport, study_report
+from ...report.study_page import StudyChart, StudyPictures, StudyReport, StudyTable, study_report
 from ..evaluate import load_protocol
 from .cells import Cell
 from .tables import Columns, Line, tables
 
-FIGURES_FILE = "figures.json"
+_T = TypeVar("_T")
+
+HISTORY_FILE = "history.csv"
+"""What a training run says of its course."""
 
 
 class StoredFigures(msgspec.Struct, frozen=True):
@@ -25,6 +31,41 @@ class StoredFigures(msgspec.Struct, frozen=True):
     fingerprint: str
     title: str
     figures: tuple[Figure, ...]
+
+
+def figures_file(number: int) -> str:
+    """File of the figures of an entry's example, counted from 0.
+
+    Examples:
+        >>> figures_file(0), figures_file(1)
+        ('figures.json', 'figures-2.json')
+    """
+    return "figures.json" if number == 0 else f"figures-{number + 1}.json"
+
+
+def evenly(records: Sequence[_T], count: int) -> list[_T]:
+    """So many of a sequence, the first and then evenly spaced; all where it has no more.
+
+    Examples:
+        >>> evenly("abcdefghij", 5)
+        ['a', 'c', 'e', 'g', 'i']
+    """
+    wanted = min(count, len(records))
+    return [records[place * len(records) // wanted] for place in range(wanted)]
+
+
+def curves_of(run: Path) -> str:
+    """Loss and validation of a training run as SVG, the best epoch marked; empty where there is no history."""
+    try:
+        table = read_csv(run / HISTORY_FILE)
+        history = {name: [float(value or "nan") for value in column] for name, column in table.items()}
+        steps, scores = history["step"], history["score"]
+    except (InputError, KeyError, ValueError):
+        return ""
+    known = [(score, -step) for step, score in zip(steps, scores, strict=True) if not math.isnan(score)]
+    best = int(-max(known)[1]) if known else None
+    history.pop("fold", None)
+    return training_curves(history, best_step=best)
 
 
 def keep_figures(path: Path, stored: StoredFigures) -> None:
@@ -56,6 +97,9 @@ def page(
     lines: Sequence[Line],
     columns: Columns,
     pictures: Sequence[StudyPictures],
+    charts: Sequence[StudyChart],
+    costs: Sequence[StudyTable],
+    curves: Mapping[str, str],
     parameters: Sequence[tuple[str, str]],
 ) -> str:
     """The report as HTML."""
@@ -72,8 +116,10 @@ def page(
             title=f"{name}, reproduced",
             status=f"{study.reference}. Size: {note}.",
             notes=said,
-            tables=tables(cells, lines, columns),
+            tables=[*tables(cells, lines, columns), *costs],
             pictures=pictures,
+            charts=charts,
+            curves=curves,
             parameters=parameters,
         )
     )

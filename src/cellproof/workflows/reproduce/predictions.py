@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,15 +14,21 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
+from ...data.normalization import fit_channels, normalize
 from ...data.samples import fix_mask
+from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, read_image
-from ...types import Step
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image
+from ...refine import learn_steps
+from ...types import IGNORE, ModelHeader, Prediction, Step
 from ..collect import load_mask
 from ..evaluate import ClassNames, Predicted, Reference
-from ..predict import Model, Predictor, label_objects, load_model
+from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
 from .steps import refined
+
+KEPT = ("image", "labels", "classes", "probabilities", "views", "tta", "ensemble", "view_labels")
+"""Of a prediction, what its file holds."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,22 @@ class Trained:
     Attributes:
         model_file: Its model.
         cache: Folder of its predictions, which may be removed at any time.
+        views: Whether eight views of each image are predicted, at eight times the cost, or the image as it came alone.
     """
 
     model_file: Path
     cache: Path
+    views: bool = True
+
+    @cached_property
+    def header(self) -> ModelHeader:
+        """What the model file says, for which no network is loaded."""
+        return read_header(self.model_file)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """Raw pixels (C, H, W) normalized for the network."""
+        channels = self.header.in_channels - len(self.header.conditions)
+        return fit_channels(normalize(pixels, self.header.normalization), channels)
 
     @cached_property
     def model(self) -> Model:
@@ -55,18 +74,12 @@ class Trained:
                     return Predicted(name=record.name, reference=reference, **dict(arrays))
             except (OSError, ValueError, TypeError, BadZipFile):
                 path.unlink(missing_ok=True)
-        made = predict_record(self.model, record, reference)
+        made = predict_record(self.model, record, reference, views=self.views)
         make_folder(self.cache)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                image=made.image,
-                labels=made.labels,
-                classes=made.classes,
-                probabilities=made.probabilities,
-                views=made.views,
-                tta=made.tta,
-            )
+            arrays = {name: getattr(made, name) for name in KEPT}
+            known: dict[str, Any] = {name: one for name, one in arrays.items() if one is not None}
+            np.savez(file, **known)
         return made
 
 
@@ -79,12 +92,14 @@ class Predictions:
         records: The images.
         description: What their masks mean.
         steps: What is done with each prediction.
+        tta: Whether the mean over views takes the place of the image as it came.
     """
 
     trained: Sequence[Trained]
     records: Sequence[Record]
     description: Description
     steps: Sequence[Step] = ()
+    tta: bool = False
 
     def __len__(self) -> int:
         return len(self.records)
@@ -96,18 +111,87 @@ class Predictions:
     def of(self, record: Record) -> Predicted:
         """Prediction of one of the images."""
         said = [one.predict(record, self.description) for one in self.trained]
-        return refined(said[0] if len(said) == 1 else together(said), self.steps)
+        one = said[0] if len(said) == 1 else together(said)
+        image = self.trained[0].prepare(said[0].image) if self.steps else None
+        return refined(of_views(one) if self.tta else one, self.steps, image)
 
 
-def predict_record(model: Model, record: Record, reference: Reference) -> Predicted:
+def learned_steps(
+    trained: Sequence[Trained],
+    records: Sequence[Record],
+    description: Description,
+    steps: Sequence[Step],
+    *,
+    seed: int,
+) -> tuple[Step, ...]:
+    """Steps with what they learn from predictions of the images that networks were trained on.
+
+    Args:
+        trained: Networks, whose probabilities are averaged.
+        records: Training images, which are looked at in an order drawn by the seed.
+        description: What their masks mean.
+        steps: In their order; nothing is predicted where none learns.
+        seed: Of all draws.
+
+    Raises:
+        InputError: An image cannot be used, or nothing can be learned.
+    """
+
+    def examples() -> Iterator[tuple[Prediction, np.ndarray]]:
+        for place in np.random.default_rng(seed).permutation(len(records)):
+            reference = read_reference(records[place], description)
+            pixels = one_plane(records[place])
+            probabilities = np.mean([_probabilities(one, pixels) for one in trained], axis=0)
+            classes = reference.names.classes
+            yield (
+                Prediction(
+                    probabilities,
+                    probabilities.argmax(axis=0).astype(np.uint8),
+                    classes,
+                    difficult_pixels(confidence(probabilities)),
+                    image=trained[0].prepare(pixels),
+                ),
+                np.where(reference.ignored, IGNORE, reference.mask).astype(np.uint8),
+            )
+
+    return learn_steps(steps, examples, seed=seed)[0]
+
+
+def _probabilities(trained: Trained, pixels: np.ndarray) -> np.ndarray:
+    """Class probabilities of an image as it came, in one view."""
+    predictor = Predictor.of_model(trained.model)
+    scale = predictor.first_scale(pixels.shape[1:])
+    return np.asarray(predictor.predict(trained.prepare(pixels), scale=scale).probabilities)
+
+
+def combined(trained: Sequence[Trained], place: Path) -> Trained:
+    """One model of several networks that tell objects apart, as `Model.combine` writes it.
+
+    Args:
+        trained: The networks.
+        place: Folder that its file is written to.
+
+    Raises:
+        InputError: Networks that cannot be one ensemble.
+    """
+    file = make_folder(place) / MODEL_FILE
+    Model.combine([one.model_file for one in trained], file)
+    return Trained(file, trained[0].cache.parent / model_hash(file)[:12])
+
+
+def predict_record(model: Model, record: Record, reference: Reference, *, views: bool = True) -> Predicted:
     """A model's prediction of an image as it came, and in eight views; the only place where a study runs a network.
+
+    Args:
+        model: From `load_model`.
+        record: The image.
+        reference: Its annotation.
+        views: Whether all eight views are predicted, or the image as it came alone.
 
     Raises:
         InputError: The image cannot be used.
     """
-    image = read_image(record.image)
-    if len(image.pixels) != 1:
-        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    pixels = one_plane(record)
     predictor = Predictor.of_model(model)
     poll, seen = Poll(), list[Maps]()
 
@@ -116,15 +200,16 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         if not seen:
             # The arrays are used again for the next view.
             seen.append(replace(maps, probabilities=maps.probabilities.copy()))
-            if model.header.heads.has_instances:
-                first.append(label_objects(maps, model.header))
+            if model.header.heads.has_instances and not model.parts:
+                first.append(label_objects(maps, model.header, image=prepared))
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
-    pixels = image.pixels[0]
-    maps = predictor.predict(
-        predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=True, each=each
-    )
-    labels, classes = first[0] if first else label_objects(seen[0], model.header)
+    prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
+    maps = predictor.predict(prepared, scale=scale, tta=views, each=each)
+    if model.parts:
+        # The first view of the first part is not yet the ensemble's prediction of the image as it came.
+        seen[:] = [predictor.predict(prepared, scale=scale)]
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
     return Predicted(
         name=record.name,
         image=pixels,
@@ -133,8 +218,35 @@ def predict_record(model: Model, record: Record, reference: Reference) -> Predic
         classes=classes,
         probabilities=seen[0].probabilities,
         views=maps.probabilities,
-        tta=poll.between_views(),
+        tta=poll.between_views() if views else None,
+        ensemble=poll.between_members() if model.parts else None,
+        view_labels=label_objects(maps, model.header)[0] if views else None,
     )
+
+
+def of_views(one: Predicted) -> Predicted:
+    """The prediction that the mean over views is.
+
+    Raises:
+        InputError: It has no objects of its own, as an ensemble's mean has not.
+    """
+    if one.view_labels is None:
+        raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
+    return replace(
+        one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)
+    )
+
+
+def one_plane(record: Record) -> np.ndarray:
+    """Raw pixels (C, H, W) of an annotated image.
+
+    Raises:
+        InputError: It cannot be read, or has several planes.
+    """
+    image = read_image(record.image)
+    if len(image.pixels) != 1:
+        raise InputError(f"{record.image}: {len(image.pixels)} planes; save annotated planes as single files")
+    return np.asarray(image.pixels[0])
 
 
 def read_reference(record: Record, description: Description) -> Reference:
@@ -148,22 +260,15 @@ def read_reference(record: Record, description: Description) -> Reference:
 
 
 def together(said: Sequence[Predicted]) -> Predicted:
-    """Prediction of an ensemble: the mean of its networks' probabilities, and how far they disagree.
-
-    Raises:
-        InputError: The networks tell objects apart: their labels have no mean.
-    """
-    if said[0].reference.names.has_objects:
-        raise InputError(
-            "an ensemble of entries averages class probabilities, and these networks tell objects apart; train them as "
-            "folds of one entry (folds = 3), which are averaged before objects are made"
-        )
+    """Prediction of an ensemble of class maps: the mean of its networks' probabilities, and how far they disagree."""
+    tta = [one.tta for one in said if one.tta is not None]
     probabilities = np.mean([one.probabilities for one in said], axis=0)
     return replace(
         said[0],
         probabilities=probabilities,
         classes=probabilities.argmax(axis=0).astype(np.uint8),
         views=np.mean([one.views for one in said], axis=0),
-        tta=np.mean([one.tta for one in said], axis=0),
+        tta=np.mean(tta, axis=0) if len(tta) == len(said) else None,
         ensemble=disagreement(one.probabilities for one in said),
+        view_labels=None,
     )

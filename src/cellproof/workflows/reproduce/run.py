@@ -12,15 +12,18 @@ from ... import __version__
 from ...checks import InputError, UsageError
 from ...io import folder_lock, make_folder, read_json, write_csv, write_json, write_text
 from ...recipe import StudyConfig, format_recipe, read_recipe
-from ...report.study_page import StudyPictures
+from ...report.study_page import StudyChart, StudyPictures, StudyTable
 from ..evaluate import Column, load_protocol
 from ..predict import MODEL_FILE
 from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
 from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
+from .charts import study_charts
+from .costs import cost_table, keep_costs
 from .entries import Planned, plan_entries, select
+from .explained import explained_figures
 from .fold import Fold, ReproduceRequest, Study, find_folds, folds_that_are_there, protocol_options, with_folds
-from .page import FIGURES_FILE, StoredFigures, keep_figures, kept_figures, page
-from .predictions import Predictions, Trained
+from .page import StoredFigures, curves_of, evenly, figures_file, keep_figures, kept_figures, page
+from .predictions import Predictions, Trained, combined, learned_steps
 from .score import draw_figures, score_entry
 from .sets import write_fold
 from .steps import check_steps, steps_of
@@ -69,13 +72,16 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
                 f"{request.out} holds results of an earlier version, whose models do not say what they learned from: "
                 f"they are left as they are, and trained anew"
             )
-        for config in wanted_sets.values():
-            for fold in find_folds(study, config):
+        # All sets are looked at before the first training, for what is wrong with the last would show after hours.
+        for folds in [find_folds(study, config) for config in wanted_sets.values()]:
+            for fold in folds:
                 for planned in wanted_entries.values():
                     if fold.scores(planned) is None:
                         _carry_out(fold, planned)
                         _write(study)
                 shutil.rmtree(fold.folder / "predictions", ignore_errors=True)
+                if fold.is_first:
+                    _look_closer(fold)
         results = _write(study)
     if not results.lines:
         raise InputError(f"{request.data}: holds none of the sets {', '.join(wanted_sets)}")
@@ -124,19 +130,25 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     """Train what an entry needs and is not there yet, predict, score, and write its scores."""
     study, split, entry = fold.study, fold.split, planned.entry
     study.watcher.say(f"{fold.found.title}, {split.name}, {entry.name}: {len(split.train)} images to learn from")
+    # Views cost eight times as much, and neither class maps nor objects alone are scored by them.
+    views = entry.tta or bool(entry.steps) or any(protocol.views for protocol in study.protocols)
+    kept = fold.folder / "predictions" / ("views" if views else "plain")
     trained = [
-        Trained(_trained(fold, name), fold.folder / "predictions" / fold.training(name)[:12])
-        for name in planned.trainings
+        Trained(_trained(fold, name), kept / fold.training(name)[:12], views=views) for name in planned.trainings
     ]
-    steps = steps_of(entry.steps)
-    validation = Predictions(trained, split.validation, fold.found.description, steps)
-    test = Predictions(trained, split.test, fold.found.description, steps)
-    scores, choices = score_entry(validation, test, study.protocols, fold.options)
+    if len(trained) > 1 and fold.found.description.masks == "instances":
+        # Objects have no mean: outputs are averaged before objects are made, by one model of all.
+        trained = [combined(trained, fold.place(planned))]
+    steps = learned_steps(trained, split.train, fold.found.description, steps_of(entry.steps), seed=study.request.seed)
+    validation = Predictions(trained, split.validation, fold.found.description, steps, entry.tta)
+    test = Predictions(trained, split.test, fold.found.description, steps, entry.tta)
+    scores, choices = score_entry(validation, test, study.protocols, fold.options, pool=fold.found.division.pool)
     fingerprint, place = fold.cell(planned), make_folder(fold.place(planned))
     if fold.is_first:
-        figures = draw_figures(test.of(split.test[0]), study.protocols, fold.options, choices)
-        title = f"{fold.found.title}, {entry.name}: {split.test[0].name}"
-        keep_figures(place / FIGURES_FILE, StoredFigures(fingerprint, title, figures))
+        for number, record in enumerate(evenly(split.test, study.config.examples)):
+            figures = draw_figures(test.of(record), study.protocols, fold.options, choices)
+            title = f"{fold.found.title}, {entry.name}: {record.name}"
+            keep_figures(place / figures_file(number), StoredFigures(fingerprint, title, figures))
     # Last, for this file is what makes the cell complete.
     write_cell(
         place / SCORE_FILE,
@@ -155,6 +167,15 @@ def _carry_out(fold: Fold, planned: Planned) -> None:
     )
 
 
+def _look_closer(fold: Fold) -> None:
+    """What the first fold of a set shows besides scores: what entries cost, and what their networks explain."""
+    if fold.study.config.costs:
+        keep_costs(fold)
+    for name in fold.study.plan.recipes:
+        if _is_finished(fold.run(name), fold.training(name)):
+            explained_figures(fold, name, draw=True)
+
+
 def _trained(fold: Fold, name: str) -> Path:
     """The model of an entry's training, trained now unless an earlier command finished it."""
     run, request = fold.run(name), fold.study.request
@@ -170,7 +191,7 @@ def _trained(fold: Fold, name: str) -> Path:
                 data=fold.folder / "data",
                 out=run,
                 recipe=None if begun else str(recipe_file),
-                seed=request.seed,
+                seed=fold.seed(name),
                 resume=begun,
                 device=request.device,
             ),
@@ -196,10 +217,21 @@ def _write(study: Study) -> Results:
     """Tables and report of all scores that are there and are this study's."""
     cells: list[Cell] = []
     pictures: list[StudyPictures] = []
+    explained: list[StudyPictures] = []
+    charts: list[StudyChart] = []
+    costs: list[StudyTable] = []
+    curves: dict[str, str] = {}
     shown: dict[tuple[str, str], Sequence[Column]] = {}
     missing = 0
     for config in study.config.sets:
-        for fold in folds_that_are_there(study, config):
+        folds = folds_that_are_there(study, config)
+        charts += study_charts(folds)
+        for fold in folds:
+            if fold.is_first:
+                table = cost_table(fold) if study.config.costs else None
+                costs += [] if table is None else [table]
+                seen = [explained_figures(fold, name, draw=False) for name in study.plan.recipes]
+                explained += [figures for figures in seen if figures is not None]
             for protocol in study.protocols:
                 shown[fold.found.title, protocol.name] = protocol.columns_for(fold.options[protocol.name])
             for planned in study.plan.entries.values():
@@ -208,8 +240,11 @@ def _write(study: Study) -> Results:
                 if cell is None:
                     continue
                 cells.append(cell)
-                figures = kept_figures(fold.place(planned) / FIGURES_FILE, cell.fingerprint)
-                pictures += [] if figures is None else [figures]
+                for number in range(study.config.examples):
+                    figures = kept_figures(fold.place(planned) / figures_file(number), cell.fingerprint)
+                    pictures += [] if figures is None else [figures]
+                if fold.is_first and planned.entry.name in planned.trainings:
+                    curves[f"{fold.found.title}, {planned.entry.name}"] = curves_of(fold.run(planned.entry.name))
     # All folds of an entry stand together, in the order of the study.
     sets, entries = list(dict.fromkeys(cell.set for cell in cells)), list(study.plan.entries)
     cells.sort(key=lambda cell: (sets.index(cell.set), entries.index(cell.entry)))
@@ -231,7 +266,10 @@ def _write(study: Study) -> Results:
         cells=cells,
         lines=lines,
         columns=shown,
-        pictures=pictures,
+        pictures=[*pictures, *explained],
+        charts=charts,
+        costs=costs,
+        curves={title: svg for title, svg in curves.items() if svg},
         parameters=parameters,
     )
     write_text(request.out / REPORT, html)

@@ -34,7 +34,12 @@ class _Counted:
 
 
 def score_entry(
-    validation: Predictions, test: Predictions, protocols: Sequence[Protocol], options: Mapping[str, Any]
+    validation: Predictions,
+    test: Predictions,
+    protocols: Sequence[Protocol],
+    options: Mapping[str, Any],
+    *,
+    pool: bool = True,
 ) -> tuple[list[VariantScore], dict[str, Any]]:
     """Choose on the validation images, score the test images, one at a time.
 
@@ -43,6 +48,7 @@ def score_entry(
         test: Predictions that are scored, and nothing else.
         protocols: How they are scored.
         options: Options of each protocol, by its name.
+        pool: Whether there are rows over all test images, and not of each test split alone.
 
     Returns:
         Scores of each variant, in the order of the protocols; and what each protocol chose, by its name.
@@ -59,19 +65,19 @@ def score_entry(
                 place = counted.setdefault((protocol.name, variant.name), _Counted(protocol, own, variant.name, choice))
                 place.counts[predicted.name] = protocol.count(variant, predicted.reference, own)
     names = ClassNames.of(test.description)
-    return [_score(one, names, test.records) for one in counted.values()], choices
+    return [_score(one, names, test.records, pool=pool) for one in counted.values()], choices
 
 
-def _score(counted: _Counted, names: ClassNames, records: Sequence[Record]) -> VariantScore:
-    """Rows of all images, of each test split where there are several, and numbers of each image."""
+def _score(counted: _Counted, names: ClassNames, records: Sequence[Record], *, pool: bool) -> VariantScore:
+    """Rows of all images, of each test split where there are several or none are pooled, and numbers of each image."""
     protocol, options = counted.protocol, counted.options
 
     def rows(chosen: Sequence[Any], group: str = "") -> list[Row]:
         return protocol.rows(chosen, names, options, group=group, seed=0)
 
-    all_rows = rows(list(counted.counts.values()))
+    all_rows = rows(list(counted.counts.values())) if pool else []
     splits = dict.fromkeys(record.split for record in records)
-    if len(splits) > 1:
+    if len(splits) > 1 or not pool:
         for split in splits:
             all_rows += rows([counted.counts[one.name] for one in records if one.split == split], group=split)
     columns = protocol.columns_for(options)
@@ -82,7 +88,9 @@ def _score(counted: _Counted, names: ClassNames, records: Sequence[Record]) -> V
         # Reversed, so that the first of two rows with one name counts, as in tables.
         own = {(row.metric, row.class_or_threshold): row for row in reversed(pooled)}
         images[name] = [float(own[key].value) if key in own else math.nan for key in wanted]
-    return VariantScore(protocol.name, counted.variant, protocol.describe(counted.choice), all_rows, wanted, images)
+    groups = {} if pool else {record.name: record.split for record in records}
+    choice = protocol.describe(counted.choice)
+    return VariantScore(protocol.name, counted.variant, choice, all_rows, wanted, images, groups)
 
 
 def draw_figures(

@@ -17,7 +17,7 @@ from ...data.description import Description, description_to_toml, read_descripti
 from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
 from ...io import make_folder, write_csv, write_text
-from ...recipe import Division, Profile, StudySetConfig
+from ...recipe import Division, Profile, Simulated, StudySetConfig
 from ..collect import Plan, group_duplicates, simulate_files
 
 ATTRIBUTES = "attributes.csv"
@@ -100,7 +100,7 @@ def find_set(
         count = profile.images or config.simulate.images
         if simulate:
             say(f"{config.name}: {data / config.name} is not there; {count} simulated images stand in")
-            plan = Plan(config.simulate.kind, seed=_own_seed(config.name, seed), quality=config.simulate.quality)
+            plan = simulation_plan(config.name, config.simulate, seed=seed)
             simulate_files(plan, folder, count=count)
         elif not folder.is_dir():
             return None
@@ -163,6 +163,11 @@ def write_fold(folder: Path, split: Split, description: Description) -> None:
     write_text(folder / "dataset.toml", description_to_toml(own))
 
 
+def simulation_plan(name: str, simulated: Simulated, *, seed: int) -> Plan:
+    """What determines the images that stand in for a set."""
+    return Plan(simulated.kind, seed=_own_seed(name, seed), size=simulated.size_px, quality=simulated.quality)
+
+
 def _own_seed(name: str, seed: int) -> int:
     """Seed of one set's images, so that two sets of the same kind do not hold the same ones."""
     return int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
@@ -175,9 +180,9 @@ def _used(records: list[Record], division: Division, profile: Profile, folder: P
         grouped = group_by_blocks(learned, blocks=division.blocks) if division.blocks else learned
         return _some(grouped, profile.images, seed)
     splits = dict.fromkeys(record.split for record in records)
-    for name in division.test:
-        if name not in splits:
-            raise InputError(f"{folder} has no split {name!r} to test on; there: {', '.join(splits) or 'none'}")
+    if not set(division.test) & set(splits):
+        wanted = " or ".join(map(repr, division.test))
+        raise InputError(f"{folder} has no split {wanted} to test on; there: {', '.join(splits) or 'none'}")
     parts = [[one for one in records if one.split not in division.test]]
     parts += [[one for one in records if one.split == name] for name in division.test]
     return _with_own_names([one for part in parts for one in _some(part, profile.images, seed)])

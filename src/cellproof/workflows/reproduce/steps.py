@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...checks import InputError, UsageError
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...instances.components import label_components
-from ...parts import find_part
+from ...refine import apply_steps, check_learning, options_of
 from ...types import Prediction, Step
 from ..evaluate import Predicted
-
-_ROOM = "cellproof.refine"
 
 
 def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
@@ -24,26 +20,32 @@ def steps_of(named: Sequence[Step | str]) -> tuple[Step, ...]:
 
     Examples:
         >>> steps_of(["closing", Step("boundary", {"width_px": 2})])[0]
-        Step(name='closing', options={})
+        Step(name='closing')
     """
     return tuple(Step(one) if isinstance(one, str) else one for one in named)
 
 
 def check_steps(steps: Sequence[Step], *, entry: str) -> None:
-    """Refuse a step or option that there is not.
+    """Refuse a step or option that there is not, or that could not learn here.
 
     Raises:
         UsageError: Naming those that there are.
     """
     for step in steps:
         try:
-            _load(step)
+            options_of(step)
+            check_learning([step])
         except InputError as error:
             raise UsageError(f"entry {entry!r}: {error}") from error
 
 
-def refined(predicted: Predicted, steps: Sequence[Step]) -> Predicted:
+def refined(predicted: Predicted, steps: Sequence[Step], image: np.ndarray | None = None) -> Predicted:
     """The prediction after these steps, in their order; nothing of the reference enters.
+
+    Args:
+        predicted: The prediction.
+        steps: What is done with it.
+        image: (C, H, W) normalized; None where no step looks at it.
 
     Raises:
         InputError: A step repairs class maps, and the prediction tells objects apart; or its classes do not allow it.
@@ -59,19 +61,7 @@ def refined(predicted: Predicted, steps: Sequence[Step]) -> Predicted:
         classes=names.classes,
         difficult=difficult_pixels(confidence(predicted.probabilities)),
         views=predicted.views,
+        image=image,
     )
-    for step in steps:
-        apply, options = _load(step)
-        prediction = apply(prediction, options)
-    classes = np.asarray(prediction.class_map, np.uint8)
+    classes = np.asarray(apply_steps(prediction, steps).class_map, np.uint8)
     return replace(predicted, classes=classes, labels=label_components(classes))
-
-
-def _load(step: Step) -> tuple[Any, Any]:
-    """The function of a step, and its options."""
-    module = find_part(_ROOM, step.name, needs="apply", what="step")
-    try:
-        return module.apply, msgspec.convert(dict(step.options), module.Options)
-    except msgspec.ValidationError as error:
-        known = ", ".join(module.Options.__struct_fields__) or "none"
-        raise InputError(f"step {step.name!r}: {error}; known options: {known}") from error

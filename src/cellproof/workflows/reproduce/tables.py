@@ -94,8 +94,10 @@ def summarize(cells: Sequence[Cell], *, published: Sequence[Published] = (), bas
         for rows in _aligned(scores):
             row = rows[0]
             paired = None
-            if against is not None and row.averaging == "pooled" and not row.group:
-                paired = _compared(images[key], images[against], (row.metric, row.class_or_threshold))
+            groups = {name: group for score in scores for name, group in score.groups.items()}
+            if against is not None and row.averaging == "pooled" and bool(row.group) == bool(groups):
+                own = {name: one for name, one in images[key].items() if groups.get(name, "") == row.group}
+                paired = _compared(own, images[against], (row.metric, row.class_or_threshold))
             number = _published(published, key, own_first, row)
             lines.append(_line(key, rows, notes[key[0]], number, word if paired else "", paired))
     return lines
@@ -137,13 +139,16 @@ def columns(lines: Sequence[Line]) -> dict[str, list[object]]:
 def screen(lines: Sequence[Line], columns: Columns) -> str:
     """The most telling numbers of every entry and variant: a block per set and protocol."""
     blocks = []
-    for set_, protocol in dict.fromkeys((line.set, line.protocol) for line in lines):
-        own = [line for line in lines if (line.set, line.protocol) == (set_, protocol) and not line.row.group]
+    for set_, protocol, group in dict.fromkeys((line.set, line.protocol, line.row.group) for line in lines):
+        everything = [line for line in lines if (line.set, line.protocol) == (set_, protocol)]
+        own = [line for line in everything if line.row.group == group]
+        if group and any(not line.row.group for line in everything):
+            continue
         telling = [column for column in columns[set_, protocol] if column.on_screen]
         headings = _headings(own, telling)
         if not headings:
             continue
-        rows = [(f"{set_}: {protocol}", "", *headings)]
+        rows = [(f"{set_}: {protocol}" + (f", {group}" if group else ""), "", *headings)]
         for entry, variant in dict.fromkeys((line.entry, line.variant) for line in own):
             rows.append((entry, variant, *_cells(own, entry, variant, headings)))
         blocks.append(_aligned_text(rows))
@@ -160,8 +165,10 @@ def tables(cells: Sequence[Cell], lines: Sequence[Line], columns: Columns) -> li
         for group in dict.fromkeys(line.row.group for line in own):
             title = f"{set_}: {protocol}" + (f", {group}" if group else "")
             made.append(_score_table(title, size, [one for one in own if one.row.group == group], headings))
-        compared = _comparison_table(f"{set_}: {protocol}, compared image by image", own, headings)
-        made += [compared] if compared.rows else []
+        for group in dict.fromkeys(line.row.group for line in own):
+            title = f"{set_}: {protocol}" + (f", {group}" if group else "") + ", compared image by image"
+            compared = _comparison_table(title, [one for one in own if one.row.group == group], headings)
+            made += [compared] if compared.rows else []
     return made
 
 
@@ -276,12 +283,12 @@ def _line(
 def _published(
     published: Sequence[Published], key: tuple[str, str, str, str], first: tuple[str, str, str, str], row: Row
 ) -> float | None:
-    """The paper's number for a pooled row over all test images; simulated images have none."""
-    if row.averaging != "pooled" or row.group:
+    """The paper's number for a pooled row over all test images, or those of a split; simulated images have none."""
+    if row.averaging != "pooled":
         return None
     for one in published:
         same_place = (one.set, one.entry, one.variant or first[3]) == (key[0], key[1], key[3])
-        if same_place and (one.metric, one.of) == (row.metric, row.class_or_threshold):
+        if same_place and (one.metric, one.of, one.group) == (row.metric, row.class_or_threshold, row.group):
             return one.value
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .costs import measure_costs
 from .folder import STATE_FILE
 from .page import duration
 from .run import choose_device, run_training
@@ -18,6 +19,7 @@ __all__ = [
     "describe_sight",
     "duration",
     "largest_diameter_px",
+    "measure_costs",
     "run_training",
     "sight_of",
     "train",

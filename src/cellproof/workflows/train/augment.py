@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
 from ...augment.color import ChannelJitter, Grayscale, Hue, Saturation
 from ...augment.compose import Augmentation
 from ...augment.geometric import Geometric
 from ...augment.intensity import Intensity, Step
-from ...augment.noise import Blur, GaussianNoise, Sharpen, ShotNoise
+from ...augment.noise import Blur, GaussianNoise, MedianSharpen, Sharpen, ShotNoise
+from ...augment.stain import StainJitter
 from ...augment.tone import Contrast, Gamma, Illumination, Inversion
-from ...recipe import AugmentConfig
+from ...checks import InputError
+from ...recipe import AugmentConfig, AugmentStep
+
+NAMED: Mapping[str, Callable[..., Any]] = {
+    "gaussian_noise": GaussianNoise,
+    "median_sharpen": MedianSharpen,
+    "stain": StainJitter,
+}
+"""Steps that a recipe adds by name."""
 
 
 def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: bool) -> Augmentation:
@@ -39,6 +52,7 @@ def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: 
             Saturation(p=p, low=max(0.0, 1 - 2 * config.color), high=1 + 2 * config.color),
             Grayscale(p=config.grayscale),
         ]
+    steps += [named_step(step) for step in config.steps]
     if exact:
         geometric = Geometric(
             patch_px=(patch_px, patch_px),
@@ -51,11 +65,36 @@ def augmentation(config: AugmentConfig, *, patch_px: int, channels: int, exact: 
         patch_px=(patch_px, patch_px),
         flip=config.flip,
         rotate=config.rotate,
+        rotate_degrees=config.rotate_degrees,
+        rotate_p=config.rotate_probability,
         scale=config.scale,
+        scale_p=config.scale_probability,
         shear=config.shear,
         anisotropy=config.anisotropy,
         elastic_px=config.elastic_px,
+        elastic_least_px=config.elastic_least_px,
         elastic_sigma_px=config.elastic_sigma_px,
         foreground_bias=config.foreground_bias,
     )
     return Augmentation(geometric, Intensity(tuple(steps)))
+
+
+def named_step(step: AugmentStep) -> Step:
+    """The step of a name.
+
+    Raises:
+        InputError: There is none, or it takes other options.
+
+    Example:
+        >>> named_step(AugmentStep("median_sharpen", {"p": 0.2})).p
+        0.2
+    """
+    if step.name not in NAMED:
+        raise InputError(f"no augmentation step {step.name!r}; there: {', '.join(NAMED)}")
+    make = NAMED[step.name]
+    known = [field.name for field in fields(make)]  # type: ignore[arg-type]  # each is a dataclass
+    for option in step.options:
+        if option not in known:
+            raise InputError(f"augmentation step {step.name!r} has no option {option!r}; there: {', '.join(known)}")
+    made: Step = make(**step.options)
+    return made

@@ -16,9 +16,11 @@ from ...data.targets import find_head, losses_of
 from ...detectors._published import holds_published, load_published
 from ...io import read_model
 from ...losses import check_terms
-from ...losses.deep_supervision import deep_supervision
+from ...losses.deep_supervision import deep_supervision, part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
+from ...models._lite0 import load_lite0
 from ...models._vgg16 import holds_vgg16, load_vgg16
+from ...parts import IMAGENET
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
 from ...training.options import LoopOptions
@@ -95,17 +97,25 @@ def build_module(recipe: Recipe, description: Description) -> nn.Module:
 def start_from(module: nn.Module, model: str) -> tuple[int, int]:
     """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
 
-    A safetensors file of torchvision's VGG-16 starts an fcn8s, one of its Mask R-CNN a mask_rcnn.
+    "imagenet" starts the encoder of an effnet_unet; a safetensors file of torchvision's VGG-16 starts an fcn8s, one of
+    its Mask R-CNN a mask_rcnn.
 
     Returns:
         Numbers of tensors copied and of tensors in the module.
+
+    Raises:
+        InputError: An ensemble of different models, or published weights of another network.
     """
+    if model == IMAGENET:
+        return load_lite0(module)
     path = find_model(model)
     if holds_vgg16(path):
         return load_vgg16(module, path)
     if holds_published(path):
         return load_published(module, path)
-    _, tensors = read_model(path)
+    header, tensors = read_model(path)
+    if header.parts:
+        raise InputError(f"{path}: is an ensemble of {len(header.parts)} models; start from one of them")
     own = module.state_dict()
     copied = 0
     for name, value in own.items():
@@ -157,7 +167,8 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
         def of_one(logits: Tensor) -> Tensor:
             return weighted_sum(logits, class_map, fields, heads=heads, terms=terms, class_weights=class_weights)
 
-        return deep_supervision(of_one, outputs, weight=recipe.loss.auxiliary)
+        labeled, views = part_views(outputs)
+        return deep_supervision(of_one, labeled, weight=recipe.loss.auxiliary) + views_loss(views, terms)
 
     return loss
 

@@ -12,8 +12,10 @@ from ...checks import InputError
 from ...data.description import Description
 from ...data.index import Record
 from ...instances import methods, needs
+from ...losses import VIEWS
 from ...recipe import DataConfig, HeadConfig, Recipe, override, read_recipe
-from ...refine import explain
+from ...refine import check_learning, explain
+from ...types import LossTerm
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
@@ -103,7 +105,7 @@ def _check(recipe: Recipe, description: Description) -> None:
             'give no recipe, or write masks = "instances" into dataset.toml if they hold object ids',
             argument="recipe",
         )
-    terms_of(recipe, heads)
+    terms = terms_of(recipe, heads)
     if heads.has_instances:
         missing = set(needs(recipe.instance.method)) - set(heads.names)
         if missing:
@@ -115,9 +117,30 @@ def _check(recipe: Recipe, description: Description) -> None:
     if recipe.steps and heads.has_instances:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
+    check_learning(recipe.steps)
     if recipe.model.init:
-        find_model(recipe.model.init)
-    build_module(recipe, description)
+        find_model(recipe.model.init, start=True)
+    _check_views(recipe, terms, gives_views=getattr(build_module(recipe, description), "gives_views", False))
+
+
+def _check_views(recipe: Recipe, terms: Sequence[LossTerm], *, gives_views: bool) -> None:
+    """Refuse a network that learns from views on which no loss term looks, and a term without views.
+
+    Raises:
+        InputError: Naming what to do.
+    """
+    looks = any(term.on == VIEWS and term.weight for term in terms)
+    architecture = recipe.model.architecture
+    if looks and not gives_views:
+        raise InputError(
+            f"recipe {recipe.name!r} has a loss term on views, and its network {architecture} gives none with these "
+            "options; leave the term out, or choose an option that learns from images alone"
+        )
+    if gives_views and not looks:
+        raise InputError(
+            f"the network {architecture} of recipe {recipe.name!r} learns from views of images, on which no loss term "
+            'looks; add one, such as [[loss.terms]] name = "squared_error", on = "views"'
+        )
 
 
 def _facts(records: Sequence[Record], description: Description) -> Survey:

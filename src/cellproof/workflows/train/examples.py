@@ -57,7 +57,7 @@ def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) 
         temperature=header.temperature,
     )
     maps = predictor.predict_sample(sample)
-    labels, classes = label_objects(maps, header)
+    labels, classes = label_objects(maps, header, image=sample.image)
     has_instances = sample.instances is not None and header.heads.has_instances
     return ValidationExample(
         name=name,

@@ -27,6 +27,7 @@ from ...training.history import columns
 from ...training.trainer import Trainer
 from ..collect import divide
 from .choose import choose_recipe
+from .over_folds import FOLDS_CSV, over_folds, write_over_folds
 from .page import training_page
 from .state import RunState, TrainRequest
 
@@ -81,7 +82,7 @@ def write_plan(state: RunState) -> None:
 
 
 def write_state(state: RunState) -> None:
-    """Write ``history.csv``, ``run.json`` and ``report.html``.
+    """Write ``history.csv``, ``run.json`` and ``report.html``, and ``folds.csv`` of a cross-validation.
 
     Raises:
         InputError: A file cannot be written.
@@ -108,6 +109,9 @@ def write_state(state: RunState) -> None:
             "folds": len(state.folds),
         },
     )
+    between = over_folds(state.history)
+    if between:
+        write_over_folds(out / FOLDS_CSV, between)
     write_text(out / "report.html", training_page(state))
 
 

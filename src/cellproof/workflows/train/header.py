@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from ... import __version__
 from ...recipe import format_recipe
-from ...types import IntensityStatistics, ModelHeader, TrainingRecord
+from ...types import InstanceOptions, IntensityStatistics, ModelHeader, TrainingRecord
 from ..collect import Collection
 from .build import build_module, heads_of
 from .state import RunState
@@ -38,13 +39,27 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         receptive_field_px=int(module.receptive_field_px),  # type: ignore[arg-type]
         members=members,
         temperature=tuned.temperature,
-        instance=tuned.options,
+        instance=on_the_image(tuned.options, recipe.data.scale),
         steps=tuned.steps,
         training=_record(collection, state),
         statistics=_statistics(collection, state),
         metrics=dict(tuned.metrics),
         trust=tuned.trust,
     )
+
+
+def on_the_image(options: InstanceOptions, scale: float) -> InstanceOptions:
+    """Options that were chosen on the network's grid, for maps on the image's: areas count pixels of the image.
+
+    Args:
+        options: As chosen.
+        scale: Pixels of the network's grid per pixel of the image.
+
+    Example:
+        >>> on_the_image(InstanceOptions(smallest_area_px=50), 0.5).smallest_area_px
+        200
+    """
+    return msgspec.structs.replace(options, smallest_area_px=round(options.smallest_area_px / scale**2))
 
 
 def _record(collection: Collection, state: RunState) -> TrainingRecord:

@@ -15,6 +15,7 @@ from ...report.palette import class_colors
 from ...report.pictures import inline_picture
 from ...training.history import best_row, columns
 from ...types import IGNORE
+from .over_folds import over_folds
 from .state import RunState, ValidationExample
 
 PICTURE_PX = 400
@@ -29,6 +30,8 @@ METRIC_NAMES = {
     "mean_dice": "Dice, mean over classes",
     "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
     "rand_error": "adapted Rand error of enclosed regions, repaired",
+    "unrepaired_mean_iou": "IoU, mean over classes, before repairs",
+    "repaired_mean_iou": "IoU, mean over classes, repaired",
     "accuracy": "fraction of pixels with the right class",
 }
 
@@ -49,6 +52,7 @@ def training_page(state: RunState) -> str:
             classes=_legend(state),
             parameters=_parameters(state),
             notes=_notes(state),
+            over_folds=[(metric_name(state, one.metric), one.text, one.values) for one in over_folds(state.history)],
         )
     )
 

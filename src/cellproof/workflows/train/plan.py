@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from ...checks import InputError
 from ...data.description import Description
 from ...io import read_header
 from ...models._vgg16 import holds_vgg16
@@ -157,6 +158,12 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
     if default_model and not holds_vgg16(find_model(default_model)):
         header = read_header(find_model(default_model))
+        if header.parts or header.heads.is_detector:
+            raise InputError(
+                f"model {header.name!r} is {'an ensemble' if header.parts else 'a detector'}, for which no training is "
+                "planned; start from another model, or give a recipe",
+                argument="init",
+            )
         reasons.append(
             f"starts from the weights of {default_model!r}, so with its network, {header.architecture}; "
             "layers of another shape start afresh"

@@ -7,19 +7,23 @@ validation can choose, and writes one model file. Whatever stops it, what is und
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...checks import InputError, UsageError
-from ...data.folds import Fold
+from ...data.folds import Fold, check_classes
 from ...recipe import override
+from ...report.curves import WATCHED
 from ...training.allocator import keep_freed_memory
 from ...training.history import best_row
 from ...training.loop import Progress, run
 from ...training.trainer import Trainer
+from ...types import Sample
 from ..collect import Collection, collect, find_records
 from ..predict import MODEL_FILE, write_trained
 from .batches import batch_maker
@@ -40,6 +44,7 @@ from .losses import read_losses, write_losses
 from .speed import fit_steps, measure_step_s, pace
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
+from .tune_steps import without_learned
 from .validate import Validator
 from .verdict import judge, trivial_score
 
@@ -74,6 +79,8 @@ def run_training(request: TrainRequest, watcher: Watcher) -> Path:
     collection = collect(records, description, state.recipe, watcher.say)
     state.timings.reading_s = time.monotonic() - started
     if not request.resume:
+        if len(state.folds) > 1:
+            check_classes(state.folds, collection.present, description.classes)
         _plan_steps(collection, state)
         state.timings.reading_s = time.monotonic() - started
         write_fingerprint(request.out, request.data, records)
@@ -250,11 +257,21 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         copies=unhurried,
         say=watcher.say,
         classes=collection.description.classes,
+        taught=partial(_taught, collection, state),
+        seed=state.request.seed,
     )
     if tuned.note:
         watcher.say(tuned.note)
     state.timings.choosing_s = time.monotonic() - started
     return tuned
+
+
+def _taught(collection: Collection, state: RunState) -> Iterator[tuple[int, Sample]]:
+    """Training samples with the number of a fold that learned from them, in an order drawn by the seed."""
+    pairs = [(number, name) for number, fold in enumerate(state.folds) for name in fold.train]
+    for place in np.random.default_rng(state.request.seed).permutation(len(pairs)):
+        number, name = pairs[place]
+        yield number, collection.samples([name])[0]
 
 
 def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunState, watcher: Watcher) -> Path:
@@ -295,7 +312,7 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
         watcher.say("stopped before the first model worth keeping; there is none yet")
         return
     path = state.request.out / MODEL_FILE
-    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state), state.recipe.steps)
+    tuned = Tuned(state.recipe.instance, 1.0, _metrics_so_far(state), without_learned(state.recipe.steps))
     header = make_header(len(members), collection, state, tuned)
     write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
     watcher.say(f"stopped; {path} holds the best model so far")
@@ -304,4 +321,6 @@ def _keep_unfinished(members: Members, collection: Collection, state: RunState, 
 def _metrics_so_far(state: RunState) -> Mapping[str, float]:
     """Metrics of the best validation where there is one training; of several, nothing was measured together."""
     best = best_row(state.history.get(0, ()))
-    return best.metrics if best is not None and len(state.folds) == 1 else {}
+    if best is None or len(state.folds) > 1:
+        return {}
+    return {name: value for name, value in best.metrics.items() if not name.startswith(WATCHED)}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...analysis.cost import activation_bytes, count_parameters, multiply_adds
 from ...analysis.receptive_field import effective_receptive_field, radius_px, reach_px
+from ...checks import UsageError
 from ...data.description import Description
 from ...data.index import Record
 from ...recipe import DataConfig
@@ -51,6 +52,9 @@ def sight_of(model: Model, *, images: int = 4, seed: int = 0) -> Sight:
         images: Random images over which the effective receptive field is averaged.
         seed: Random seed of these.
 
+    Raises:
+        UsageError: A detector, or an ensemble of different models.
+
     Example:
         >>> from cellproof.workflows.predict import load_model
         >>> seen = sight_of(load_model("nuclei"), images=1)
@@ -58,6 +62,12 @@ def sight_of(model: Model, *, images: int = 4, seed: int = 0) -> Sight:
         True
     """
     network, header = model.networks()[0], model.header
+    if header.heads.is_detector or header.parts:
+        raise UsageError(
+            f"model {header.name!r} is {'an ensemble' if header.parts else 'a detector'}; what a pixel sees is "
+            "measured on single dense networks only",
+            argument="model",
+        )
     side = min(LARGEST_INPUT_PX, 2 * header.receptive_field_px + 1)
     side = -(-side // header.stride_px) * header.stride_px
     shape, position = (1, header.in_channels, side, side), (side // 2, side // 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -16,10 +16,15 @@ from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
 from .trust import fit_on_held_out
-from .tune_steps import tune_steps
+from .tune_steps import learn_from_training, tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
 
 CALIBRATED_PIXELS = 200_000
+
+SMALLEST_AREAS_PX = (5, 10, 20, 30, 45)
+
+SPECK_FRACTIONS = (1 / 64, 1 / 32, 1 / 16, 1 / 8)
+"""Of the median object: where objects are large, specks are, too."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ def tune(
     copies: bool = True,
     say: Callable[[str], None] = lambda line: None,
     classes: Sequence[str] = (),
+    taught: Callable[[], Iterable[tuple[int, Sample]]] = tuple,
+    seed: int = 0,
 ) -> Tuned:
     """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
@@ -71,6 +78,8 @@ def tune(
         copies: Whether verdicts are fitted on degraded copies, too.
         say: Told where validation is too small to fit verdicts on, and what the temperature of several members is.
         classes: Names of all classes, by which repairs find theirs.
+        taught: Gives training samples with the number of a member that learned from them, for repairs that learn.
+        seed: Of what repairs draw.
     """
     cuts = [middle(sample) for fold in held_out for sample in fold]
     kept = within(cuts, most_pixels)
@@ -107,10 +116,39 @@ def tune(
             )
 
         trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
-    steps, errors = tune_steps(samples, maps, recipe.steps, classes)
+    steps, errors = _steps(samples, maps, taught, predictors, temperature, classes=classes, seed=seed, say=say)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
     return Tuned(options, temperature, metrics | errors, steps, note, trust)
+
+
+def _steps(
+    samples: Sequence[Sample],
+    maps: Sequence[Maps],
+    taught: Callable[[], Iterable[tuple[int, Sample]]],
+    predictors: _OnePredictor,
+    temperature: float,
+    *,
+    classes: Sequence[str],
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[tuple[Step, ...], dict[str, float]]:
+    """Repairs with what they learned and what was chosen for them, and their scores.
+
+    They see probabilities as the finished model predicts them.
+    """
+    steps = predictors.recipe.steps
+    if not steps:
+        return (), {}
+
+    def predicted() -> Iterable[tuple[Sample, Maps]]:
+        for number, sample in taught():
+            cut = middle(sample)
+            yield cut, tempered(predictors.of(number).predict_sample(cut), temperature)
+
+    learned, scores = learn_from_training(steps, predicted, classes, seed=seed, say=say)
+    chosen, errors = tune_steps(samples, [tempered(one, temperature) for one in maps], learned, classes)
+    return chosen, scores | errors
 
 
 class _OnePredictor:
@@ -170,11 +208,22 @@ def tune_instances(
     choices: list[tuple[str, Sequence[Setting]]] = [
         ("foreground_threshold", (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)),
         *tuned(options.method).items(),
-        ("smallest_area_px", (5, 10, 20, 30, 45)),
+        ("smallest_area_px", (*SMALLEST_AREAS_PX, *_specks(samples))),
     ]
     for name, values in choices:
         options = _best(samples, maps, _nearest_first(options, name, values), options)
     return options
+
+
+def _specks(samples: Sequence[Sample]) -> tuple[int, ...]:
+    """Areas of specks beside the objects of these samples, where they exceed `SMALLEST_AREAS_PX`."""
+    areas = [np.bincount(sample.instances.ravel())[1:] for sample in samples if sample.instances is not None]
+    together = np.concatenate(areas) if areas else np.zeros(0)
+    together = together[together > 0]
+    if not together.size:
+        return ()
+    sizes = (round(float(np.median(together)) * fraction) for fraction in SPECK_FRACTIONS)
+    return tuple(size for size in sizes if size > SMALLEST_AREAS_PX[-1])
 
 
 def _nearest_first(options: InstanceOptions, name: str, values: Sequence[Setting]) -> list[InstanceOptions]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from ...inference.activate import Maps
 from ...instances.decode import decode
 from ...metrics import objects, pixel
 from ...metrics.protocols import foreground_confusion
+from ...report.curves import WATCHED
 from ...types import IGNORE, Heads, InstanceOptions, Sample
 from ..predict import Predictor
 
@@ -46,6 +47,8 @@ class Validator:
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
         """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics.
 
+        Beside them stand the numbers that a network with a ``watched() -> {name: value}`` gives of itself.
+
         Raises:
             FloatingPointError: The network's outputs are not numbers.
         """
@@ -55,7 +58,9 @@ class Validator:
         maps = [predictor.predict_sample(sample) for sample in self.samples]
         check_outputs(maps)
         metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
-        return metrics["map" if self.heads.has_instances else "mean_iou"], metrics
+        watched: Callable[[], Mapping[str, float]] = getattr(module, "watched", dict)
+        score = metrics["map" if self.heads.has_instances else "mean_iou"]
+        return score, metrics | {f"{WATCHED}{name}": value for name, value in watched().items()}
 
 
 def check_outputs(maps: Sequence[Maps]) -> None:

@@ -1,8 +1,8 @@
 """Protocols, one file each; a file's name is its protocol's name.
 
 A protocol has ``count(variant, reference, options)`` and ``rows(counts, names, options, *, group, seed)``. It may also
-have ``MASKS``, ``NEEDS_SOURCE``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``, ``COLUMNS`` and
-``NOTES``; `Protocol` says what each is, and what stands for one that is not there.
+have ``MASKS``, ``NEEDS_SOURCE``, ``VIEWS``, ``Options``, ``choose``, ``variants``, ``describe``, ``figures``,
+``COLUMNS`` and ``NOTES``; `Protocol` says what each is, and what stands for one that is not there.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def load(name: str) -> Protocol:
         title=_first_line(module),
         masks=tuple(part("MASKS", ("semantic", "instances"))),
         needs_source=part("NEEDS_SOURCE", False),
+        views=part("VIEWS", True),
         options_type=part("Options", NoOptions),
         choose=part("choose", choose_nothing),
         variants=part("variants", one_variant),

@@ -15,6 +15,8 @@ from ..protocol import ClassNames, Column, NoOptions, Reference, Variant
 
 MASKS = ("semantic", "instances")
 
+VIEWS = False
+
 COLUMNS = (
     Column("IoU", "mean", on_screen=True),
     Column("IoU", None, on_screen=True),

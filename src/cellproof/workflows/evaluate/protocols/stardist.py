@@ -12,6 +12,8 @@ from ..protocol import ClassNames, Column, NoOptions, Reference, Variant
 
 MASKS = ("instances",)
 
+VIEWS = False
+
 COLUMNS = (
     Column("AP (StarDist)", "0.5", "AP 0.5", on_screen=True),
     Column("AP (StarDist)", "0.75", "AP 0.75"),

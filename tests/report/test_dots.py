@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+from cellproof.report.dots import dots
+
+
+def test_a_dot_stands_where_its_value_is_and_the_bar_at_their_mean():
+    svg = dots({"first": [0.0, 0.5, 1.0], "second": [0.5, math.nan]}, label="score")
+    groups = re.findall(r'<g id="(first|second)">(.*?)</g>\s*</g>', svg, re.DOTALL)
+    places = {name: [float(x) for x in re.findall(r'<use [^>]*?x="([-\d.]+)"', body)] for name, body in groups}
+    assert (len(places["first"]), len(places["second"])) == (3, 1)
+    left, middle, right = places["first"]
+    np.testing.assert_allclose(right - middle, middle - left, rtol=1e-4)
+    np.testing.assert_allclose(places["second"][0], middle, rtol=1e-4)
+    assert {"first", "second", "score"} <= set(re.findall(r">([^<>]+)</text>", svg))
+
+
+def test_nothing_to_draw_is_an_empty_text():
+    assert dots({}, label="score") == dots({"a": [math.nan]}, label="score") == ""
