@@ -39,12 +39,19 @@ def command() -> str:
 
 
 def commit() -> str:
-    """The commit of the code that made the numbers; "unknown" outside of a repository."""
-    git = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--exclude=*"]
+    """The commit of the code that made the numbers, "-dirty" where code differs from it; "unknown" elsewhere.
+
+    Pages do not count: each run writes one.
+    """
+    git = ("git", "-C", str(FOLDER))
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        code = ("../src", "../pyproject.toml", "*.py", "*.toml")
+        status = [*git, "status", "--porcelain", "--", *code]
+        changed = subprocess.run(status, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return name.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
 def machine() -> str:

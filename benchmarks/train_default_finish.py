@@ -14,7 +14,7 @@ import torch
 from cellproof.data.folds import Fold
 from cellproof.models.effnet_unet import build
 from cellproof.recipe import read_recipe
-from cellproof.workflows.collect import collect, find_records, validation_groups
+from cellproof.workflows.collect import collect, find_records
 from cellproof.workflows.predict.write import write_trained
 from cellproof.workflows.train.build import heads_of
 from cellproof.workflows.train.header import make_header
@@ -46,7 +46,7 @@ def main() -> None:
         recipe=recipe,
         heads=heads,
         module=build(in_channels=3, out_channels=heads.channels, **content["options"]),
-        groups=validation_groups(collection, [fold], recipe.data.balance),
+        groups=collection.validation_groups([fold], recipe.data.balance),
         most_pixels=arguments.pixels,
     )
     request = TrainRequest(data=arguments.data, out=arguments.model.parent, seed=int(content["seed"]))

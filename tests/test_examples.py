@@ -22,7 +22,8 @@ DOORS = ("cli", "__main__.py")
 NEED_A_DATA_SET = {
     *(f"collect.{name}" for name in ("attribute", "collect", "divide", "find_records", "load_sample")),
     "collect.inspect_data",
-    "collect.validation_groups",
+    "collect.group_duplicates",
+    "collect.load_mask",
     *(f"evaluate.{name}" for name in ("score_folders", "shown", "worst_images", "write_evaluation")),
     "reproduce.reproduce",
     "reproduce.screen",

@@ -16,6 +16,7 @@ from cellproof.data.folds import (
     folds_to_json,
     group_by_blocks,
     hold_out,
+    join_groups,
 )
 from cellproof.data.index import Record
 
@@ -161,3 +162,25 @@ def test_blocks_that_cannot_be_made_are_refused():
         group_by_blocks([record(name) for name in "abc"], blocks=1)
     with pytest.raises(InputError, match="b has a group already"):
         group_by_blocks([record("a"), record("b", "mouse 1")], blocks=2)
+
+
+def test_groups_that_share_an_image_become_one_through_any_number_of_others():
+    records = [record("a", "cornea 1"), record("b", "cornea 2"), record("c", "cornea 3"), record("d"), record("e")]
+    joined = join_groups(records, [("a", "b"), ("b", "c"), ("d", "elsewhere")])
+    assert [item.group for item in joined] == ["cornea 1", "cornea 1", "cornea 1", "d", "e"]
+    assert [item.name for item in joined] == list("abcde")
+
+
+@settings(max_examples=30, deadline=None)
+@given(records=record_lists(), data=st.data())
+def test_joining_groups_only_makes_them_larger(records, data):
+    names = [item.name for item in records]
+    same = data.draw(st.lists(st.lists(st.sampled_from(names), min_size=2, max_size=4), max_size=6))
+    joined = {item.name: item.group for item in join_groups(records, same)}
+    for first in records:
+        for second in records:
+            if first.group == second.group:
+                assert joined[first.name] == joined[second.name]
+    assert all(len({joined[name] for name in together}) == 1 for together in same)
+    if not same:
+        assert joined == {item.name: item.group for item in records}

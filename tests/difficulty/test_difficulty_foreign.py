@@ -67,3 +67,12 @@ def test_an_image_without_objects_tells_the_rest():
     found = image_statistics(np.zeros((1, 9, 9)), empty, empty * 0.0, solidity=np.zeros(0))
     assert np.isnan(found["diameter"])
     assert found["covered"] == pytest.approx(5 / 81)
+
+
+def test_the_oddest_statistic_is_told_in_standard_deviations_not_in_units():
+    rng = np.random.default_rng(0)
+    images = [{"narrow": rng.normal(0, 1), "wide": rng.normal(0, 50)} for _ in range(300)]
+    kinds = fit_kinds(images, ["dark"] * 300)
+    # 8 standard deviations against 2, though the second differs by more than ten times as much.
+    assert foreignness({"narrow": 8.0, "wide": 100.0}, kinds).statistic == "narrow"
+    assert foreignness({"narrow": 2.0, "wide": 400.0}, kinds).statistic == "wide"

@@ -179,6 +179,13 @@ def test_a_record_comes_back_from_json(trust):
     assert msgspec.json.decode(msgspec.json.encode(trust), type=TrustRecord) == trust
 
 
+def test_ten_images_are_just_enough():
+    with pytest.raises(InputError, match="too small to fit verdicts on: 9 images"):
+        fit_trust(simulated(9))
+    ten = simulated(10)
+    assert fit_trust(ten, fit_kinds([one.statistics for one in ten], ["simulated"] * 10)).images == 10
+
+
 def test_another_promise_is_kept_by_the_held_out_images_and_moves_the_threshold(trust):
     expected, true = np.array(trust.held_out_expected), np.array(trust.held_out_true)
     thresholds = []

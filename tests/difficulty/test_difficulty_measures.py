@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError
+from cellproof.difficulty import measure
 from cellproof.difficulty.confidence import difficult_pixels, mean_confidence
 from cellproof.difficulty.measures import difficulty_maps
 
@@ -77,3 +80,15 @@ def test_maps_and_masks_of_another_shape_are_refused():
         difficulty_maps(PAPER, ensemble=np.zeros((3, 3)))
     with pytest.raises(InputError, match="shapes differ: confidence"):
         difficulty_maps(PAPER, within=np.ones((3, 3), bool))
+
+
+@pytest.mark.parametrize(("values", "is_right"), [((0.0, 1.0), True), ((0.0, 1.5), False), ((-0.1, 1.0), False)])
+def test_a_measure_of_ones_own_must_stay_between_0_and_1(monkeypatch, values, is_right):
+    module = SimpleNamespace(measure=lambda probabilities: np.array([values]))
+    monkeypatch.setattr("cellproof.difficulty.find_part", lambda *args, **kwargs: module)
+    probabilities = np.full((2, 1, 2), 0.5)
+    if is_right:
+        assert measure("own", probabilities).tolist() == [list(values)]
+    else:
+        with pytest.raises(InputError, match=r"difficulty/own\.py gave values of shape \(1, 2\) or beyond \[0, 1\]"):
+            measure("own", probabilities)

@@ -9,7 +9,7 @@ from skimage.io import imread
 
 from cellproof.checks import InputError
 from cellproof.instances.clean import clean_labels
-from cellproof.instances.flows import follow_flows
+from cellproof.instances.flows import _hops, follow_flows
 
 
 def poisson_flows(labels):
@@ -176,3 +176,15 @@ def test_flows_of_another_shape_are_refused_with_both_shapes():
 def test_flows_with_nan_inside_the_foreground_are_refused():
     with pytest.raises(InputError, match="flows contains 32 NaN"):
         follow_flows(np.full((2, 4, 4), np.nan), np.ones((4, 4), bool))
+
+
+def test_a_hop_may_end_at_the_first_pixel_of_the_foreground():
+    """Numbered 0, it is no sign that the foreground was left; a hop that does leave it goes nowhere."""
+    foreground = np.array([[1, 1, 1, 0]], bool)
+    pixels = np.flatnonzero(foreground)
+    position = np.where(foreground.ravel(), np.cumsum(foreground.ravel()) - 1, -1)
+    left, right = np.array([[0.0] * 3, [-2.0] * 3]), np.array([[0.0] * 3, [2.0] * 3])
+    stay = np.array([5, 6, 7])
+    hops = {"shape": foreground.shape, "length_px": 1.0, "otherwise": stay}
+    np.testing.assert_array_equal(_hops(left, pixels, position, **hops), [0, 0, 0])
+    np.testing.assert_array_equal(_hops(right, pixels, position, **hops), [2, 6, 7])

@@ -90,6 +90,7 @@ def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
         assert recipe.name == name
         assert recipe.description
         assert parse_recipe(recipe_text(name)) == recipe
+        assert parse_recipe(format_recipe(recipe)) == recipe
 
 
 def test_the_default_recipe_is_the_documented_one():

@@ -14,7 +14,7 @@ from cellproof.recipe.study import Recipe
 from cellproof.types import IGNORE, Heads, InstanceOptions, Sample
 from cellproof.workflows.predict.predictor import Predictor
 from cellproof.workflows.train.tune import calibrate, tune, tune_instances
-from cellproof.workflows.train.validate import limited, measure
+from cellproof.workflows.train.validate import Validator, limited, measure
 
 ALL_HEADS = heads_of(2, ["boundary", "distance", "flows"])
 
@@ -149,6 +149,51 @@ def test_members_are_scored_on_what_was_held_out_from_them():
     assert tuned.metrics["bright/mean_iou"] == 1
     assert tuned.metrics["dark/mean_iou"] == 0
     assert 0 < tuned.metrics["mean_iou"] < 1
+
+
+def test_the_temperature_is_the_likeliest_of_predictions_as_segment_makes_them():
+    """One view, the member that the image was held out from, windows and all."""
+    rng = np.random.default_rng(0)
+    image = rng.uniform(0.3, 0.7, (1, 160, 160)).astype(np.float32)
+    # Right logits are ±3 (x - 0.5); the network's are ±20 (x - 0.5).
+    class_map = (rng.random((160, 160)) < 1 / (1 + np.exp(-6 * (image[0] - 0.5)))).astype(np.uint8)
+    sample = Sample(image, class_map)
+    tuned = tune(
+        [Threshold().state_dict()],
+        [[sample]],
+        recipe=Recipe(name="drawn"),
+        heads=Heads(2),
+        module=Threshold(),
+        groups=[[""]],
+        most_pixels=10**6,
+    )
+
+    def loss(temperature: float) -> float:
+        predictor = Predictor.of_module(Threshold(), heads=Heads(2), in_channels=1, temperature=temperature)
+        probabilities = predictor.predict_sample(sample).probabilities
+        return float(-np.log(np.take_along_axis(probabilities, class_map[None].astype(int), axis=0)).mean())
+
+    assert tuned.temperature == pytest.approx(20 / 3, rel=0.1)
+    assert loss(tuned.temperature) < min(loss(tuned.temperature * 1.05), loss(tuned.temperature / 1.05))
+
+
+class NotANumber(Threshold):
+    """The second of two views of the world has no answer."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return super().forward(image) * torch.where(image.mean() > 0.5, torch.nan, 1.0)
+
+
+def test_outputs_that_are_no_numbers_stop_a_validation_and_say_of_how_many_images():
+    dark, bright = (Sample(np.full((1, 8, 8), v, np.float32), np.zeros((8, 8), np.uint8)) for v in (0.1, 0.9))
+    validator = Validator(
+        [dark, bright, bright], heads=Heads(2), in_channels=1, options=InstanceOptions(), most_pixels=10**6
+    )
+    validator.samples = [dark]
+    assert validator(NotANumber())[1]["accuracy"] == 1
+    validator.samples = [dark, bright, bright]
+    with pytest.raises(FloatingPointError, match="no numbers on 2 of the 3 held-out images; lower the learning rate"):
+        validator(NotANumber())
 
 
 def test_prediction_repeats_a_gray_sample_for_a_color_network():

@@ -69,9 +69,9 @@ def watching() -> Iterator[Callable[[int, int], None]]:
 
 def show_simulation(plan: Plan, simulation: Simulation) -> None:
     """What was made, where it is, and what to type next."""
-    from ..workflows.collect import kinds
+    from ..simulate import load
 
-    kind = kinds()[plan.kind]
+    kind = load(plan.kind)
 
     made, kept = len(simulation.made), len(simulation.kept)
     before = f", {kept} there before" if kept else ""

@@ -30,7 +30,7 @@ EIGHT_NEIGHBORS = np.ones((3, 3), bool)
 ADVICE = {
     "unusable": "mend or remove the files",
     "shared": "remove it from one of the two, or scores on held-out images flatter",
-    "duplicate": "remove the others, or folds learn from what they check with",
+    "duplicate": "drawn folds keep copies together; remove the others, for they count as often as they are there",
     "size": "give image and mask of the same pixels",
     "empty": "right where nothing is to be seen, else annotate it",
     "foreground": "give each object an id of its own if they are to be told apart",

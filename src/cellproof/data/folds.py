@@ -144,6 +144,37 @@ def group_by_blocks(records: Sequence[Record], *, blocks: int) -> list[Record]:
     return [replace(record, group=f"block {block}") for record, block in zip(ordered, number.tolist(), strict=True)]
 
 
+def join_groups(records: Sequence[Record], same: Sequence[Sequence[str]]) -> list[Record]:
+    """Put records that show the same into one group, so that folds never learn from what they check with.
+
+    Args:
+        records: Of distinct names.
+        same: Names that belong together, as of copies; names of no record are passed over.
+
+    Returns:
+        The records in their order. Groups with members that belong together have become one, under the name that
+        comes first; all others are as they were.
+
+    Example:
+        >>> from pathlib import Path
+        >>> records = [Record(name, "", Path(), Path(), name, {}) for name in ("a", "b", "c")]
+        >>> [record.group for record in join_groups(records, [("a", "c")])]
+        ['a', 'b', 'a']
+    """
+    group = {record.name: record.group for record in records}
+    first = {record.group: record.group for record in records}
+
+    def root(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    for names in same:
+        roots = sorted({root(group[name]) for name in names if name in group})
+        first |= dict.fromkeys(roots, roots[0]) if roots else {}
+    return [replace(record, group=root(record.group)) for record in records]
+
+
 def _by_value(name: str) -> list[tuple[int, str]]:
     """A key by which ``z9`` comes before ``z10``."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -124,4 +124,6 @@ def _without_none(values: Any) -> Any:
     # TOML has no null; a missing key means the default, which is None wherever None is allowed.
     if isinstance(values, dict):
         return {key: _without_none(value) for key, value in values.items() if value is not None}
+    if isinstance(values, (list, tuple)):
+        return [_without_none(value) for value in values]
     return values

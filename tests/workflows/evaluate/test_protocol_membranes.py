@@ -151,3 +151,8 @@ def test_difficulty_that_marks_the_wrong_pixels_ranks_them_first():
 def test_a_class_that_a_set_lacks_is_named():
     with pytest.raises(InputError, match="no class 'wall'; the classes are cell, membrane"):
         choose([wall(gap_probability=0.4)], Options(connected="wall"))
+
+
+def test_a_choice_is_told_in_words():
+    assert membranes.describe(Choice(0.25, 41.7)) == "reconnect: threshold 0.25, no region below 42 px"
+    assert membranes.describe(Choice(NOTHING_CLOSED, 0.0)) == "reconnect: nothing closed, no region below 0 px"

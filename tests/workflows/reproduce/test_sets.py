@@ -25,6 +25,12 @@ def study_of(groups, division=None) -> StudySet:
     return StudySet(StudySetConfig("x"), division or Division(validation=0.25), Description("x", "semantic"), records)
 
 
+@pytest.fixture(autouse=True)
+def _no_images_to_read(monkeypatch) -> None:
+    """Records here have no files: each is taken for an image of its own."""
+    monkeypatch.setattr("cellproof.workflows.reproduce.sets.group_duplicates", list)
+
+
 def names(records) -> set[str]:
     return {record.name for record in records}
 

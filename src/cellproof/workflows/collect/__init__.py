@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .collect import Collection, collect, divide, find_records, validation_groups
+from .collect import Collection, collect, divide, find_records, group_duplicates
 from .inspect import inspect_data
-from .samples import SampleStore, load_sample
-from .simulate import Plan, Simulation, kinds, simulate_files
+from .samples import SampleStore, load_mask, load_sample
+from .simulate import Plan, Simulation, simulate_files
 
 __all__ = [
     "Collection",
@@ -15,9 +15,9 @@ __all__ = [
     "collect",
     "divide",
     "find_records",
+    "group_duplicates",
     "inspect_data",
-    "kinds",
+    "load_mask",
     "load_sample",
     "simulate_files",
-    "validation_groups",
 ]

@@ -11,14 +11,15 @@ import numpy as np
 
 from ...checks import InputError
 from ...data.description import Description, describe_facts, read_description
-from ...data.folds import Fold, draw_folds, hold_out
+from ...data.doctor import find_duplicates
+from ...data.folds import Fold, draw_folds, hold_out, join_groups
 from ...data.index import Record, attribute, index, scan
 from ...data.mask_kind import MaskFacts, mask_facts
 from ...data.normalization import fit_channels
-from ...io import read_mask
+from ...io import read_image, read_mask
 from ...recipe import Recipe
 from ...types import IGNORE, Sample
-from .inspect import Inspector, summarize
+from .inspect import Inspector, content_hash, summarize
 from .samples import SampleStore, load_sample
 
 LEARNED = ("", "train", "val")
@@ -65,6 +66,13 @@ class Collection:
     def samples(self, names: Sequence[str]) -> list[Sample]:
         """Samples of the records of these names."""
         return [self.store[position] for position in self.positions(names)]
+
+    def validation_groups(self, folds: Sequence[Fold], balance: str) -> list[list[str]]:
+        """Value of the balancing attribute of each validation image, fold by fold; "" without one."""
+        return [
+            [attribute(self.records[position], balance) if balance else "" for position in self.positions(fold.val)]
+            for fold in folds
+        ]
 
 
 def find_records(folder: Path, say: Callable[[str], None]) -> tuple[list[Record], Description]:
@@ -147,25 +155,37 @@ def collect(records: list[Record], description: Description, recipe: Recipe, say
 
 
 def divide(records: Sequence[Record], recipe: Recipe, seed: int) -> list[Fold]:
-    """The data's own division where one training is expected and there is one, else a drawn one."""
+    """The data's own division where one training is expected and there is one, else a drawn one.
+
+    Copies of one image are never on both sides of a drawn division. The data's own is taken as it is; what is wrong
+    with it, `inspect_data` says.
+    """
     own = Fold(
         train=tuple(sorted(record.name for record in records if record.split != "val")),
         val=tuple(sorted(record.name for record in records if record.split == "val")),
     )
     balance = recipe.data.balance or None
-    if recipe.folds > 1:
-        return draw_folds(records, folds=recipe.folds, seed=seed, stratify_by=balance)
-    if own.val and own.train:
+    if recipe.folds == 1 and own.val and own.train:
         return [own]
-    return [hold_out(records, share=recipe.data.validation, seed=seed, stratify_by=balance)]
+    apart = group_duplicates(records)
+    if recipe.folds > 1:
+        return draw_folds(apart, folds=recipe.folds, seed=seed, stratify_by=balance)
+    return [hold_out(apart, share=recipe.data.validation, seed=seed, stratify_by=balance)]
 
 
-def validation_groups(collection: Collection, folds: Sequence[Fold], balance: str) -> list[list[str]]:
-    """Value of the balancing attribute of each validation image, fold by fold; "" without one."""
-    return [
-        [attribute(collection.records[i], balance) if balance else "" for i in collection.positions(fold.val)]
-        for fold in folds
-    ]
+def group_duplicates(records: Sequence[Record]) -> list[Record]:
+    """The records, with copies of one image in one group, which folds never divide.
+
+    Copies have the same pixels, whatever the format of their files. Groups that share an image become one, of the
+    name that comes first.
+
+    Args:
+        records: Of distinct names.
+
+    Raises:
+        InputError: An image cannot be read.
+    """
+    return join_groups(records, find_duplicates({one.name: content_hash(read_image(one.image)) for one in records}))
 
 
 def _with_distinct_names(records: Sequence[Record]) -> list[Record]:

@@ -38,6 +38,12 @@ class Finding:
         return ADVICE[self.kind]
 
 
+def content_hash(image: Image) -> str:
+    """SHA-256 of an image's pixels, by which copies are known; the file's format does not matter."""
+    pixels = np.ascontiguousarray(image.pixels)
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
 class Inspector:
     """Looks at images and masks as they are read, each once.
 
@@ -71,9 +77,8 @@ class Inspector:
             return
         self._seen[record.name] = record
         self._channels.add(() if image.color else image.channel_names)
-        pixels = image.pixels[0]
-        self._images[record.name] = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-        for kind, text in examine(pixels, mask, self.description):
+        self._images[record.name] = content_hash(image)
+        for kind, text in examine(image.pixels[0], mask, self.description):
             self._found.append(Finding(kind, (record.name,), text))
 
     def findings(self) -> list[Finding]:

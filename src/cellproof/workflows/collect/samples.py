@@ -42,7 +42,7 @@ def load_sample(
         InputError: The image or mask cannot be used; the message names the file.
     """
     image = read_image(record.image)
-    mask = _read_mask(record.mask, description)
+    mask = load_mask(record.mask, description)
     if len(image.pixels) != 1:
         raise InputError(
             f"{record.image}: a stack of {len(image.pixels)} planes; "
@@ -64,8 +64,12 @@ def load_sample(
     return sample, notes
 
 
-def _read_mask(path: Path, description: Description) -> np.ndarray:
-    """A mask with the values that the description speaks of."""
+def load_mask(path: Path, description: Description) -> np.ndarray:
+    """A mask with the values that the description speaks of: colors become the numbers of their classes.
+
+    Raises:
+        InputError: The mask cannot be read, or holds colors of no class; the message names the file.
+    """
     mask = read_mask(path)
     try:
         return as_described(mask.values, description, color=mask.color)

@@ -19,9 +19,10 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
-from ...io import atomic_path, make_folder, model_hash, read_header, read_image, read_labels
+from ...io import atomic_path, make_folder, model_hash, read_header, read_image
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
+from ..collect import load_mask
 from ..evaluate import ClassNames, Predicted, Reference
 from ..predict import MODEL_FILE, Model, Predictor, label_objects, load_model
 from .steps import classes_of, refined
@@ -282,7 +283,7 @@ def read_reference(record: Record, description: Description) -> Reference:
     Raises:
         InputError: The mask cannot be read.
     """
-    mask, _ = fix_mask(read_labels(record.mask), description)
+    mask, _ = fix_mask(load_mask(record.mask, description), description)
     return Reference(mask, ClassNames.of(description))
 
 

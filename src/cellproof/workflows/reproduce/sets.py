@@ -18,7 +18,7 @@ from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
 from ...data.index import Record, index
 from ...io import make_folder, write_csv, write_text
 from ...recipe import Division, Profile, Simulated, StudySetConfig
-from ..collect import Plan, simulate_files
+from ..collect import Plan, group_duplicates, simulate_files
 
 ATTRIBUTES = "attributes.csv"
 
@@ -165,7 +165,9 @@ def _with_condition(records: Sequence[Record], config: StudySetConfig, folder: P
 
 
 def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
-    """All divisions of a set: its folds, each a test set once, or the official one. Groups stay whole in folds.
+    """All divisions of a set: its folds, each a test set once, or the official one.
+
+    Groups, and copies of one image, stay whole in folds.
 
     Raises:
         InputError: The set has too few images or groups.
@@ -173,10 +175,11 @@ def divide_set(found: StudySet, profile: Profile, *, seed: int) -> list[Split]:
     division = found.division
     if division.test:
         return [_official(found, seed=seed)]
-    groups = len({record.group for record in found.records})
-    folds = min(profile.folds or division.folds, groups)
-    by_name = {record.name: record for record in found.records}
-    drawn = draw_folds(found.records, folds=folds, seed=seed)
+    # Simulated images are all different, and drawn while nobody has read them yet.
+    records = found.records if found.is_simulated else group_duplicates(found.records)
+    folds = min(profile.folds or division.folds, len({record.group for record in records}))
+    by_name = {record.name: record for record in records}
+    drawn = draw_folds(records, folds=folds, seed=seed)
     return [
         _drawn(number, fold, by_name, fraction=division.validation, seed=seed)
         for number, fold in enumerate(drawn, start=1)

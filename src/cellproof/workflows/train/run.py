@@ -24,7 +24,7 @@ from ...training.history import best_row
 from ...training.loop import Progress, run
 from ...training.trainer import Trainer
 from ...types import Sample
-from ..collect import Collection, collect, find_records, validation_groups
+from ..collect import Collection, collect, find_records
 from ..predict import MODEL_FILE, write_trained
 from .batches import batch_maker
 from .build import build_module, heads_of, loop_options, loss_of, start_from
@@ -252,7 +252,7 @@ def _tune(members: Members, collection: Collection, state: RunState, watcher: Wa
         recipe=recipe,
         heads=heads_of(recipe, collection.description),
         module=build_module(recipe, collection.description).to(state.device),
-        groups=validation_groups(collection, state.folds, recipe.data.balance),
+        groups=collection.validation_groups(state.folds, recipe.data.balance),
         most_pixels=(3 if unhurried else 1) * recipe.training.validation_pixels,
         copies=unhurried,
         say=watcher.say,

@@ -65,7 +65,7 @@ def tune(
 ) -> Tuned:
     """Choose what validation can: how objects are made, the options of repairs, and the temperature.
 
-    Each member sees only the samples that were held out from it.
+    Each member sees only the samples that were held out from it, as `segment` shows them by default: one view.
 
     Args:
         members: Weights of each fold's network.
@@ -76,7 +76,7 @@ def tune(
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
         copies: Whether verdicts are fitted on degraded copies, too.
-        say: Told where validation is too small to fit verdicts on.
+        say: Told where validation is too small to fit verdicts on, and what the temperature of several members is.
         classes: Names of all classes, by which repairs find theirs.
         taught: Gives training samples with the number of a member that learned from them, for repairs that learn.
         seed: Of what repairs draw.
@@ -100,6 +100,11 @@ def tune(
         part = measure([samples[i] for i in chosen], [maps[i] for i in chosen], heads=heads, options=options)
         metrics |= {f"{name}/{metric}": value for metric, value in part.items()}
     temperature = 1.0 if _is_one_class(samples) else calibrate(samples, maps)
+    if len(members) > 1:
+        say(
+            f"the temperature is that of single networks, each on the images that it did not learn from; the mean of "
+            f"all {len(members)}, which nobody can check on these images, is less sure than it is right"
+        )
     trust = None
     if can_choose:
 

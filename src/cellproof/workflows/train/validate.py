@@ -67,13 +67,13 @@ def check_outputs(maps: Sequence[Maps]) -> None:
     """Refuse outputs that are not numbers, which training steps may leave behind without a loss that shows it.
 
     Raises:
-        FloatingPointError: Naming what to do.
+        FloatingPointError: Saying on how many images, and what to do.
     """
-    if not all(
-        np.isfinite(m.probabilities).all() and all(np.isfinite(f).all() for f in m.fields.values()) for m in maps
-    ):
+    broken = sum(not all(np.isfinite(one).all() for one in (own.probabilities, *own.fields.values())) for own in maps)
+    if broken:
         raise FloatingPointError(
-            "the network's outputs are not finite on the held-out images; lower the learning rate or train in f32"
+            f"the network's outputs are no numbers on {broken} of the {len(maps)} held-out images; lower the learning "
+            "rate, or train in f32 (training.precision)"
         )
 
 

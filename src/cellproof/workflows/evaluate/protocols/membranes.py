@@ -65,9 +65,10 @@ COLUMNS = (
 
 NOTES = (
     "none: the network's own class map. reassign: the paper's, difficult pixels become membrane, nucleus or rest. "
-    "reconnect: gaps are closed along minimal paths, and dead ends removed.",
-    "Gaps: stretches of reference membrane that the network lacks, also beside it. Cells: what membranes enclose. "
-    "Betti errors, merged and split cells are sums over the images of a fold.",
+    "reconnect: boundaries of regions that the network has in part are completed, and dead ends removed.",
+    "Walls: pairs of neighboring reference cells. Cells: what membranes enclose. Gaps, which filling cells closes, are "
+    "kept to compare with older tables: stretches of reference membrane that the network lacks, also beside it. "
+    "Betti errors, cells harmed, merged and split are sums over the images of a fold.",
 )
 
 
