@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cellproof.losses.weighted_sum import weighted_sum
-from cellproof.models.effnet_unet import build, load_imagenet
+from cellproof.models._weights_file import read_weights
+from cellproof.models.effnet_unet import build
 from cellproof.recipe import Recipe, read_recipe
 from cellproof.types import Heads, LossTerm
 from cellproof.workflows.collect import find_records
@@ -141,7 +142,7 @@ def _arguments() -> argparse.Namespace:
 def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, *, channels: int, device: str) -> Student:
     module = build(in_channels=3, out_channels=channels, **NETWORKS[name])
     if arguments.imagenet:
-        load_imagenet(module, torch.load(arguments.imagenet, weights_only=True, map_location="cpu"))
+        module.load_encoder(read_weights(arguments.imagenet), source=str(arguments.imagenet))
     module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay, fused=device == "cuda"

@@ -182,10 +182,6 @@ class InstanceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: Mapping[str, Setting] = {}
 
 
-IMAGENET = "imagenet"
-"""What a recipe calls the start from published weights of EfficientNet-Lite0."""
-
-
 def part_names(room: str, *, needs: str) -> list[str]:
     """Names of the files in a room's folder that define what makes a part.
 

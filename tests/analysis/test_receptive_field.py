@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from cellproof.analysis.receptive_field import effective_receptive_field, influence_map, radius_px, reach_px
+from cellproof.analysis.receptive_field import (
+    diameter_px,
+    effective_receptive_field,
+    influence_map,
+    layer_influence,
+    levels,
+    radius_px,
+    reach_px,
+)
 from cellproof.checks import InputError
 
 
@@ -110,3 +118,46 @@ def test_no_image_is_refused():
             rng=np.random.default_rng(0),
             images=0,
         )
+
+
+def test_what_acts_in_a_layer_is_what_the_layers_behind_it_see():
+    # Three kernels of ones: what acts on the output passes one of them behind the second, two behind the first.
+    chain = convolutions(3)
+    found = layer_influence(chain, np.zeros((1, 9, 9)), position=(4, 4), layers=["0", "1", "2"])
+    for name, behind in (("0", 2), ("1", 1)):
+        expected = influence_map(convolutions(behind), np.zeros((1, 9, 9)), position=(4, 4))
+        np.testing.assert_array_equal(found[name], expected)
+    assert np.argwhere(found["2"]).tolist() == [[4, 4]]
+
+
+def test_layers_have_grids_of_their_own_and_a_layer_without_a_say_has_none():
+    torch.manual_seed(0)
+
+    class Skipping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = nn.Conv2d(1, 2, 2, stride=2), nn.ConvTranspose2d(2, 1, 2, stride=2)
+            self.aside, self.unused = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+
+        def forward(self, image):
+            self.aside(image)
+            return self.up(self.down(image))
+
+    network = Skipping().double()
+    image = np.zeros((1, 6, 8))
+    assert levels(network, image) == {"aside": (6, 8), "down": (3, 4), "up": (6, 8)}
+    found = layer_influence(network, image, position=(3, 5), layers=["down", "aside"])
+    assert np.argwhere(found["down"]).tolist() == [[1, 2]]
+    weights = network.up.weight[:, 0, 1, 1].abs().sum().item()
+    assert found["down"][1, 2] == pytest.approx(weights)
+    assert not found["aside"].any()
+    with pytest.raises(InputError, match="no layer 'sideways'"):
+        layer_influence(network, image, position=(0, 0), layers=["sideways"])
+    with pytest.raises(InputError, match="layer 'unused' takes no part"):
+        layer_influence(network, image, position=(0, 0), layers=["unused"])
+
+
+def test_the_diameter_covers_the_pixel_in_the_middle():
+    influence = np.zeros((9, 9))
+    influence[4, 1:8] = 1
+    assert diameter_px(influence, position=(4, 4), share=1.0) == 7

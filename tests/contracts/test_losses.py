@@ -14,14 +14,18 @@ from cellproof import losses
 from cellproof.data.targets import heads_of, losses_of
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
 from cellproof.losses.border_cross_entropy import term as border
+from cellproof.losses.border_weight import term as border_weight
 from cellproof.losses.cross_entropy import cross_entropy
 from cellproof.losses.deep_supervision import deep_supervision
 from cellproof.losses.dice import soft_dice
 from cellproof.losses.flow import flow_loss
+from cellproof.losses.focal import term as focal
+from cellproof.losses.lovasz import term as lovasz
 from cellproof.losses.mutual_information import missing_information
 from cellproof.losses.smooth_l1 import smooth_l1
 from cellproof.losses.squared_error import masked_mse
 from cellproof.losses.star_convex import star_convex_loss
+from cellproof.losses.topk import term as topk
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import IGNORE, Heads
 
@@ -88,6 +92,14 @@ def fields():
     return torch.cat([boundary, numbers().abs()[:, None], vectors()], dim=1)
 
 
+def edges():
+    return (classes() == 2).double()[:, None]
+
+
+def told(left_out):
+    return {"class_map": annotated(left_out), "class_weights": None}
+
+
 def stars():
     inside = (classes() == 1).double()[:, None]
     return torch.cat([inside, 4 * inside, 7 * inside], dim=1)
@@ -128,6 +140,24 @@ CASES = [
     Case("squared_error", lambda x, out: masked_mse(x, numbers(), ~out), numbers()),
     Case("smooth_l1", lambda x, out: smooth_l1(x, numbers(), ~out * 0.3, beta=0.3), numbers()),
     Case("flow", lambda x, out: flow_loss(x, vectors(), ~out), vectors()),
+    Case("topk", lambda x, out: topk(x, annotated(out), fraction=0.3, **told(out)), class_logits()),
+    Case(
+        "topk",
+        lambda x, out: topk(x, edges(), count=5, per_image=False, descent=0.5, progress=0.4, **told(out)),
+        decided(edges() > 0),
+        "of a batch, falling",
+    ),
+    Case("focal", lambda x, out: focal(x, annotated(out), **told(out)), class_logits()),
+    Case("focal", lambda x, out: focal(x, edges(), gamma=0.5, **told(out)), decided(edges() > 0), "of edges"),
+    Case("lovasz", lambda x, out: lovasz(x, annotated(out), **told(out)), class_logits()),
+    Case(
+        "lovasz", lambda x, out: lovasz(x, edges(), per_image=True, **told(out)), decided(edges() > 0), "of each image"
+    ),
+    Case(
+        "border_weight",
+        lambda x, out: border_weight(x, annotated(out), border_gap=5 * numbers().abs(), **told(out)),
+        class_logits(),
+    ),
     Case("mutual_information", lambda x, out: missing_information(x, cluster_logits(), ~out), cluster_logits()),
     Case(
         "star_convex",

@@ -21,6 +21,7 @@ PARAMETERS = {
     "effnet_unet": 673_848,
     "fc_densenet": 9_314_898,
     "fcn8s": 134_270_278,
+    "resnet_unet": 14_235_170,
     "unet": 7_240_258,
     "unetpp": 9_045_282,
 }
@@ -33,6 +34,7 @@ TINY = {
     "effnet_unet": {"width": 6, "fine_width": 4, "blocks": 6},
     "fc_densenet": {"growth": 4, "first_width": 4, "down_layers": "2,3", "bottleneck_layers": 2},
     "fcn8s": {"width": 4, "fc_width": 16, "norm": "batch"},
+    "resnet_unet": {"stages": 3, "width": 2},
     "unet": {"width": 4},
     "unetpp": {"width": 4, "deep_supervision": True},
 }

@@ -9,11 +9,13 @@ import torch
 
 from cellproof.checks import InputError
 from cellproof.data.targets import heads_of, losses_of
-from cellproof.losses import check_terms
+from cellproof.losses import check_terms, maps_of
 from cellproof.losses.binary_cross_entropy import binary_cross_entropy
+from cellproof.losses.border_weight import term as border_weight
 from cellproof.losses.cross_entropy import cross_entropy
 from cellproof.losses.deep_supervision import deep_supervision, part_views, views_loss
 from cellproof.losses.dice import soft_dice
+from cellproof.losses.topk import term as topk
 from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.types import Heads, LossTerm
 
@@ -117,7 +119,7 @@ def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields,
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        (LossTerm("lovasz"), "no loss term 'lovasz'; there: binary_cross_entropy, border_cross_entropy, cross_entropy"),
+        (LossTerm("hinge"), "no loss term 'hinge'; there: binary_cross_entropy, border_cross_entropy, border_weight"),
         (
             LossTerm("dice", 1.0, "stars"),
             "which the network does not learn; its outputs: classes, boundary, distance, flows, views",
@@ -129,6 +131,29 @@ def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields,
 def test_terms_that_no_training_could_compute_are_refused(term, message):
     with pytest.raises(InputError, match=message):
         check_terms([term], ALL)
+
+
+def test_terms_are_told_what_they_ask_for_and_nothing_else(class_map):
+    logits, gap = random(3), random(1)[:, 0].abs()
+    terms = [
+        LossTerm("dice", 0.5),
+        LossTerm("topk", 2.0, options={"fraction": 0.2, "descent": 0.5}),
+        LossTerm("border_weight"),
+    ]
+    assert maps_of(terms) == ("border_gap",)
+    told = {"class_map": class_map, "class_weights": None}
+    for progress in (0.0, 0.25, 1.0):
+        found = weighted_sum(
+            logits, class_map, random(0), heads=Heads(3), terms=terms, progress=progress, maps={"border_gap": gap}
+        )
+        expected = 0.5 * soft_dice(logits, class_map) + border_weight(logits, class_map, border_gap=gap, **told)
+        expected += 2 * topk(logits, class_map, fraction=1 - 1.6 * progress if progress < 0.5 else 0.2, **told)
+        torch.testing.assert_close(found, expected)
+    check_terms(terms, ALL)
+    with pytest.raises(InputError, match="'topk' has no option 'progress'; there: fraction, count, per_image, descent"):
+        check_terms([LossTerm("topk", options={"progress": 0.5})], ALL)
+    with pytest.raises(InputError, match="'border_weight' has no option 'border_gap'; there: strength, sigma_px"):
+        check_terms([LossTerm("border_weight", options={"border_gap": 1})], ALL)
 
 
 def test_auxiliary_outputs_count_together_as_much_as_they_are_told(class_map):

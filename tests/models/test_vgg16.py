@@ -11,7 +11,7 @@ from cellproof.checks import InputError
 from cellproof.models import unet
 from cellproof.models._vgg16 import holds_vgg16, load_vgg16
 from cellproof.models.fcn8s import build
-from cellproof.workflows.train.build import start_from
+from cellproof.workflows.train.start import start_from
 
 WIDTHS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
 """Of VGG-16's convolutions, with its poolings: Simonyan & Zisserman (2015), table 1, D."""

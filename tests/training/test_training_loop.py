@@ -215,3 +215,28 @@ def test_with_a_time_limit_batch_renormalization_follows_the_clock(toy):
     )
     assert trainer.step < 30
     assert seen[-1] == (3, 5)
+
+
+class Listening:
+    """A loss that keeps what it hears of the progress."""
+
+    def __init__(self, loss):
+        self.loss, self.heard = loss, []
+
+    def tell_progress(self, share):
+        self.heard.append(share)
+
+    def __call__(self, outputs, batch):
+        return (1 + self.heard[-1]) * self.loss(outputs, batch)
+
+
+def test_a_loss_hears_before_every_step_how_much_is_done_also_when_resumed(toy):
+    whole, first, rest = (Listening(toy.loss) for _ in range(3))
+    expected = toy.run(toy.trainer(), loss=whole)
+    assert whole.heard == pytest.approx([step / 10 for step in range(10)])
+    stopped = toy.trainer()
+    with pytest.raises(KeyboardInterrupt):
+        toy.run(stopped, loss=first, on_step=stop_after(4))
+    resumed = toy.run(toy.through_a_file(stopped, toy.trainer(seed=5)), loss=rest)
+    assert first.heard + rest.heard == whole.heard
+    assert toy.state(resumed) == toy.state(expected)

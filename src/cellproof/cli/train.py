@@ -33,7 +33,10 @@ def train_command(
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Model to start from: a name, a file, a training run, or imagenet."),
+        typer.Option(
+            metavar="MODEL",
+            help="Start weights: a model, run or file, or an encoder: imagenet, resnet18.",
+        ),
     ] = None,
     time: Annotated[
         str,

@@ -7,6 +7,9 @@ nothing is left the loss is 0 with zero gradient. No loss moves a value to the h
 of one output; ``target`` is the class map (N, H, W) where these are the classes, else the fields (N, C, H, W);
 ``class_map`` tells which pixels are annotated (not 255) and which lie in objects (above 0).
 
+A term that has a keyword ``progress`` is told the fraction of the training that is done. A file with ``MAPS`` names
+maps of the reference, (N, H, W) each, that its term takes as keywords; ``data/targets`` makes them.
+
 A network may learn from images alone: in training mode its last output then is a pair of views, (2, N, K, h, w), on
 which terms with ``on = "views"`` look: ``outputs`` is the first, ``target`` the second, all pixels count.
 """
@@ -47,6 +50,17 @@ def load(name: str) -> Callable[..., Tensor]:
     return term
 
 
+def maps_of(terms: Sequence[LossTerm]) -> tuple[str, ...]:
+    """Maps of the reference that the terms ask for, each once.
+
+    Examples:
+        >>> maps_of([LossTerm("dice"), LossTerm("border_weight")])
+        ('border_gap',)
+    """
+    files = [find_part(__name__, term.name, needs="term", what="loss term") for term in terms if term.weight]
+    return tuple(dict.fromkeys(name for file in files for name in getattr(file, "MAPS", ())))
+
+
 def check_terms(terms: Sequence[LossTerm], heads: Heads) -> None:
     """Refuse terms that no training of these heads could compute.
 
@@ -55,11 +69,12 @@ def check_terms(terms: Sequence[LossTerm], heads: Heads) -> None:
     """
     outputs = ("classes", *heads.names, VIEWS)
     for term in terms:
+        told = {"class_map", "class_weights", "progress", *maps_of([term])}
         check_options(
             load(term.name),
             term.options,
             what=f"loss term {term.name!r}",
-            given=frozenset({"class_map", "class_weights"}),
+            given=frozenset(told),
         )
         if term.on not in outputs:
             raise InputError(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +23,8 @@ def weighted_sum(
     heads: Heads,
     terms: Sequence[LossTerm],
     class_weights: Tensor | None = None,
+    progress: float = 1.0,
+    maps: Mapping[str, Tensor] | None = None,
 ) -> Tensor:
     """``Σ weight × term(output, target)``.
 
@@ -30,6 +35,8 @@ def weighted_sum(
         heads: What the channels mean; at least two classes.
         terms: What is added up, those on views left out; see `check_terms`.
         class_weights: (classes,) weights of the cross-entropy, for rare classes; None for all alike.
+        progress: Fraction of the training that is done, in [0, 1], told to the terms that change with it.
+        maps: Name → (N, H, W), what terms ask for besides; see `maps_of`.
 
     Returns:
         Scalar >= 0; 0 with zero gradient where no pixel is annotated.
@@ -40,6 +47,7 @@ def weighted_sum(
     _check_channels(outputs, fields, heads)
     total = outputs.new_zeros((), dtype=torch.promote_types(outputs.dtype, torch.float32))
     slices = heads.slices
+    told = {"progress": progress, **(maps or {})}
     for term in terms:
         if not term.weight or term.on == VIEWS:
             continue
@@ -48,9 +56,17 @@ def weighted_sum(
         else:
             own = slices[term.on]
             output, target = outputs[:, own], fields[:, own.start - heads.classes : own.stop - heads.classes]
-        value = load(term.name)(output, target, class_map=class_map, class_weights=class_weights, **term.options)
+        of_one = load(term.name)
+        own_told = {name: told[name] for name in told if name in _keywords(of_one)}
+        value = of_one(output, target, class_map=class_map, class_weights=class_weights, **own_told, **term.options)
         total = total + term.weight * value
     return total
+
+
+@cache
+def _keywords(term: Callable[..., Any]) -> frozenset[str]:
+    """What a term may be told."""
+    return frozenset(signature(term).parameters)
 
 
 def _check_channels(outputs: Tensor, fields: Tensor, heads: Heads) -> None:

@@ -6,8 +6,8 @@ stride 2, brings the fine structure that the narrow stem loses: it equals a 3 ×
 image.
 
 The encoder has the layers and names of the EfficientNet-Lite0 that was trained on ImageNet, up to stride 16, so that
-`load_imagenet` can start it from those weights. Strided convolutions are padded alike on all sides, where TensorFlow
-pads below and to the right: the same features, a pixel further up and left.
+`EffNetUNet.load_encoder` can start it from those weights. Strided convolutions are padded alike on all sides, where
+TensorFlow pads below and to the right: the same features, a pixel further up and left.
 
 References:
     Tan, Le (2019). EfficientNet: rethinking model scaling for convolutional neural networks. ICML. arXiv:1905.11946
@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from ..checks import InputError
 from ._any_size import AnySize
+from ._encoder import copy_encoder
 from ._options import check_counts
 
 BN_EPS = 1e-3
@@ -71,7 +72,7 @@ def build(*, in_channels: int, out_channels: int, width: int = 48, fine_width: i
     """Make a network with random weights.
 
     Args:
-        in_channels: Channels of the image; ImageNet weights fit 3.
+        in_channels: Channels of the image; see `copy_encoder` for ImageNet weights.
         out_channels: Channels of the logits.
         width: Channels of the decoder at stride 2; 4/3 as many at stride 4, twice as many at stride 8.
         fine_width: Channels of the second entrance.
@@ -86,35 +87,6 @@ def build(*, in_channels: int, out_channels: int, width: int = 48, fine_width: i
     network = EffNetUNet(in_channels, out_channels, width=width, fine_width=fine_width, blocks=_LITE0[:blocks])
     _initialize(network)
     return network
-
-
-def load_imagenet(network: EffNetUNet, state: Mapping[str, torch.Tensor]) -> int:
-    """Copy the weights of an EfficientNet-Lite0 classifier into the encoder.
-
-    Args:
-        network: Its encoder changes; image channels other than 3 keep their random stem.
-        state: The classifier's state dict, with the names of ``efficientnet_lite_pytorch``.
-
-    Returns:
-        Number of tensors copied.
-
-    Raises:
-        InputError: A tensor of the encoder is missing, or has another shape.
-    """
-    own = network.encoder.state_dict()
-    copied = 0
-    for name, value in own.items():
-        if name == "_conv_stem.weight" and network.in_channels != 3:
-            continue
-        given = state.get(name)
-        if given is None or given.shape != value.shape:
-            there = "is missing" if given is None else f"has shape {tuple(given.shape)}"
-            raise InputError(
-                f"{name} {there}, expected {tuple(value.shape)}; give the weights of an EfficientNet-Lite0"
-            )
-        value.copy_(given)
-        copied += 1
-    return copied
 
 
 class EffNetUNet(AnySize):
@@ -154,6 +126,23 @@ class EffNetUNet(AnySize):
             features = self.up[level](torch.cat([skips[level], self.enlarge[level](features)], dim=1))
         logits: torch.Tensor = self.shuffle(self.head(features))
         return logits
+
+    def load_encoder(self, tensors: Mapping[str, torch.Tensor], *, source: str) -> int:
+        """Copy the weights of an EfficientNet-Lite0 classifier into the encoder.
+
+        Args:
+            tensors: The classifier's state dict, with the names of ``efficientnet_lite_pytorch``.
+            source: What to call it in messages.
+
+        Returns:
+            Number of tensors copied; see `copy_encoder` for images that are not red, green and blue.
+
+        Raises:
+            InputError: A tensor of the encoder is missing, or has another shape.
+        """
+        return copy_encoder(
+            self.encoder, tensors, stem="_conv_stem.weight", source=source, classifier="an EfficientNet-Lite0"
+        )
 
 
 class _Encoder(nn.Module):

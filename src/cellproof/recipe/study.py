@@ -67,6 +67,7 @@ class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         simulate: What stands in where there is no such folder; None for nothing.
         division: Division of this set; None for the study's.
         options: Options of the protocols that hold for this set, over those of the study.
+        where: Attribute → value that an image must have to be used; empty for all images.
     """
 
     name: str
@@ -75,6 +76,7 @@ class StudySetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     simulate: Simulated | None = None
     division: Division | None = None
     options: Mapping[str, Any] = {}
+    where: Mapping[str, str] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -19,8 +19,10 @@ class Batch:
         images: (N, C, H, W) float32.
         class_map: (N, H, W) uint8 with the ignore value.
         fields: (N, F, H, W) float32, in the order of the heads.
+        maps: Name → (N, H, W) float32, what loss terms ask for besides.
     """
 
     images: Tensor
     class_map: Tensor
     fields: Tensor
+    maps: Mapping[str, Tensor] = field(default_factory=dict)

@@ -52,7 +52,7 @@ def run(
     Args:
         trainer: A new or a restored one; nothing happens where it is through.
         batch_at: Batch of a step, a pure function of the step's number.
-        loss: (outputs, batch) → scalar.
+        loss: (outputs, batch) → scalar; with a ``tell_progress`` it is told before every step how much is done.
         validate: Averaged module → (score, metrics).
         on_step: Told after every step, for a progress bar and for checkpoints: what it sees is whole.
         on_validation: Told after every validation, to write checkpoints and reports.

@@ -49,7 +49,7 @@ class Trainer:
         self.loss_sum = 0.0
         self.loss_count = 0
         self.best: dict[str, Tensor] | None = None
-        # Layers that change in the course of a training, as batch renormalization does.
+        # Layers that change in the course of a training, as batch renormalization does; a loss may listen too.
         parts = self.module.modules()
         self._listeners: list[Callable[[float], None]] = [p.tell_progress for p in parts if hasattr(p, "tell_progress")]
 
@@ -117,7 +117,8 @@ class Trainer:
 
     def _forward(self, batch: Batch, loss: Callable[[Outputs, Batch], Tensor]) -> Tensor:
         self.module.train()
-        for tell_progress in self._listeners:
+        of_loss = getattr(loss, "tell_progress", None)
+        for tell_progress in [*self._listeners, *([of_loss] if of_loss else [])]:
             tell_progress(self.share)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             outputs = self.module(

@@ -202,3 +202,33 @@ def test_a_condition_is_an_attribute_under_another_name_and_is_needed_of_every_i
     assert [record.attributes["condition"] for record in found.records] == ["u", "v"]
     with pytest.raises(InputError, match="x has no attribute 'color'; its attributes are"):
         find_set(StudySetConfig("a", condition="color"), Division(), Profile(""), **arguments)
+
+
+def labeled_set(folder):
+    """A set of two kinds of images, as `find_set` reads it."""
+    for kind in ("images", "masks"):
+        (folder / "train" / kind).mkdir(parents=True)
+    rows = ["name,stain"]
+    for number in range(6):
+        for kind in ("images", "masks"):
+            tifffile.imwrite(folder / "train" / kind / f"r{number}.tif", np.zeros((4, 4), np.uint8))
+        rows.append(f"r{number},{'DAPI' if number % 2 else 'H&E'}")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "dataset.toml").write_text(
+        'name = "x"\nmasks = "instances"\nattributes = "table.csv"\n', encoding="utf-8"
+    )
+
+
+def found_where(tmp_path, **where):
+    config = StudySetConfig("x", where=where)
+    return find_set(config, Division(), Profile(note=""), data=tmp_path, out=tmp_path / "out", seed=0, say=silent)
+
+
+def test_a_study_may_use_the_images_of_one_kind_alone(tmp_path):
+    labeled_set(tmp_path / "x")
+    assert names(found_where(tmp_path).records) == {f"r{number}" for number in range(6)}
+    assert names(found_where(tmp_path, stain="DAPI").records) == {"r1", "r3", "r5"}
+    with pytest.raises(InputError, match=r"no image has stain = GFP; change where of the set in \[\[study\.sets\]\]"):
+        found_where(tmp_path, stain="GFP")
+    with pytest.raises(InputError, match="no attribute 'dye'; there: stain"):
+        found_where(tmp_path, dye="DAPI")

@@ -2,12 +2,14 @@
 
 ``head(**options) -> Head`` describes the channels, ``target(objects, head) -> (channels, H, W) float32`` computes them
 from the objects of a sample, and ``LOSS`` holds the terms that train them where a recipe names none.
+
+A file with ``pixel_map(objects) -> (H, W) float32`` is no output, but what a loss term asks for by its ``MAPS``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,10 +41,12 @@ class Targets:
     Attributes:
         class_map: (H, W) uint8, `IGNORE` where there is no annotation.
         fields: (F, H, W) float32, targets of the heads in their order.
+        maps: Name → (H, W) float32, what loss terms ask for besides.
     """
 
     class_map: np.ndarray
     fields: np.ndarray
+    maps: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def names() -> list[str]:
@@ -89,25 +93,37 @@ def losses_of(heads: Heads) -> tuple[LossTerm, ...]:
     return tuple(terms)
 
 
-def make_targets(sample: Sample, heads: Heads) -> Targets:
-    """Targets for the output channels that ``heads`` names.
+def make_targets(sample: Sample, heads: Heads, maps: Iterable[str] = ()) -> Targets:
+    """Targets for the output channels that ``heads`` names, and maps for loss terms.
 
     Pixels without annotation have zero fields; F is 0 without instance heads.
 
+    Args:
+        sample: With instances where any head or map is asked for.
+        heads: What the network learns.
+        maps: Names of files in this folder with a ``pixel_map``.
+
     Raises:
-        InputError: Heads that tell objects apart were asked of a sample without instances.
+        InputError: Heads that tell objects apart, or maps, were asked of a sample without instances.
     """
-    if not heads.has_instances:
+    maps = tuple(maps)
+    if not heads.has_instances and not maps:
         return Targets(sample.class_map, np.zeros((0, *sample.class_map.shape), np.float32))
     if sample.instances is None:
         raise InputError(
-            f"the masks are semantic, but the output {' or '.join(heads.names)} needs object ids; "
-            'use heads with classes only, or masks = "instances"'
+            f"the masks are semantic, but the output {' or '.join((*heads.names, *maps))} needs object ids; "
+            'use heads with classes only and loss terms that take them, or masks = "instances"'
         )
     ignored = sample.class_map == IGNORE
     objects = Objects(np.where(ignored, 0, sample.instances), ignored, sample.class_map)
-    fields = [_target(objects, head) for head in heads.fields]
-    return Targets(sample.class_map, np.concatenate(fields))
+    none = np.zeros((0, *sample.class_map.shape), np.float32)
+    fields = [none, *(_target(objects, head) for head in heads.fields)]
+    return Targets(sample.class_map, np.concatenate(fields), {name: _pixel_map(objects, name) for name in maps})
+
+
+def _pixel_map(objects: Objects, name: str) -> np.ndarray:
+    values = find_part(__name__, name, needs="pixel_map", what="map of a loss term").pixel_map(objects)
+    return np.asarray(values, np.float32)
 
 
 def _target(objects: Objects, head: Head) -> np.ndarray:

@@ -13,7 +13,6 @@ import msgspec
 from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
 from ...io import model_hash, read_header, read_model
-from ...parts import IMAGENET
 from ...refine import steps_of
 from ...types import ModelHeader, Step
 
@@ -97,24 +96,16 @@ def model_names() -> list[str]:
     return sorted(name.removesuffix(".safetensors") for name in names if name.endswith(".safetensors"))
 
 
-def find_model(name_or_file: str | Path, *, start: bool = False) -> Path:
+def find_model(name_or_file: str | Path) -> Path:
     """File of a model of the package, or the file given.
 
-    Args:
-        name_or_file: Which.
-        start: Whether a training starts from it, which may be "imagenet" too.
-
     Raises:
-        UsageError: There is neither, or the package of the ImageNet weights is not installed.
+        UsageError: There is neither.
 
     Example:
         >>> find_model("nuclei").name
         'nuclei.safetensors'
     """
-    if start and name_or_file == IMAGENET:
-        from ...models._lite0 import imagenet_file  # loads torch, which looking for a model does not need
-
-        return imagenet_file()
     if str(name_or_file) in model_names():
         return Path(str(files("cellproof") / "weights" / f"{name_or_file}.safetensors"))
     path = Path(name_or_file)

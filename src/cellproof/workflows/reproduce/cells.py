@@ -17,7 +17,7 @@ from ...data.index import Record
 from ...io import model_hash, read_json, write_json
 from ...metrics.rows import Row
 from ...recipe import Recipe, format_recipe
-from ..predict import find_model
+from ..train import find_start
 
 FORMAT = 1
 """Version of `Cell`, and of how fingerprints are made; another one is scored anew."""
@@ -110,7 +110,7 @@ def training_fingerprint(
     init = recipe.model.init
     return fingerprint(
         recipe=format_recipe(msgspec.structs.replace(recipe, name="", description="")),
-        init=model_hash(find_model(init, start=True)) if init else "",
+        init=model_hash(find_start(init)) if init else "",
         description=description_to_toml(description),
         train=_hashes(train),
         validation=_hashes(validation),

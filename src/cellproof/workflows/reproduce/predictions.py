@@ -237,7 +237,9 @@ def predict_record(
     if model.parts:
         # The first view of the first part is not yet the ensemble's prediction of the image as it came.
         seen[:] = [predictor.predict(prepared, scale=scale, condition=condition)]
-    labels, classes = first[0] if first else label_objects(seen[0], model.header, image=prepared)
+    # Pieces of foreground that are too small for an object are none, where objects are scored.
+    smallest = model.header.instance.smallest_area_px if reference.names.has_objects else 0
+    labels, classes = first[0] if first else label_objects(seen[0], model.header, min_area_px=smallest, image=prepared)
     return Predicted(
         name=record.name,
         image=pixels,
@@ -248,7 +250,7 @@ def predict_record(
         views=maps.probabilities,
         tta=poll.between_views() if views else None,
         ensemble=poll.between_members() if model.parts else None,
-        view_labels=label_objects(maps, model.header)[0] if views else None,
+        view_labels=label_objects(maps, model.header, min_area_px=smallest)[0] if views else None,
     )
 
 
@@ -258,7 +260,7 @@ def of_views(one: Predicted) -> Predicted:
     Raises:
         InputError: It has no objects of its own, as an ensemble's mean has not.
     """
-    if one.view_labels is None:
+    if one.view_labels is None or one.views is None:
         raise InputError("an entry with tta needs the objects of its views, and this ensemble has none; leave tta out")
     return replace(
         one, labels=one.view_labels, probabilities=one.views, classes=one.views.argmax(axis=0).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description, description_to_toml, read_description
 from ...data.folds import Fold, draw_folds, group_by_blocks, hold_out
-from ...data.index import Record, index
+from ...data.index import Record, attribute, index
 from ...io import make_folder, write_csv, write_text
 from ...recipe import Division, Profile, Simulated, StudySetConfig
 from ..collect import Plan, group_duplicates, simulate_files
@@ -109,7 +109,10 @@ def find_set(
     description = read_description(folder)
     if description is None:
         raise InputError(f"{folder}: has no dataset.toml that names the classes; expected one, see docs/train.md")
-    records = _with_condition(index(folder, description), config, folder)
+    records = index(folder, description)
+    if not is_simulated:
+        records = _that_are(records, config.where, folder)
+    records = _with_condition(records, config, folder)
     if is_simulated:
         # The first of them, for a larger profile may have made more.
         return StudySet(config, division, description, records[:count], True)
@@ -211,6 +214,19 @@ def write_fold(folder: Path, split: Split, description: Description) -> None:
         description, attributes=ATTRIBUTES if columns else "", group=description.group if columns else ""
     )
     write_text(folder / "dataset.toml", description_to_toml(own))
+
+
+def _that_are(records: list[Record], where: Mapping[str, str], folder: Path) -> list[Record]:
+    """Records whose attributes have these values.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = [one for one in records if all(attribute(one, name) == value for name, value in where.items())]
+    if records and not found:
+        said = ", ".join(f"{name} = {value}" for name, value in where.items())
+        raise InputError(f"{folder}: no image has {said}; change where of the set in [[study.sets]]")
+    return found
 
 
 def simulation_plan(name: str, simulated: Simulated, *, seed: int) -> Plan:

@@ -6,21 +6,21 @@ from .costs import measure_costs
 from .folder import STATE_FILE
 from .page import duration
 from .run import choose_device, run_training
-from .sight import Sight, describe_sight, largest_diameter_px, sight_of
+from .sight import draw_sight, what_it_sees
+from .start import find_start
 from .state import TrainRequest, Watcher
 from .train import train
 
 __all__ = [
     "STATE_FILE",
-    "Sight",
     "TrainRequest",
     "Watcher",
     "choose_device",
-    "describe_sight",
+    "draw_sight",
     "duration",
-    "largest_diameter_px",
+    "find_start",
     "measure_costs",
     "run_training",
-    "sight_of",
     "train",
+    "what_it_sees",
 ]

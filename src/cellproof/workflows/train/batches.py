@@ -13,12 +13,13 @@ from ...data.folds import Fold
 from ...data.index import Record, attribute
 from ...data.normalization import fit_channels, with_condition
 from ...data.targets import make_targets
+from ...losses import maps_of
 from ...recipe import DataConfig, Recipe
 from ...training.batch import Batch
 from ...types import Heads, Sample
 from ..collect import Collection, SampleStore
 from .augment import augmentation
-from .build import heads_of
+from .build import heads_of, terms_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class BatchMaker:
         seed: Random seed.
         conditions: Values that the network may be told, each a constant channel after the image's.
         condition_dropout: Fraction of patches whose value is withheld.
+        maps: What the terms of the loss ask for besides targets.
     """
 
     store: SampleStore
@@ -50,11 +52,12 @@ class BatchMaker:
     seed: int
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.0
+    maps: tuple[str, ...] = ()
 
     def __call__(self, step: int) -> Batch:
-        """Images, class maps and fields of a step."""
+        """Images, class maps, fields and maps of a step."""
         patches = [self._patch(step, place) for place in range(self.batch)]
-        targets = [make_targets(patch, self.heads) for patch in patches]
+        targets = [make_targets(patch, self.heads, self.maps) for patch in patches]
         fitted = [fit_channels(patch.image, self.in_channels) for patch in patches]
         if self.conditions:
             told = [self._told(step, place, patch.condition) for place, patch in enumerate(patches)]
@@ -64,6 +67,7 @@ class BatchMaker:
             images=torch.from_numpy(images),
             class_map=torch.from_numpy(np.stack([target.class_map for target in targets])),
             fields=torch.from_numpy(np.stack([target.fields for target in targets])),
+            maps={name: torch.from_numpy(np.stack([target.maps[name] for target in targets])) for name in self.maps},
         )
 
     def _patch(self, step: int, place: int) -> Sample:
@@ -107,6 +111,7 @@ def batch_maker(collection: Collection, fold: Fold, recipe: Recipe, *, seed: int
     """Batches of a fold's training images."""
     positions = collection.positions(fold.train)
     config = recipe.training
+    heads = heads_of(recipe, collection.description)
     every_channels = {collection.store[i].image.shape[0] for i in positions}
     kinds = {
         exact: {
@@ -126,7 +131,8 @@ def batch_maker(collection: Collection, fold: Fold, recipe: Recipe, *, seed: int
         free=kinds[False],
         exact=kinds[True],
         exact_share=recipe.augment.exact,
-        heads=heads_of(recipe, collection.description),
+        heads=heads,
+        maps=maps_of(terms_of(recipe, heads)),
         in_channels=recipe.data.in_channels,
         conditions=recipe.data.conditions,
         condition_dropout=recipe.data.condition_dropout,

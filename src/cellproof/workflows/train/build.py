@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,20 +15,14 @@ from ...checks import InputError
 from ...data.description import Description
 from ...data.folds import Fold
 from ...data.targets import find_head, losses_of
-from ...detectors._published import holds_published, load_published
-from ...io import read_model
 from ...losses import check_terms
 from ...losses.deep_supervision import deep_supervision, part_views, views_loss
 from ...losses.weighted_sum import weighted_sum
-from ...models._lite0 import load_lite0
-from ...models._vgg16 import holds_vgg16, load_vgg16
-from ...parts import IMAGENET
 from ...recipe import Recipe
 from ...training.batch import Batch, Outputs
 from ...training.options import LoopOptions
 from ...types import Heads, LossTerm
 from ..collect import Collection
-from ..predict import find_model
 
 TIMED_STEPS = 100
 """With a time limit, the recipe's steps are a guess; the clock ends the training long before so many times more."""
@@ -94,38 +90,6 @@ def build_module(recipe: Recipe, description: Description) -> nn.Module:
     return module
 
 
-def start_from(module: nn.Module, model: str) -> tuple[int, int]:
-    """Copy the weights of a model file whose names and shapes fit; of an ensemble, those of its first member.
-
-    "imagenet" starts the encoder of an effnet_unet; a safetensors file of torchvision's VGG-16 starts an fcn8s, one of
-    its Mask R-CNN a mask_rcnn.
-
-    Returns:
-        Numbers of tensors copied and of tensors in the module.
-
-    Raises:
-        InputError: An ensemble of different models, or published weights of another network.
-    """
-    if model == IMAGENET:
-        return load_lite0(module)
-    path = find_model(model)
-    if holds_vgg16(path):
-        return load_vgg16(module, path)
-    if holds_published(path):
-        return load_published(module, path)
-    header, tensors = read_model(path)
-    if header.parts:
-        raise InputError(f"{path}: is an ensemble of {len(header.parts)} models; start from one of them")
-    own = module.state_dict()
-    copied = 0
-    for name, value in own.items():
-        given = tensors.get(f"member0.{name}")
-        if given is not None and tuple(given.shape) == tuple(value.shape):
-            value.copy_(torch.from_numpy(np.asarray(given)).to(value.dtype))
-            copied += 1
-    return copied, len(own)
-
-
 def loop_options(recipe: Recipe, *, seed: int, seconds: float | None) -> LoopOptions:
     """Options of the loop for a training of so many seconds, None for the recipe's steps."""
     config = recipe.training
@@ -157,20 +121,52 @@ def loss_of(collection: Collection, fold: Fold, recipe: Recipe) -> Callable[[Out
     if heads.is_detector:
         return lambda outputs, batch: sum_of_losses(outputs)
     weights = _class_weights(collection, fold, recipe, heads.classes) if recipe.loss.balance_classes else None
+    return _Loss(heads, terms, weights, recipe.loss.auxiliary)
 
-    def loss(outputs: Outputs, batch: Batch) -> Tensor:
+
+@dataclass
+class _Loss:
+    """The terms of a recipe, as a function of outputs and batch.
+
+    Attributes:
+        heads: What the outputs mean.
+        terms: What is added up.
+        class_weights: (classes,) of the cross-entropy, or None.
+        auxiliary: What auxiliary outputs count together.
+        progress: Fraction of the training that is done, of which the trainer tells before every step.
+    """
+
+    heads: Heads
+    terms: tuple[LossTerm, ...]
+    class_weights: Tensor | None
+    auxiliary: float | Literal["sum"]
+    progress: float = 0.0
+
+    def tell_progress(self, share: float) -> None:
+        """Hear how much of the training is done."""
+        self.progress = share
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         assert not isinstance(outputs, Mapping)
         device = (outputs if isinstance(outputs, Tensor) else outputs[0]).device
         class_map, fields = batch.class_map.to(device), batch.fields.to(device)
-        class_weights = None if weights is None else weights.to(device)
+        maps = {name: values.to(device) for name, values in batch.maps.items()}
+        class_weights = None if self.class_weights is None else self.class_weights.to(device)
 
         def of_one(logits: Tensor) -> Tensor:
-            return weighted_sum(logits, class_map, fields, heads=heads, terms=terms, class_weights=class_weights)
+            return weighted_sum(
+                logits,
+                class_map,
+                fields,
+                heads=self.heads,
+                terms=self.terms,
+                class_weights=class_weights,
+                progress=self.progress,
+                maps=maps,
+            )
 
         labeled, views = part_views(outputs)
-        return deep_supervision(of_one, labeled, weight=recipe.loss.auxiliary) + views_loss(views, terms)
-
-    return loss
+        return deep_supervision(of_one, labeled, weight=self.auxiliary) + views_loss(views, self.terms)
 
 
 def sum_of_losses(outputs: Outputs) -> Tensor:

@@ -20,6 +20,7 @@ from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
 from .plan import plan
+from .start import start_from
 from .state import TrainRequest
 from .survey import Survey, survey
 
@@ -121,9 +122,10 @@ def _check(recipe: Recipe, description: Description) -> None:
         raise InputError(f"recipe {recipe.name!r} repairs class maps, but learns to tell objects apart; leave one out")
     explain(recipe.steps, description.classes)
     check_learning(recipe.steps)
+    module = build_module(recipe, description)
     if recipe.model.init:
-        find_model(recipe.model.init, start=True)
-    _check_views(recipe, terms, gives_views=getattr(build_module(recipe, description), "gives_views", False))
+        start_from(module, recipe.model.init)
+    _check_views(recipe, terms, gives_views=getattr(module, "gives_views", False))
 
 
 def _check_views(recipe: Recipe, terms: Sequence[LossTerm], *, gives_views: bool) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 from ...checks import InputError
 from ...data.description import Description
 from ...io import read_header
-from ...models._vgg16 import holds_vgg16
+from ...models._pretrained import ARCHITECTURES
 from ...recipe import AugmentConfig, DataConfig, HeadConfig, LossConfig, ModelConfig, Recipe, TrainingConfig
 from ..predict import find_model
 from .speed import average_decay
+from .start import is_model
 from .survey import Survey
 
 COMFORTABLE_DIAMETER_PX = (8.0, 64.0)
@@ -156,7 +157,12 @@ def _data(facts: Survey, scale: float, default_model: str, reasons: list[str]) -
 
 
 def _model(default_model: str, reasons: list[str]) -> ModelConfig:
-    if default_model and not holds_vgg16(find_model(default_model)):
+    if default_model in ARCHITECTURES:
+        architecture = ARCHITECTURES[default_model]
+        reasons.append(f"starts from the ImageNet weights of {default_model}, the encoder of {architecture}")
+        encoder = {"encoder": default_model} if architecture == "resnet_unet" else {}
+        return ModelConfig(architecture=architecture, options=encoder, init=default_model)
+    if default_model and is_model(default_model):
         header = read_header(find_model(default_model))
         if header.parts or header.heads.is_detector:
             raise InputError(

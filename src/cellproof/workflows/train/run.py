@@ -27,7 +27,7 @@ from ...types import Sample
 from ..collect import Collection, collect, find_records
 from ..predict import MODEL_FILE, write_trained
 from .batches import batch_maker
-from .build import build_module, heads_of, loop_options, loss_of, start_from
+from .build import build_module, heads_of, loop_options, loss_of
 from .examples import make_examples
 from .fingerprint import check_fingerprint, write_fingerprint
 from .folder import (
@@ -41,7 +41,9 @@ from .folder import (
 )
 from .header import make_header
 from .losses import read_losses, write_losses
+from .sight import MEASURED_IMAGES, diameter_of_largest, size_warning
 from .speed import fit_steps, measure_step_s, pace
+from .start import start_from
 from .state import RunState, TrainRequest, Watcher
 from .tune import Tuned, tune
 from .tune_steps import without_learned
@@ -83,6 +85,7 @@ def run_training(request: TrainRequest, watcher: Watcher) -> Path:
             check_classes(state.folds, collection.present, description.classes)
         _plan_steps(collection, state)
         state.timings.reading_s = time.monotonic() - started
+        _warn_of_size(collection, state)
         write_fingerprint(request.out, request.data, records)
         write_plan(state)
     for reason in state.reasons:
@@ -139,6 +142,20 @@ def _plan_steps(collection: Collection, state: RunState) -> None:
     else:
         planned = f"{recipe.training.steps} steps fit the time, at {step_s:.2g} s per step as measured here"
         state.reasons = [*state.reasons, f"{planned}; the recipe plans {state.recipe.training.steps}"]
+
+
+def _warn_of_size(collection: Collection, state: RunState) -> None:
+    """Add a sentence to the reasons where the largest object exceeds what the network sees."""
+    if heads_of(state.recipe, collection.description).is_detector:
+        return  # its objects have a scale of their own each
+    spread = collection.records[:: max(1, len(collection.records) // MEASURED_IMAGES)]
+    torch.manual_seed(state.request.seed)
+    warning = size_warning(
+        build_module(state.recipe, collection.description),
+        in_channels=state.recipe.data.network_channels,
+        largest_px=diameter_of_largest(collection.samples([record.name for record in spread])),
+    )
+    state.reasons = [*state.reasons, warning] if warning else state.reasons
 
 
 def _train_fold(number: int, collection: Collection, state: RunState, watcher: Watcher) -> Mapping[str, Tensor]:

@@ -21,6 +21,8 @@ from ....types import IGNORE
 from ..protocol import ClassNames, Column, Reference, Variant
 from .pixel import class_names
 
+VIEWS = False
+
 MASKS = ("semantic", "instances")
 
 Positive = Annotated[float, Meta(gt=0)]

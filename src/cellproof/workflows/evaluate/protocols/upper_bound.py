@@ -12,6 +12,8 @@ from ....metrics.protocols import ObjectImage, count_objects, stardist_rows
 from ....metrics.rows import Row
 from ..protocol import ClassNames, Column, NoOptions, Reference, Variant
 
+VIEWS = False
+
 MASKS = ("instances",)
 
 MARK = "upper bound of "
