@@ -11,7 +11,7 @@ import numpy as np
 
 from ...difficulty.foreign import image_statistics
 from ...difficulty.image_trust import image_features, with_image
-from ...difficulty.object_trust import object_features
+from ...difficulty.object_trust import agreement, object_features
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
 from ...instances import needs, with_option
@@ -59,38 +59,39 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
         scale: At which the network saw the image.
     """
     foreground = 1 - maps.probabilities[0]
-    solid = solidity(labels)
+    # Of the two halves, which take about as long, one is about the rivals and the other about the result alone.
     with ThreadPoolExecutor(1) as beside:
-        statistics = beside.submit(image_statistics, colored(image), labels, foreground, solidity=solid, scale=scale)
-        objects, of_image, dice = _features(maps, labels, foreground, options=options, solid=solid, scale=scale)
-        return Evidence(
-            objects=with_image(objects, of_image),
-            image=of_image,
-            statistics=statistics.result(),
-            expected_dice=dice,
-            count=int(labels.max(initial=0)),
-        )
+        alone = beside.submit(_of_result, maps, labels, foreground, colored(image), scale=scale)
+        rivals = other_labels(maps, options)
+        candidates = rivals.pop("candidates")
+        agreements = {f"agrees_{name}": agreement(labels, rival) for name, rival in rivals.items()}
+        dice = expected_dice(foreground, labels > 0)
+        of_image = image_features(labels, foreground, dice=dice, candidates=candidates, rivals=rivals)
+        objects, statistics = alone.result()
+    return Evidence(
+        objects=with_image(objects | agreements, of_image),
+        image=of_image,
+        statistics=statistics,
+        expected_dice=dice,
+        count=int(labels.max(initial=0)),
+    )
 
 
-def _features(
-    maps: Maps, labels: np.ndarray, foreground: np.ndarray, *, options: InstanceOptions, solid: np.ndarray, scale: float
-) -> tuple[dict[str, np.ndarray], dict[str, float], float]:
-    """Evidence on the objects, evidence on the image, and its expected Dice."""
-    rivals = other_labels(maps, options)
-    candidates = rivals.pop("candidates")
+def _of_result(
+    maps: Maps, labels: np.ndarray, foreground: np.ndarray, image: np.ndarray, *, scale: float
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Evidence on the objects for which no rival is needed, and what the image looks like."""
     fields = {name: maps.fields[name][0] for name in ("boundary", "distance") if name in maps.fields}
+    solid = solidity(labels)
     objects = object_features(
         labels,
         foreground,
         boundary=fields.get("boundary"),
         height=fields.get("distance"),
-        rivals=rivals,
         solidity=solid,
         scale=scale,
     )
-    dice = expected_dice(foreground, labels > 0)
-    of_image = image_features(labels, foreground, dice=dice, candidates=candidates, rivals=rivals)
-    return objects, of_image, dice
+    return objects, image_statistics(image, labels, foreground, solidity=solid, scale=scale)
 
 
 def other_labels(maps: Maps, options: InstanceOptions) -> dict[str, np.ndarray]:
