@@ -28,6 +28,8 @@ NEED_A_DATA_SET = {
     "reproduce.reproduce",
     "reproduce.screen",
     "train.describe_sight",
+    "train.draw_sight",
+    "train.what_it_sees",
     "train.largest_diameter_px",
     "train.run_training",
 }
@@ -96,6 +98,7 @@ def test_every_metric_has_an_example():
         "metrics.membranes.count_membranes",
         "metrics.membranes.membrane_rows",
         "metrics.rank_counts.count_ranks",
+        "metrics.objects.without_ignored",
     }
 
 

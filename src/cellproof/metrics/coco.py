@@ -94,6 +94,13 @@ def average_precision(images: Sequence[RankedImage]) -> np.ndarray:
 
     Returns:
         (thresholds,) in [0, 1]; NaN where no image has a reference object.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> labels = np.array([[1, 1, 0, 2]])
+        >>> ranked = rank(overlap(labels, labels), np.array([0.9, 0.8]))
+        >>> round(float(average_precision([ranked])[0]), 3)
+        1.0
     """
     thresholds = len(images[0].matched)
     wanted = sum(image.n_reference for image in images)

@@ -79,6 +79,11 @@ def directed(of: Outlined, number: int, to: Outlined, other: int) -> float:
 
     Returns:
         The distance; infinite where either does not exist.
+
+    Example:
+        >>> one, another = Outlined(np.array([[1, 1, 0, 0, 0]])), Outlined(np.array([[0, 0, 0, 1, 1]]))
+        >>> directed(one, 1, another, 1)
+        3.0
     """
     pixels = of.pixels(number)
     if not len(pixels) or not len(to.pixels(other)):
@@ -108,6 +113,11 @@ def nearest(one: Outlined, number: int, another: Outlined) -> float:
     """Smallest Hausdorff distance of an object to any object of the other image; infinite where that has none.
 
     Objects are tried in the order of the distance that one direction demands at least, until none can be nearer.
+
+    Example:
+        >>> one, another = Outlined(np.array([[1, 1, 0, 0, 0]])), Outlined(np.array([[0, 0, 0, 1, 1]]))
+        >>> nearest(one, 1, another)
+        3.0
     """
     at_least = sorted((directed(another, other, one, number), other) for other in another.ids.tolist())
     best = math.inf

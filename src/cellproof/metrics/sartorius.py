@@ -42,7 +42,14 @@ def precision_at(overlap: Overlap, threshold: float) -> float:
 
 
 def image_score(overlap: Overlap) -> float:
-    """Mean of `precision_at` over 0.5, 0.55 … 0.95; NaN where neither side has an object."""
+    """Mean of `precision_at` over 0.5, 0.55 … 0.95; NaN where neither side has an object.
+
+    Example:
+        >>> from cellproof.metrics.objects import overlap
+        >>> labels = np.array([[1, 1, 0, 2]])
+        >>> image_score(overlap(labels, labels))
+        1.0
+    """
     return fmean(precision_at(overlap, threshold) for threshold in THRESHOLDS)
 
 

@@ -91,18 +91,36 @@ def count_masks(prediction: np.ndarray, reference: np.ndarray) -> MaskCounts:
 
 
 def mask_f1(counts: MaskCounts) -> float:
-    """F1 of pixels, which is Dice; NaN where both masks are empty."""
+    """F1 of pixels, which is Dice; NaN where both masks are empty.
+
+    Example:
+        >>> full = np.ones((2, 2), bool)
+        >>> mask_f1(count_masks(full, full))
+        1.0
+    """
     total = 2 * counts.tp + counts.fp + counts.fn
     return 2 * counts.tp / total if total else math.nan
 
 
 def object_f1(counts: MaskCounts) -> float:
-    """Mean of both sides' F1, weighted by area; a side without objects is left out, NaN without any."""
+    """Mean of both sides' F1, weighted by area; a side without objects is left out, NaN without any.
+
+    Example:
+        >>> full = np.ones((2, 2), bool)
+        >>> object_f1(count_masks(full, full))
+        1.0
+    """
     return counts.shapes.similarity
 
 
 def object_distance(counts: MaskCounts) -> float:
-    """Mean of both sides' distances, weighted by area, in pixels; a side without objects is left out."""
+    """Mean of both sides' distances, weighted by area, in pixels; a side without objects is left out.
+
+    Example:
+        >>> full = np.ones((2, 2), bool)
+        >>> object_distance(count_masks(full, full))
+        0.0
+    """
     return counts.shapes.distance
 
 

@@ -64,7 +64,7 @@ def measure_costs(
         >>> tiny = Recipe("tiny", model=ModelConfig("unet", {"width": 4, "depth": 2}), training=TrainingConfig(32, 1))
         >>> cost = measure_costs({"a": tiny}, Description("d", "semantic", ("x", "y")), shape=(32, 32), rounds=1)["a"]
         >>> cost.parameters, cost.step_s > 0
-        (1910, True)
+        (1586, True)
     """
     runs = {
         name: _Timed(recipe, description, shape, device)

@@ -22,6 +22,10 @@ def find_start(init: str) -> Path:
 
     Raises:
         InputError: There is none, or it cannot be downloaded.
+
+    Example:
+        >>> find_start("nuclei").name
+        'nuclei.safetensors'
     """
     return find_pretrained(init) if init in ARCHITECTURES else find_model(init)
 
