@@ -211,5 +211,5 @@ def test_a_promise_that_the_held_out_images_cannot_show_is_refused_with_one_that
     assert with_promise(trust, Promise(advised)).promise_fraction == advised
     with pytest.raises(InputError, match="expected a fraction"):
         with_promise(trust, Promise(1.5))
-    with pytest.raises(InputError, match="train again"):
+    with pytest.raises(InputError, match="train a model anew"):
         with_promise(msgspec.structs.replace(trust, held_out_expected=(), held_out_true=()), Promise(0.1))
