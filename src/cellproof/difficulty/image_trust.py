@@ -253,8 +253,8 @@ def with_promise(trust: TrustRecord, promise: Promise) -> TrustRecord:
         )
     if not trust.held_out_expected:
         raise InputError(
-            "the model file does not hold the held-out results that another promise needs; leave the promise out, or train "
-            "a model anew",
+            "the model file does not hold the held-out results that another promise needs; leave the promise out, or "
+            "train a model anew",
             argument="promise",
         )
     expected, true = np.array(trust.held_out_expected), np.array(trust.held_out_true)
