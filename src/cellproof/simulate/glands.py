@@ -144,4 +144,9 @@ def _picture(rng: np.random.Generator, size: int, quality: Quality) -> Picture:
     return Picture(section.image, section.labels)
 
 
-KIND = Kind("glands in H&E", _picture, "instances", ("gland",), qualities=("good",))
+def _attributes(_rng: np.random.Generator) -> dict[str, str]:
+    """What the table of a set says of an image: real sets have the grade of the tumor, which nothing simulated has."""
+    return {"grade": "simulated"}
+
+
+KIND = Kind("glands in H&E", _picture, "instances", ("gland",), qualities=("good",), attributes=_attributes)

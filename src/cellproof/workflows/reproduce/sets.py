@@ -22,6 +22,8 @@ from ..collect import Plan, group_duplicates, simulate_files
 
 ATTRIBUTES = "attributes.csv"
 
+_SIMULATED_TEST = 0.25
+
 
 @dataclass(frozen=True)
 class StudySet:
@@ -277,6 +279,9 @@ def _some(records: Sequence[Record], count: int | None, seed: int) -> list[Recor
 def _official(found: StudySet, *, seed: int) -> Split:
     test = [record for record in found.records if record.split in found.division.test]
     train = [record for record in found.records if record.split not in found.division.test]
+    if found.is_simulated and not test:
+        # What is simulated has no official parts: a quarter stands in for them.
+        train, test = _held_out(train, fraction=_SIMULATED_TEST, seed=seed)
     validation = [record for record in train if record.split == "val"]
     if validation:
         return Split("official", [one for one in train if one.split != "val"], validation, test)
