@@ -17,6 +17,7 @@ from typing import Any
 
 from page import load_note, table, write_page
 from rival_table import rival_section
+from study import study_parser, study_request
 
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, index
@@ -25,7 +26,7 @@ from cellproof.io.png import write_png
 from cellproof.recipe import StudyConfig
 from cellproof.recipe.toml import read_recipe
 from cellproof.workflows.predict.load import EngineChoice, Model, load_model
-from cellproof.workflows.reproduce import ReproduceRequest, reproduce
+from cellproof.workflows.reproduce import reproduce
 from cellproof.workflows.reproduce.cells import Cell
 from cellproof.workflows.reproduce.tables import Line
 from cellproof.workflows.train import Watcher, draw_sight
@@ -57,16 +58,7 @@ def main() -> None:
     """Carry out what was asked and is missing, write the page of everything that is there."""
     arguments = _arguments()
     results = reproduce(
-        ReproduceRequest(
-            recipe=RECIPE,
-            data=arguments.data,
-            out=arguments.work,
-            profile=arguments.profile,
-            folds=arguments.folds,
-            sets=tuple(arguments.set or ()),
-            entries=tuple(arguments.entry or ()),
-            seed=arguments.seed,
-        ),
+        study_request(arguments, RECIPE),
         Watcher(say=lambda sentence: print(sentence, flush=True)),
     )
     study = read_recipe(RECIPE).study
@@ -196,17 +188,8 @@ def _drawn(model: Model, entry: str, folder: Path) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder that holds the sets")
-    parser.add_argument("--profile", default="laptop", help="of the recipe (default: laptop)")
-    parser.add_argument("--folds", type=int, help="of each set (default: the profile's)")
-    parser.add_argument("--set", nargs="+", help="only these sets")
-    parser.add_argument("--entry", nargs="+", help="only these rows of the tables")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser = study_parser(__doc__, RECIPE)
     parser.add_argument("--rival", type=Path, default=Path("results/benchmarks/rival/rival.json"))
-    parser.add_argument(
-        "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"
-    )
     return parser.parse_args()
 
 

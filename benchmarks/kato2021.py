@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from page import FOLDER, load_note, table, write_page
 from PIL import Image
+from study import study_parser, study_request
 
 from cellproof.metrics import pixel
 from cellproof.metrics.paired import compare
@@ -27,9 +27,9 @@ from cellproof.simulate.liver import LOW, simulate_liver
 from cellproof.workflows.predict import MODEL_FILE, Model, Predictor, load_model
 from cellproof.workflows.reproduce.cells import Cell
 from cellproof.workflows.reproduce.costs import cost_table, keep_costs
-from cellproof.workflows.reproduce.explained import _drawn
-from cellproof.workflows.reproduce.fold import Fold, ReproduceRequest, Study, folds_that_are_there
-from cellproof.workflows.reproduce.run import Results, _open, _write, reproduce
+from cellproof.workflows.reproduce.explained import draw_explained
+from cellproof.workflows.reproduce.fold import Fold, Study, folds_that_are_there
+from cellproof.workflows.reproduce.run import Results, open_study, reproduce, write_study
 from cellproof.workflows.reproduce.sets import simulation_plan
 from cellproof.workflows.reproduce.tables import tables
 from cellproof.workflows.train.state import Watcher
@@ -44,19 +44,10 @@ DOSES = (200, 100, 50, 25, 16, 12)
 def main() -> None:
     """Carry out what is missing, write the page of everything in the folder."""
     arguments = _arguments()
-    request = ReproduceRequest(
-        recipe=RECIPE,
-        data=arguments.data,
-        out=arguments.work,
-        profile=arguments.profile,
-        folds=arguments.folds,
-        sets=tuple(arguments.set or ()),
-        entries=tuple(arguments.entry or ()),
-        seed=arguments.seed,
-    )
+    request = study_request(arguments, RECIPE)
     watcher = Watcher(say=lambda sentence: print(sentence, flush=True))
-    study = _open(request, watcher)
-    results = _write(study) if arguments.show else reproduce(request, watcher)
+    study = open_study(request, watcher)
+    results = write_study(study) if arguments.show else reproduce(request, watcher)
     folds = [fold for config in study.config.sets for fold in folds_that_are_there(study, config)[:1]]
     trained = [fold for fold in folds if any(fold.scores(one) is not None for one in study.plan.entries.values())]
     body = [
@@ -74,18 +65,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder that holds the sets")
-    parser.add_argument("--profile", default="laptop", help="of the recipe (default: laptop)")
-    parser.add_argument("--folds", type=int, help="of each set (default: the profile's)")
-    parser.add_argument("--set", nargs="+", help="only these sets")
-    parser.add_argument("--entry", nargs="+", help="only these rows of the tables")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
+    parser = study_parser(__doc__, RECIPE)
     parser.add_argument("--show", action="store_true", help="train nothing; show what is there")
     parser.add_argument("--light-images", type=int, default=5, help="test images recorded at every dose")
-    parser.add_argument(
-        "--work", type=Path, default=Path(f"results/benchmarks/{RECIPE}"), help="where results are kept"
-    )
     return parser.parse_args()
 
 
@@ -232,7 +214,7 @@ def _outputs(network: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.T
 def _draw_filters(fold: Fold) -> None:
     path = fold.run(PROPOSED) / MODEL_FILE
     if path.is_file():
-        sheet = side_by_side(_drawn(path, fold.split.test[0].image), columns=4)
+        sheet = side_by_side(draw_explained(path, fold.split.test[0].image), columns=4)
         Image.fromarray(sheet).save(FOLDER / f"{RECIPE}-filters.jpg", quality=85)
 
 

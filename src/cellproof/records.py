@@ -59,6 +59,20 @@ class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """As on a command line: ``0.03,0.7``."""
         return f"{self.fraction:g},{self.below:g}"
 
+    @classmethod
+    def parse(cls, text: str) -> Promise:
+        """What `str` writes; the second number may be missing, and percents are read.
+
+        Raises:
+            ValueError: One of them is no number.
+            TypeError: More than two.
+
+        Example:
+            >>> str(Promise.parse("5%")), str(Promise.parse("0.05,0.8"))
+            ('0.05,0.7', '0.05,0.8')
+        """
+        return cls(*(float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in text.split(",")))
+
 
 class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Numbers by which a model judges its own results, fitted on held-out images and degraded copies of them.

@@ -124,8 +124,7 @@ def parse_promise(text: str) -> Promise | None:
     if not text:
         return None
     try:
-        numbers = [float(part[:-1]) / 100 if part.endswith("%") else float(part) for part in text.split(",")]
-        return Promise(*numbers)
+        return Promise.parse(text)
     except (ValueError, TypeError):
         raise UsageError(
             f"--promise {text!r}; expected a fraction of accepted images, as in --promise 0.05, or with the F1 below "

@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from ..checks import InputError
 from ._any_size import AnySize
+from ._double_convolution import initialize
 from ._encoder import copy_encoder
 from ._options import check_counts
 
@@ -85,7 +86,7 @@ def build(*, in_channels: int, out_channels: int, width: int = 48, fine_width: i
     if not _FEWEST_BLOCKS <= blocks <= len(_LITE0):
         raise InputError(f"blocks is {blocks}, expected {_FEWEST_BLOCKS} to {len(_LITE0)}")
     network = EffNetUNet(in_channels, out_channels, width=width, fine_width=fine_width, blocks=_LITE0[:blocks])
-    _initialize(network)
+    initialize(network)
     return network
 
 
@@ -201,20 +202,6 @@ def _double_convolution(before: int, after: int) -> nn.Sequential:
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
-
-
-def _initialize(network: nn.Module) -> None:
-    """He's normal initialization before a ReLU, variance-preserving in the linear layers; biases 0."""
-    for module in network.modules():
-        # On the meta device there are no values, and torch would load its compiler to draw none.
-        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or module.weight.is_meta:
-            continue
-        if isinstance(module, nn.ConvTranspose2d) or module.kernel_size == (1, 1):
-            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
-        else:
-            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def _receptive_field_px(blocks: tuple[_Inverted, ...]) -> int:

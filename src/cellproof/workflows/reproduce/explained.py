@@ -37,12 +37,12 @@ def explained_figures(fold: Fold, name: str, *, draw: bool) -> StudyPictures | N
         return kept if kept is not None and kept.figures else None
     record = fold.split.test[0]
     title = f"{fold.found.title}, {name}: {record.name}, as its network sees it"
-    figures = inline_figures(_drawn(fold.run(name) / MODEL_FILE, record.image), max_px=FIGURE_PX)
+    figures = inline_figures(draw_explained(fold.run(name) / MODEL_FILE, record.image), max_px=FIGURE_PX)
     keep_figures(path, StoredFigures(fold.training(name), title, figures))
     return StudyPictures(title, figures) if figures else None
 
 
-def _drawn(model_file: Path, image_file: Path) -> list[Captioned]:
+def draw_explained(model_file: Path, image_file: Path) -> list[Captioned]:
     """The image, each map that the first network of a model gives, and the segmentation."""
     model = load_model(model_file)
     network = model.networks()[0]

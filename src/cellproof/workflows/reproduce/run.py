@@ -63,7 +63,7 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
         InputError: A set cannot be used, or nothing can be written.
     """
     choose_device(request.device)
-    study = _open(request, watcher)
+    study = open_study(request, watcher)
     wanted_sets = select({config.name: config for config in study.config.sets}, request.sets, "set")
     wanted_entries = select(study.plan.entries, request.entries, "entry")
     with folder_lock(make_folder(request.out) / ".lock"):
@@ -78,17 +78,27 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
                 for planned in wanted_entries.values():
                     if fold.scores(planned) is None:
                         _carry_out(fold, planned)
-                        _write(study)
+                        write_study(study)
                 shutil.rmtree(fold.folder / "predictions", ignore_errors=True)
                 if fold.is_first:
                     _look_closer(fold)
-        results = _write(study)
+        results = write_study(study)
     if not results.lines:
         raise InputError(f"{request.data}: holds none of the sets {', '.join(wanted_sets)}")
     return results
 
 
-def _open(request: ReproduceRequest, watcher: Watcher) -> Study:
+def open_study(request: ReproduceRequest, watcher: Watcher) -> Study:
+    """A study with all that is asked of it, checked before anything is carried out.
+
+    Args:
+        request: What is asked.
+        watcher: Told how it goes.
+
+    Raises:
+        UsageError: The recipe holds no study, or names that nothing in it bears.
+        InputError: A recipe that cannot be read.
+    """
     recipe = read_recipe(request.recipe)
     config = recipe.study
     if config is None:
@@ -227,7 +237,7 @@ def _is_finished(run: Path, fingerprint: str) -> bool:
     )
 
 
-def _write(study: Study) -> Results:
+def write_study(study: Study) -> Results:
     """Tables and report of all scores that are there and are this study's."""
     cells: list[Cell] = []
     pictures: list[StudyPictures] = []

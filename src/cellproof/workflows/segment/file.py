@@ -251,9 +251,11 @@ def _plane_facts(quality: Quality, place: int, image: Image) -> PlaneFacts:
 
 
 def _channel_facts(pixels: np.ndarray) -> ChannelFacts:
-    # Sums of millions of float32 lose digits, sums of integers in float64 none.
-    mean, std = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
-    return ChannelFacts(float(mean), float(pixels.min()), float(pixels.max()), float(std))
+    # In float64, for sums of millions of float32 lose digits; plane by plane, for a stack in float64 may not fit.
+    means = np.array([plane.mean(dtype=np.float64) for plane in pixels])
+    variances = np.array([plane.var(dtype=np.float64) for plane in pixels])
+    std = np.sqrt(variances.mean() + means.var())
+    return ChannelFacts(float(means.mean()), float(pixels.min()), float(pixels.max()), float(std))
 
 
 def _known(value: float) -> float | None:

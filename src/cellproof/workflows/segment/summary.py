@@ -16,7 +16,7 @@ from ... import __version__
 from ...io import read_csv, write_csv, write_json, write_text
 from ...report.page import FailedInput, ImageRow, Provenance, SegmentReport, inline_first, segment_report
 from ...report.palette import class_colors
-from ...types import ModelHeader, Quality
+from ...types import ModelHeader, Promise, Quality
 from .names import Failure
 from .pictures import read_pictures
 from .record import OVERLAY, EngineFacts, Parameters, Record, Seconds, object_table
@@ -252,9 +252,9 @@ def _promise(header: ModelHeader, parameters: Parameters) -> str:
     """What accepted images keep, for a person."""
     if header.trust is None:
         return "none: judged by pixels alone"
-    asked = [float(part) for part in (parameters.promise or "").split(",") if part]
-    fraction, below = asked or (header.trust.promise_fraction, header.trust.promise_f1)
-    return f"of accepted images at most {100 * fraction:g} % have an F1 below {below:g}"
+    kept = Promise(header.trust.promise_fraction, header.trust.promise_f1)
+    promise = Promise.parse(parameters.promise) if parameters.promise else kept
+    return f"of accepted images at most {100 * promise.fraction:g} % have an F1 below {promise.below:g}"
 
 
 def _legend(header: ModelHeader) -> tuple[tuple[str, str], ...]:
