@@ -17,7 +17,7 @@ import numpy as np
 
 from ..checks import InputError, check_ndim
 
-TRUNCATE = 2.0
+TRUNCATE = 3.0
 """A blur looks so many widths far."""
 
 FEWEST_SAMPLES = 16

@@ -14,7 +14,7 @@ from ...checks import InputError
 from ...data.normalization import with_condition
 from ...io import read_image
 from ...refine import steps_of
-from ...types import Image, ModelHeader, Promise, Quality, Step
+from ...types import Image, ModelHeader, Promise, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
 from .plane import Tta, segment_plane

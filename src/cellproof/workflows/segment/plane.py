@@ -14,7 +14,6 @@ from ...types import Segmentation
 from ..predict import Labeled, Model, Predictor, Timings, predict_objects
 from .trust import judge_plane
 
-
 Tta = bool | Literal["auto"]
 
 
