@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -201,7 +201,7 @@ def _mean(first: Maps, rest: Maps, *, weight: float) -> Maps:
         other -= one
         other *= np.float32(1 - weight)
         other += one
-    return rest
+    return replace(first, probabilities=rest.probabilities, fields=rest.fields)
 
 
 def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:
