@@ -1,10 +1,10 @@
 """More views where one leaves doubt: the rule of ``cellproof segment``, its cost and its gain.
 
 Every image of ``dsb2018`` val (which chose thresholds, but no weights) and of ``kromp2020`` train, of another
-laboratory, is predicted in eight views, of which the first 1, 2, 4 or 8 are averaged; degraded copies of every third, which
-show whether verdicts after more views still keep their promise, in four. Scores are paired: the same image by more
-views and by one. What was counted stays in ``--work``, so that the same command again goes on where it stopped; times
-are taken anew.
+laboratory, is predicted in eight views, of which the first 1, 2, 4 or 8 are averaged; degraded copies of every third
+image, which show whether verdicts after more views still keep their promise, in four. Scores are paired: the same image
+by more views and by one. What was counted stays in ``--work``, so that the same command again goes on where it stopped;
+times are taken anew.
 
 About 8 minutes on 2 idle cores.
 """
