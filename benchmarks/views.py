@@ -17,7 +17,7 @@ import math
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -161,7 +161,8 @@ def _see(model: Model, case: Case) -> Seen:
         total = _sum(total, maps)
         if number not in (1, 2, 4, 8):
             continue
-        mean = Maps(total.probabilities / number, {name: stack / number for name, stack in total.fields.items()})
+        fields = {name: stack / number for name, stack in total.fields.items()}
+        mean = replace(total, probabilities=total.probabilities / number, fields=fields)
         labels, classes = label_objects(mean, model.header)
         pairs = objects.overlap(labels, reference, ignored=ignored)
         counts[number] = [objects.count_matches(pairs, threshold) for threshold in THRESHOLDS]
@@ -174,7 +175,7 @@ def _sum(one: Maps | None, other: Maps) -> Maps:
     if one is None:
         return other
     fields = {name: one.fields[name] + stack for name, stack in other.fields.items()}
-    return Maps(one.probabilities + other.probabilities, fields)
+    return replace(one, probabilities=one.probabilities + other.probabilities, fields=fields)
 
 
 def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
