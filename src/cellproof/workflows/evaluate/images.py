@@ -50,7 +50,7 @@ class Expectation:
         """As a sentence for a person."""
         rank = "" if math.isnan(self.rank_correlation) else f", rank correlation {self.rank_correlation:.2f}"
         return (
-            f"expected {self.title} {self.expected:.3f}, true {self.true:.3f}: apart by {self.off:.3f} on average{rank} "
+            f"expected {self.title} {self.expected:.3f}, true {self.true:.3f}: off by {self.off:.3f} on average{rank} "
             f"({self.images} {'image' if self.images == 1 else 'images'})"
         )
 

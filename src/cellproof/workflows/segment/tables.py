@@ -72,7 +72,8 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
 
     Models that give classes to pixels add for each class a column ``fraction_NAME``, its area fraction, and
-    ``expected_iou_NAME``; each channel that was read adds mean, extremes and standard deviation of its intensities. Last come the views that were averaged.
+    ``expected_iou_NAME``; each channel that was read adds mean, extremes and standard deviation of its intensities.
+    Last come the views that were averaged.
     """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", *_EXPECTED]
