@@ -88,9 +88,7 @@ class Answer:
         case: The case.
         image: (C, H, W) float32, normalized; one channel where all are equal.
         foreground: (H, W) float32 probability.
-        boundary: (H, W) float32 probability of an object's edge.
-        distance: (H, W) float32.
-        flows: (2, H, W) float32.
+        fields: Name → (channels, H, W) float32, the network's other outputs.
         labels: (H, W) int32.
         scale: At which the network saw the image.
         reference: (H, W) object ids or None.
@@ -100,9 +98,7 @@ class Answer:
     case: Case
     image: np.ndarray
     foreground: np.ndarray
-    boundary: np.ndarray
-    distance: np.ndarray
-    flows: np.ndarray
+    fields: dict[str, np.ndarray]
     labels: np.ndarray
     scale: float
     reference: np.ndarray | None
@@ -231,9 +227,7 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
         values = {
             "image": (image[:1] if same else image).astype(np.float16),
             "foreground": (1 - maps.probabilities[0]).astype(np.float16),
-            "boundary": maps.fields["boundary"][0].astype(np.float16),
-            "distance": maps.fields["distance"][0].astype(np.float16),
-            "flows": maps.fields["flows"].astype(np.float16),
+            **{f"field_{name}": stack.astype(np.float16) for name, stack in maps.fields.items()},
             "labels": view.labels,
             "scale": np.array(view.scale),
         }
@@ -245,10 +239,12 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
         np.savez(temporary, **values)
         temporary.replace(path)
     with np.load(path) as stored:
-        floats = {n: stored[n].astype(np.float32) for n in ("image", "foreground", "boundary", "distance", "flows")}
+        fields = [name for name in stored if name.startswith("field_")]
         return Answer(
             case,
-            **floats,
+            image=stored["image"].astype(np.float32),
+            foreground=stored["foreground"].astype(np.float32),
+            fields={name.removeprefix("field_"): stored[name].astype(np.float32) for name in fields},
             labels=stored["labels"],
             scale=float(stored["scale"]),
             reference=stored.get("reference"),
