@@ -6,9 +6,11 @@ What the model says of each is kept on disk, so that everything after it can be 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +19,8 @@ from cellproof.data.description import read_description
 from cellproof.data.index import index
 from cellproof.io import read_image, read_labels
 from cellproof.workflows.predict import Model, Predictor, Timings, predict_objects
+
+Item = TypeVar("Item")
 
 LARGEST_SIDE_PX = 1024
 """Foreign images are cut to this, so that none takes minutes."""
@@ -52,8 +56,11 @@ SCIKIT_IMAGES = (
 FOREIGN_SETS = {"isbi2012": 10, "cornea": 16, "glas": 16, "wbc": 30, "cho_dic": 8, "usiigaci": 8}
 """Sets of other kinds of images, and how many of each are taken, evenly spaced."""
 
-TRAINING_SAMPLE = {"fluorescence": 90, "histology": 73, "brightfield": 11}
+TRAINING_SAMPLE = {"fluorescence": 120, "histology": 73, "brightfield": 11}
 """Training images of each kind that tell what the kind looks like."""
+
+TRAINING_COPIES = ("blur 2", "noise 0.12", "saturation 3", "inversion", "shrinking 2")
+"""Degraded copies of each of them: a bad image of a kind is of that kind."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class Answer:
         image: (C, H, W) float32, normalized; one channel where all are equal.
         foreground: (H, W) float32 probability.
         fields: Name → (channels, H, W) float32, the network's other outputs.
+        deep: (F,) float32 of the network's coarsest features, or None.
         labels: (H, W) int32.
         scale: At which the network saw the image.
         reference: (H, W) object ids or None.
@@ -99,6 +107,7 @@ class Answer:
     image: np.ndarray
     foreground: np.ndarray
     fields: dict[str, np.ndarray]
+    deep: np.ndarray | None
     labels: np.ndarray
     scale: float
     reference: np.ndarray | None
@@ -175,15 +184,24 @@ def annotated(folder: Path, split: str, part: str, copies: tuple[str, ...]) -> I
 
 
 def training_sample(folder: Path) -> Iterator[Case]:
-    """Some training images of each kind, evenly spaced, as they are."""
-    kinds: dict[str, list[Case]] = {}
-    for case in annotated(folder, "train", "train", ("as is",)):
-        kinds.setdefault(case.kind, []).append(case)
+    """Some training images of each kind, evenly spaced, as they are and degraded."""
+    kinds: dict[str, list[list[Case]]] = {}
+    copies = ("as is", *TRAINING_COPIES)
+    for own in batched(annotated(folder, "train", "train", copies), len(copies)):
+        kinds.setdefault(own[0].kind, []).append(own)
     for kind, cases in kinds.items():
-        yield from spaced(cases, TRAINING_SAMPLE.get(kind, 50))
+        for own in spaced(cases, TRAINING_SAMPLE.get(kind, 50)):
+            yield from own
 
 
-def spaced(items: list[Case], count: int) -> list[Case]:
+def batched(items: Iterable[Case], size: int) -> Iterator[list[Case]]:
+    """Successive lists of so many."""
+    left = iter(items)
+    while own := list(islice(left, size)):
+        yield own
+
+
+def spaced(items: Sequence[Item], count: int) -> Sequence[Item]:
     """So many of them, evenly spaced."""
     if len(items) <= count:
         return items
@@ -231,6 +249,8 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
             "labels": view.labels,
             "scale": np.array(view.scale),
         }
+        if maps.deep is not None:
+            values["deep"] = maps.deep
         if reference is not None:
             values["reference"] = reference.astype(np.int32)
         if ignored is not None:
@@ -245,6 +265,7 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
             image=stored["image"].astype(np.float32),
             foreground=stored["foreground"].astype(np.float32),
             fields={name.removeprefix("field_"): stored[name].astype(np.float32) for name in fields},
+            deep=stored.get("deep"),
             labels=stored["labels"],
             scale=float(stored["scale"]),
             reference=stored.get("reference"),

@@ -40,7 +40,7 @@ def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool = F
 def judge(model: Model, said: Answer) -> Judged:
     """Evidence and truth; what is not known of foreign images is NaN."""
     probabilities = np.stack([1 - said.foreground, said.foreground])
-    maps = Maps(probabilities, said.fields)
+    maps = Maps(probabilities, said.fields, said.deep)
     evidence = gather(maps, said.labels, said.image, options=model.header.instance, scale=said.scale)
     right, f1, dice, count = np.full(evidence.count, math.nan), math.nan, math.nan, 0
     if said.reference is not None:
@@ -63,4 +63,5 @@ def judge(model: Model, said: Answer) -> Judged:
         f1=f1,
         dice=dice,
         count=count,
+        deep=evidence.deep,
     )

@@ -25,6 +25,20 @@ class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intercept: float = 0.0
 
 
+class DeepProjection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Few numbers for the F deep features of a network: k directions, and how far an image lies beside them all.
+
+    Attributes:
+        mean: (F,) over the training images, all kinds alike.
+        sd: (F,) standard deviations.
+        directions: k F numbers, one direction after the other: each has length 1, and all are at right angles.
+    """
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    directions: tuple[float, ...]
+
+
 class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one kind of training image looks like, in d statistics.
 
@@ -89,6 +103,7 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         accept_dice: Expected Dice from which on an image is accepted.
         promise_f1: F1 below which an accepted image breaks the promise.
         promise_fraction: Largest fraction of accepted images that may.
+        deep: How the network's deep features become statistics of an image; None where it gives none.
         kinds: What each kind of training image looks like.
         held_out_expected: Expected F1, out of sample, of the held-out images and copies that a promise is about: those
             like the training images, of enough expected Dice. Another promise is kept by them; empty in older files.
@@ -106,6 +121,7 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accept_dice: float
     promise_f1: float = 0.7
     promise_fraction: float = 0.03
+    deep: DeepProjection | None = None
     kinds: tuple[ImageKind, ...] = ()
     held_out_expected: tuple[float, ...] = ()
     held_out_true: tuple[float, ...] = ()

@@ -11,10 +11,10 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from ..checks import InputError
-from ..types import ImageKind, Promise, TrustRecord
+from ..types import Promise, TrustRecord
 from ._logistic import apply_logistic, fit_logistic
 from .calibration import expected_calibration_error
-from .foreign import foreignness
+from .foreign import Familiar, foreignness
 from .image_trust import USUAL_PROMISE, accept_from, cross_fit_f1, fit_count, fit_f1, right_features
 from .object_trust import fold_masks
 from .quality import ACCEPT_DICE
@@ -33,6 +33,9 @@ ORIGINAL_WEIGHT = 4.0
 GOOD_F1 = 0.9
 """Images above this should be accepted."""
 
+STRANGERS = Familiar()
+"""No kind is known, and no image is foreign."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -49,6 +52,7 @@ class Judged:
         f1: True F1 at IoU 0.5; NaN without any object.
         dice: True Dice of the foreground; NaN without any foreground.
         count: Reference objects.
+        deep: (F,) features of the network, see `fit_projection`; None where it gives none.
     """
 
     group: str
@@ -61,6 +65,7 @@ class Judged:
     f1: float
     dice: float
     count: int
+    deep: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class OutOfSample:
 
 def fit_trust(
     judged: Sequence[Judged],
-    kinds: Sequence[ImageKind] = (),
+    familiar: Familiar = STRANGERS,
     *,
     promise: Promise = USUAL_PROMISE,
 ) -> TrustRecord:
@@ -88,7 +93,7 @@ def fit_trust(
 
     Args:
         judged: Held-out images and their copies.
-        kinds: Of training images, see `fit_kinds`; none where foreign images shall not be noticed.
+        familiar: What kinds of training images look like, see `fit_kinds`.
         promise: What accepted images shall keep.
 
     Returns:
@@ -106,7 +111,7 @@ def fit_trust(
             f"{FEWEST_IMAGES} and {FEWEST_WRONG}; annotate more images"
         )
     known = ~np.isnan(right)
-    apart = out_of_sample(judged, kinds)
+    apart = out_of_sample(judged, familiar)
     table, truth = image_table(judged, apart.right), np.array([one.f1 for one in judged])
     slope, names, error = fit_count(
         table, np.array([one.right.size for one in judged]), np.array([one.count for one in judged]), apart.f1
@@ -122,7 +127,8 @@ def fit_trust(
         accept_dice=ACCEPT_DICE,
         promise_f1=promise.below,
         promise_fraction=promise.fraction,
-        kinds=tuple(kinds),
+        deep=familiar.projection,
+        kinds=familiar.kinds,
         held_out_expected=tuple(expected.round(4).tolist()),
         held_out_true=tuple(true.round(4).tolist()),
         images=images,
@@ -130,12 +136,12 @@ def fit_trust(
     return msgspec.structs.replace(record, metrics=measure_trust(judged, apart, record))
 
 
-def out_of_sample(judged: Sequence[Judged], kinds: Sequence[ImageKind] = (), *, folds: int = FOLDS) -> OutOfSample:
+def out_of_sample(judged: Sequence[Judged], familiar: Familiar = STRANGERS, *, folds: int = FOLDS) -> OutOfSample:
     """Expectations for each image from models that were fitted on other images.
 
     Args:
         judged: Held-out images and their copies; objects of unknown truth get a probability, but teach nothing.
-        kinds: Of training images.
+        familiar: What kinds of training images look like.
         folds: Number of models.
 
     Raises:
@@ -155,8 +161,15 @@ def out_of_sample(judged: Sequence[Judged], kinds: Sequence[ImageKind] = (), *, 
         weights=_weights(judged),
         folds=folds,
     )
-    foreign = [foreignness(one.statistics, kinds).ratio if kinds else 0.0 for one in judged]
-    return OutOfSample(of_images, expected, np.array(foreign))
+    return OutOfSample(of_images, expected, np.array([foreign_ratio(one, familiar) for one in judged]))
+
+
+def foreign_ratio(judged: Judged, familiar: Familiar) -> float:
+    """Distance of an image from the nearest kind over the line, above 1 for foreign; 0 without kinds."""
+    if not familiar.kinds:
+        return 0.0
+    found = foreignness(judged.statistics, familiar.kinds, projection=familiar.projection, deep=judged.deep)
+    return found.ratio
 
 
 def measure_trust(judged: Sequence[Judged], apart: OutOfSample, record: TrustRecord) -> dict[str, float]:
