@@ -6,9 +6,8 @@ What the model says of each is kept on disk, so that everything after it can be 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,11 +55,11 @@ SCIKIT_IMAGES = (
 FOREIGN_SETS = {"isbi2012": 10, "cornea": 16, "glas": 16, "wbc": 30, "cho_dic": 8, "usiigaci": 8}
 """Sets of other kinds of images, and how many of each are taken, evenly spaced."""
 
-TRAINING_SAMPLE = {"fluorescence": 120, "histology": 73, "brightfield": 11}
+TRAINING_SAMPLE = {"fluorescence": 100, "histology": 73, "brightfield": 11}
 """Training images of each kind that tell what the kind looks like."""
 
 TRAINING_COPIES = ("blur 2", "noise 0.12", "saturation 3", "inversion", "shrinking 2")
-"""Degraded copies of each of them: a bad image of a kind is of that kind."""
+"""Degraded copies, of which each has two: a bad image of a kind is of that kind."""
 
 
 @dataclass(frozen=True)
@@ -184,21 +183,17 @@ def annotated(folder: Path, split: str, part: str, copies: tuple[str, ...]) -> I
 
 
 def training_sample(folder: Path) -> Iterator[Case]:
-    """Some training images of each kind, evenly spaced, as they are and degraded."""
-    kinds: dict[str, list[list[Case]]] = {}
-    copies = ("as is", *TRAINING_COPIES)
-    for own in batched(annotated(folder, "train", "train", copies), len(copies)):
-        kinds.setdefault(own[0].kind, []).append(own)
-    for kind, cases in kinds.items():
-        for own in spaced(cases, TRAINING_SAMPLE.get(kind, 50)):
-            yield from own
-
-
-def batched(items: Iterable[Case], size: int) -> Iterator[list[Case]]:
-    """Successive lists of so many."""
-    left = iter(items)
-    while own := list(islice(left, size)):
-        yield own
+    """Some training images of each kind, evenly spaced, as they are and with two degraded copies of each."""
+    cases = annotated(folder, "train", "train", ("as is", *TRAINING_COPIES))
+    kinds: dict[str, dict[str, list[Case]]] = {}
+    for case in cases:
+        kinds.setdefault(case.kind, {}).setdefault(case.name, []).append(case)
+    for kind, images in kinds.items():
+        for number, name in enumerate(spaced(list(images), TRAINING_SAMPLE.get(kind, 50))):
+            own, *copies = images[name]
+            yield own
+            yield copies[number % len(copies)]
+            yield copies[(number + 2) % len(copies)]
 
 
 def spaced(items: Sequence[Item], count: int) -> Sequence[Item]:

@@ -9,7 +9,7 @@ import pytest
 
 from cellproof.checks import InputError
 from cellproof.difficulty.fit import Judged, fit_trust, out_of_sample
-from cellproof.difficulty.foreign import fit_kinds
+from cellproof.difficulty.foreign import Look, fit_kinds
 from cellproof.difficulty.image_trust import (
     accept_from,
     expected_count,
@@ -55,7 +55,7 @@ def simulated(count=60, *, seed=0, objects=20):
 @pytest.fixture(scope="module")
 def trust() -> TrustRecord:
     made = simulated(200)
-    return fit_trust(made, fit_kinds([one.statistics for one in made], ["simulated"] * len(made)))
+    return fit_trust(made, fit_kinds([Look(one.statistics, "simulated") for one in made]))
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_promise():
@@ -183,7 +183,7 @@ def test_ten_images_are_just_enough():
     with pytest.raises(InputError, match="too small to fit verdicts on: 9 images"):
         fit_trust(simulated(9))
     ten = simulated(10)
-    assert fit_trust(ten, fit_kinds([one.statistics for one in ten], ["simulated"] * 10)).images == 10
+    assert fit_trust(ten, fit_kinds([Look(one.statistics, "simulated") for one in ten])).images == 10
 
 
 def test_another_promise_is_kept_by_the_held_out_images_and_moves_the_threshold(trust):

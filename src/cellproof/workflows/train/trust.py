@@ -30,6 +30,7 @@ def fit_on_held_out(
     *,
     options: InstanceOptions,
     copies: bool,
+    deep: bool = True,
     say: Callable[[str], None],
 ) -> TrustRecord | None:
     """Fit the trust record of a model.
@@ -40,6 +41,7 @@ def fit_on_held_out(
         predict: Maps of an image by the network from which the sample of this number was held out, tempered.
         options: How objects are made.
         copies: Whether degraded copies are looked at too, which takes three times as long again.
+        deep: Whether features of the network tell foreign images too; not of several networks, whose features differ.
         say: Told why there is none.
 
     Returns:
@@ -54,7 +56,7 @@ def fit_on_held_out(
             image = degrade(sample.image, copy, seed=number) if copy else sample.image
             judged.append(judge_sample(predict(number, image), image, sample, options, group=str(number), copy=copy))
     try:
-        return fit_trust(judged, _familiar(judged, kinds))
+        return fit_trust(judged, _familiar(judged, kinds, deep=deep))
     except InputError as error:
         say(f"{error}; until then verdicts are by pixels only")
         return None
@@ -110,10 +112,12 @@ def judge_sample(
     )
 
 
-def _familiar(judged: Sequence[Judged], kinds: Sequence[str]) -> Familiar:
+def _familiar(judged: Sequence[Judged], kinds: Sequence[str], *, deep: bool) -> Familiar:
     """What each kind of which there are enough images looks like, held out and degraded."""
     looks = [
-        Look(one.statistics, kinds[int(one.group)], deep=one.deep, group=one.group, is_copy=one.is_copy)
+        Look(
+            one.statistics, kinds[int(one.group)], deep=one.deep if deep else None, group=one.group, is_copy=one.is_copy
+        )
         for one in judged
         if kinds.count(kinds[int(one.group)]) >= FEWEST_IMAGES
     ]
