@@ -17,7 +17,7 @@ from cellproof.metrics import objects
 from cellproof.workflows.predict import Model
 from cellproof.workflows.predict.evidence import gather
 
-EVIDENCE = "evidence-4"
+EVIDENCE = "evidence-5"
 """Folder of kept evidence; renamed when the evidence changes."""
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 
 class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · (feature - mean) / sd.
+    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · x + bend · max(0, x), x = (feature - mean) / sd.
 
     Attributes:
         features: Names of the features.
@@ -16,6 +16,7 @@ class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sd: Standard deviation of each; 1 for one that never changed.
         weights: Change of the log odds for one sd more of each feature.
         intercept: Log odds where every feature has its mean.
+        bends: How much more they change for one sd above the mean; empty where no feature bends.
     """
 
     features: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sd: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     intercept: float = 0.0
+    bends: tuple[float, ...] = ()
 
 
 class DeepProjection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -162,7 +162,14 @@ def test_a_low_expected_dice_is_rejected(trust):
 
 
 def test_missed_candidates_raise_the_expected_count(trust):
-    image = {"dice": 1.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0, **right_features(np.full(20, 0.9))}
+    image = {
+        "dice": 1.0,
+        "undecided": 0.1,
+        "missed": 0.0,
+        "log_count": 3.0,
+        **right_features(np.full(20, 0.9)),
+        "mean_evidence": 2.0,
+    }
     few, sd = expected_count(trust, image, 20)
     many, larger_sd = expected_count(trust, {**image, "missed": math.log1p(0.5)}, 20)
     assert many > few

@@ -15,7 +15,16 @@ from ..types import Promise, TrustRecord
 from ._logistic import apply_logistic, fit_logistic
 from .calibration import expected_calibration_error
 from .foreign import Familiar, foreignness
-from .image_trust import USUAL_PROMISE, accept_from, cross_fit_f1, fit_count, fit_f1, right_features
+from .image_trust import (
+    USUAL_PROMISE,
+    accept_from,
+    apply_count,
+    cross_fit_f1,
+    fit_count,
+    fit_f1,
+    mean_features,
+    right_features,
+)
 from .object_trust import fold_masks
 from .quality import ACCEPT_DICE
 
@@ -75,11 +84,13 @@ class OutOfSample:
     Attributes:
         right: Of each image (n,) probabilities of its objects.
         f1: (m,) expected F1 of the images.
+        count: (m, 2) expected number of objects, and its standard deviation.
         foreign: (m,) distance over the line, above 1 for foreign; 0 without kinds.
     """
 
     right: Sequence[np.ndarray]
     f1: np.ndarray
+    count: np.ndarray
     foreign: np.ndarray
 
 
@@ -113,16 +124,14 @@ def fit_trust(
     known = ~np.isnan(right)
     apart = out_of_sample(judged, familiar)
     table, truth = image_table(judged, apart.right), np.array([one.f1 for one in judged])
-    slope, names, error = fit_count(
-        table, np.array([one.right.size for one in judged]), np.array([one.count for one in judged]), apart.f1
-    )
+    counting = fit_count(table, *_counts(judged), apart.f1)
     expected, true = _promised(judged, apart)
     record = TrustRecord(
         objects=fit_logistic(_rows(features, known), right[known], weights=weights[known]),
         f1=fit_f1(table, truth, weights=_weights(judged)),
-        count_log_ratio=slope,
-        count_features=names,
-        count_error=error,
+        count_log_ratio=counting.log_ratio,
+        count_features=counting.features,
+        count_error=counting.error,
         accept_f1=round(accept_from(expected, true, below=promise.below, fraction=promise.fraction), 4),
         accept_dice=ACCEPT_DICE,
         promise_f1=promise.below,
@@ -154,14 +163,17 @@ def out_of_sample(judged: Sequence[Judged], familiar: Familiar = STRANGERS, *, f
         model = fit_logistic(_rows(features, taught), right[taught], weights=weights[taught])
         probability[out] = apply_logistic(model, _rows(features, out))
     of_images = np.split(probability, np.cumsum([one.right.size for one in judged])[:-1])
-    expected = cross_fit_f1(
-        image_table(judged, of_images),
-        np.array([one.f1 for one in judged]),
-        np.array([one.group for one in judged]),
-        weights=_weights(judged),
-        folds=folds,
-    )
-    return OutOfSample(of_images, expected, np.array([foreign_ratio(one, familiar) for one in judged]))
+    table, images = image_table(judged, of_images), np.array([one.group for one in judged])
+    truth = np.array([one.f1 for one in judged])
+    expected = cross_fit_f1(table, truth, images, weights=_weights(judged), folds=folds)
+    found, true = _counts(judged)
+    count = np.empty((len(judged), 2))
+    for out in fold_masks(images, folds):
+        fitted = fit_count(_rows(table, ~out), found[~out], true[~out], expected[~out])
+        for place in np.flatnonzero(out):
+            evidence = {name: values[place] for name, values in table.items()}
+            count[place] = apply_count(fitted, evidence, int(found[place]), expected[place])
+    return OutOfSample(of_images, expected, count, np.array([foreign_ratio(one, familiar) for one in judged]))
 
 
 def foreign_ratio(judged: Judged, familiar: Familiar) -> float:
@@ -211,8 +223,11 @@ def is_accepted(judged: Sequence[Judged], apart: OutOfSample, record: TrustRecor
 
 
 def image_table(judged: Sequence[Judged], right: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Feature → (m,) values of the images, those of the objects' probabilities among them."""
-    rows = [{**one.image, **right_features(own)} for one, own in zip(judged, right, strict=True)]
+    """Feature → (m,) values of the images, those of the objects and of their probabilities among them."""
+    rows = [
+        {**one.image, **right_features(own), **mean_features(one.objects)}
+        for one, own in zip(judged, right, strict=True)
+    ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -240,6 +255,11 @@ def _promised(judged: Sequence[Judged], apart: OutOfSample) -> tuple[np.ndarray,
     truth = np.array([one.f1 for one in judged])
     asked = (apart.foreign <= 1) & (dice >= ACCEPT_DICE) & ~np.isnan(truth)
     return apart.f1[asked], truth[asked]
+
+
+def _counts(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) objects found, and those of the reference."""
+    return np.array([one.right.size for one in judged]), np.array([one.count for one in judged])
 
 
 def _weights(judged: Sequence[Judged]) -> np.ndarray:

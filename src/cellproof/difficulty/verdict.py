@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Quality, TrustRecord
 from .foreign import foreignness
-from .image_trust import expected_count, expected_f1, right_features
+from .image_trust import expected_count, expected_f1, mean_features, right_features
 from .object_trust import p_right
 
 REJECT_F1 = 0.5
@@ -49,7 +49,7 @@ def judge(
         InputError: a feature that the record was fitted on is missing.
     """
     right = p_right(trust.objects, objects)
-    evidence = {**image, **right_features(right)}
+    evidence = {**image, **right_features(right), **mean_features(objects)}
     f1 = expected_f1(trust, evidence) if right.size else math.nan
     count, count_sd = expected_count(trust, evidence, right.size)
     foreign = foreignness(statistics, trust.kinds, projection=trust.deep, deep=deep).note if trust.kinds else ""

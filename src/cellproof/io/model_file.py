@@ -166,6 +166,8 @@ def _odd_trust(trust: TrustRecord | None) -> str:
         return ""
     for name, model in (("objects", trust.objects), ("f1", trust.f1)):
         lengths = [len(values) for values in (model.features, model.mean, model.sd, model.weights)]
+        if len(model.bends) not in (0, lengths[0]):
+            return f"trust.{name} of {lengths[0]} features with {len(model.bends)} bends"
         if len(set(lengths)) > 1 or not all(sd > 0 for sd in model.sd):
             return (
                 f"trust.{name} of {lengths[0]} features with {lengths[1]} means, {lengths[2]} sds, {lengths[3]} weights"

@@ -92,6 +92,7 @@ def _of_result(
         boundary=fields.get("boundary"),
         height=fields.get("distance"),
         solidity=solid,
+        image=image,
         scale=scale,
     )
     return objects, image_statistics(image, labels, foreground, solidity=solid, scale=scale)
