@@ -97,9 +97,9 @@ def object_features(
         Name → (n,) finite float64: ``mean_probability`` and ``low_probability`` (lowest decile) as log odds;
         ``rim_probability``, the mean just outside; ``contact``, the fraction of the outline that touches other objects;
         ``solidity``; ``log_diameter``; ``larger`` and ``smaller`` than the image's median, as log ratios of areas;
-        ``cut``, 1 where the image's edge cuts it; ``clipped``, the fraction of its pixels at the image's largest value; ``agrees_NAME`` for each rival; ``weak_contact``, the contact
-        without a boundary; ``inner_boundary``, its highest decile well inside; ``summit``. Arrays of length 0
-        without objects.
+        ``cut``, 1 where the image's edge cuts it; ``clipped``, the fraction of its pixels at the image's largest
+        value; ``agrees_NAME`` for each rival; ``weak_contact``, the contact without a boundary; ``inner_boundary``,
+        its highest decile well inside; ``summit``. Arrays of length 0 without objects.
 
     Raises:
         InputError: shapes differ or ``labels`` has gaps.
