@@ -12,6 +12,7 @@ from cellproof.data.targets import heads_of
 from cellproof.inference.deep import WithDeepFeatures
 from cellproof.inference.predict import predict
 from cellproof.inference.torch_engine import torch_engines
+from cellproof.inference.tta import EIGHT_VIEWS
 
 HEADS = heads_of(2, [])
 
@@ -59,7 +60,7 @@ def test_windows_side_by_side_give_what_the_whole_gives(rng):
 def test_they_are_of_the_first_view_and_the_first_network(rng):
     image = rng.random((1, 16, 16), dtype=np.float32)
     engines = torch_engines([Halves(), Halves()], precision="f32", device="cpu")
-    maps = predict(engines, image, heads=HEADS, stride_px=4, halo_px=4, tta=True)
+    maps = predict(engines, image, heads=HEADS, stride_px=4, halo_px=4, views=EIGHT_VIEWS)
     np.testing.assert_allclose(maps.deep, expected(image), rtol=1e-5)
 
 
