@@ -47,9 +47,7 @@ def test_tiled_equals_whole(
     engines = torch_engines([make_net()], precision="f32", device="cpu")
     image = rng.random((2, *shape), dtype=np.float32)
     whole = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, views=views)
-    tiled = predict(
-        engines, image, heads=HEADS, stride_px=4, halo_px=22, views=views, max_pixels=60 * 60
-    )
+    tiled = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, views=views, max_pixels=60 * 60)
     assert _stack(whole).shape == (7, *shape)
     np.testing.assert_allclose(_stack(tiled), _stack(whole), atol=1e-4)
 
@@ -125,12 +123,23 @@ def test_members_are_averaged_after_activation() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("blend", [False, True], ids=["cores", "blended"])
 def test_the_mean_of_what_each_network_says_of_each_view_is_the_prediction(
-    rng: np.random.Generator, make_net: Callable[..., nn.Module], views: tuple[View, ...], temperature: float, blend: bool
+    rng: np.random.Generator,
+    make_net: Callable[..., nn.Module],
+    views: tuple[View, ...],
+    temperature: float,
+    blend: bool,
 ) -> None:
     engines = torch_engines([make_net(seed=0), make_net(seed=1)], precision="f32", device="cpu")
     image = rng.random((2, 61, 50), dtype=np.float32)
     said: list[tuple[int, np.ndarray]] = []
-    options = {"heads": HEADS, "stride_px": 4, "halo_px": 22, "views": views, "temperature": temperature, "blend": blend}
+    options = {
+        "heads": HEADS,
+        "stride_px": 4,
+        "halo_px": 22,
+        "views": views,
+        "temperature": temperature,
+        "blend": blend,
+    }
     tiled = predict(
         engines, image, max_pixels=60 * 60, each=lambda member, maps: said.append((member, _stack(maps))), **options
     )
