@@ -73,12 +73,8 @@ def main() -> None:
     body = [_introduction(model, trust), "", "## Objects and images", "", *_scores(val, apart, other, theirs)]
     body += ["", "## Simple rivals", "", *_rivals(model, val, apart, trust, work)]
     body += ["", "## Dice and counts", "", _counts(val, apart, other, theirs)]
-    body += [
-        "",
-        "## Foreign images",
-        "",
-        *_foreign(strange, looks, trust, {"dsb2018 val": (val, apart), "kromp2020": (other, theirs)}),
-    ]
+    known = {"dsb2018 val": (val, apart), "kromp2020": (other, theirs)}
+    body += ["", "## Foreign images", "", *_foreign(strange, looks, trust, known)]
     body += ["", "## Accepted though bad", "", *_failures([*val, *other], _joined(apart, theirs))]
     body += ["", "## Coefficients", "", *_coefficients(trust)]
     write_page("trust", f"Trust in the verdicts of `{model.header.name}`", "\n".join(body), seed=0)
@@ -207,7 +203,7 @@ def _counts(val: Sequence[Judgement], apart: OutOfSample, other: Sequence[Judgem
     for name, cases, given in (("dsb2018 val", val, apart), ("kromp2020", other, theirs)):
         judged = [one for _, one in cases]
         copies = np.array([one.is_copy for one in judged])
-        found, true = (np.array([n for n in numbers]) for numbers in zip(*((o.right.size, o.count) for o in judged)))
+        found, true = np.array([[one.right.size, one.count] for one in judged]).T
         dice = np.array([[one.expected_dice, one.dice] for one in judged])
         for what, chosen in (("as is", ~copies), ("copies", copies)):
             off = np.abs(given.count[:, 0] - true)[chosen]
