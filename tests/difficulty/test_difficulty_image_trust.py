@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.difficulty.fit import Judged, fit_trust, out_of_sample
+from cellproof.difficulty.fit import Judged, fit_trust, is_accepted, out_of_sample
 from cellproof.difficulty.foreign import Look, fit_kinds
 from cellproof.difficulty.image_trust import (
     accept_from,
     expected_count,
     image_features,
+    mean_features,
     missed_candidates,
     right_features,
     with_image,
@@ -220,3 +222,30 @@ def test_a_promise_that_the_held_out_images_cannot_show_is_refused_with_one_that
         with_promise(trust, Promise(1.5))
     with pytest.raises(InputError, match="train a model anew"):
         with_promise(msgspec.structs.replace(trust, held_out_expected=(), held_out_true=()), Promise(0.1))
+
+
+def test_an_image_is_judged_by_numbers_and_a_threshold_that_others_chose():
+    made = simulated(100)
+    apart = out_of_sample(made, promise=Promise(0.1))
+    true = np.array([one.f1 for one in made])
+    for threshold in set(apart.accept_f1):
+        rest = (apart.accept_f1 != threshold) & (apart.f1 >= threshold)
+        assert (true[rest] < 0.7).mean() <= 0.1
+    assert len(set(apart.accept_f1)) > 1
+    assert (is_accepted(made, apart) == (apart.f1 >= apart.accept_f1)).all()
+    # What is known of an image does not change what is expected of it.
+    worse = [replace(one, f1=0.0) if place == 3 else one for place, one in enumerate(made)]
+    assert out_of_sample(worse).f1[3] == apart.f1[3]
+
+
+def test_an_image_without_objects_is_never_accepted_out_of_sample():
+    made = simulated(20)
+    before = out_of_sample(made)
+    empty = replace(made[0], right=np.zeros(0), objects={"evidence": np.zeros(0)})
+    assert not is_accepted([empty], replace(before, f1=np.ones(1), foreign=np.zeros(1), accept_f1=np.zeros(1)))[0]
+
+
+def test_means_of_objects_count_as_usual_where_there_are_none():
+    objects = with_image({"a": np.array([1.0, 3.0])}, {"dice": 1.0, "undecided": 0.0, "missed": 0.0, "log_count": 1.0})
+    assert mean_features(objects) == {"mean_a": 2.0}
+    assert math.isnan(mean_features({"a": np.zeros(0)})["mean_a"])

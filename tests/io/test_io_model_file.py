@@ -268,6 +268,10 @@ TRUST = TrustRecord(
     [
         ({"objects": LogisticModel(("a", "b"), (0.0,), (1.0, 2.0), (0.5, 0.5))}, "trust.objects of 2 features with 1"),
         ({"f1": LogisticModel(("a",), (0.0,), (0.0,), (0.5,))}, "trust.f1 of 1 features"),
+        (
+            {"f1": LogisticModel(("a",), (0.0,), (1.0,), (0.5,), bends=(0.1, 0.2))},
+            "trust.f1 of 1 features with 2 bends",
+        ),
         ({"count_log_ratio": (0.0,)}, "trust.count_log_ratio of 1, expected 2"),
         ({"kinds": (ImageKind("", 9, (0.0, 1.0), (1.0, 0.0), 2.0),)}, "trust.kinds of 2 statistics and 2 numbers"),
         ({"kinds": (ImageKind("", 9, (0.0,), (1.0,), 0.0),)}, "trust.kinds with the line 0.0, expected more than 0"),
