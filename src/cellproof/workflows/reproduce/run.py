@@ -127,6 +127,9 @@ def _check_names(config: StudyConfig) -> None:
     sets, entries = ({one.name: one for one in some} for some in (config.sets, config.entries))
     if config.baseline:
         select(entries, (config.baseline,), "entry (baseline)")
+    for profile in config.profiles.values():
+        if isinstance(profile.only_folds, Mapping):
+            select(sets, tuple(profile.only_folds), "set (only_folds)")
     for number in config.published:
         select(sets, (number.set,), "set (published)")
         select(entries, (number.entry,), "entry (published)")
