@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
+import kato2021_why
 import numpy as np
 import torch
+from kato2021_why import outputs, prepared, specimens
 from page import FOLDER, load_note, table, write_page
 from PIL import Image
 from study import study_parser, study_request
@@ -23,14 +25,13 @@ from cellproof.metrics import pixel
 from cellproof.metrics.paired import compare
 from cellproof.report.curves import compared_curves
 from cellproof.report.difficulty_pictures import side_by_side
-from cellproof.simulate.liver import LOW, simulate_liver
-from cellproof.workflows.predict import MODEL_FILE, Model, Predictor, load_model
+from cellproof.simulate.liver import LOW
+from cellproof.workflows.predict import MODEL_FILE, Model, load_model
 from cellproof.workflows.reproduce.cells import Cell
 from cellproof.workflows.reproduce.costs import cost_table, keep_costs
 from cellproof.workflows.reproduce.explained import draw_explained
 from cellproof.workflows.reproduce.fold import Fold, Study, folds_that_are_there
 from cellproof.workflows.reproduce.run import Results, open_study, reproduce, write_study
-from cellproof.workflows.reproduce.sets import simulation_plan
 from cellproof.workflows.reproduce.tables import tables
 from cellproof.workflows.train.state import Watcher
 
@@ -60,13 +61,20 @@ def main() -> None:
     ]
     for fold in trained:
         if fold.found.is_simulated and fold.found.config.name == "liver":
-            body += [*_why(fold), *_doses(fold, images=arguments.light_images, seed=arguments.seed)]
+            if arguments.why:
+                kato2021_why.carry_out(fold, arguments.work / "why")
+            body += [
+                *_why(fold),
+                *kato2021_why.shown(arguments.work / "why"),
+                *_doses(fold, images=arguments.light_images, seed=arguments.seed),
+            ]
     write_page(RECIPE, "Learned preprocessing and ensemble", "\n".join(body), seed=arguments.seed)
 
 
 def _arguments() -> argparse.Namespace:
     parser = study_parser(__doc__, RECIPE)
-    parser.add_argument("--show", action="store_true", help="train nothing; show what is there")
+    parser.add_argument("--show", action="store_true", help="train nothing of the study; show what is there")
+    parser.add_argument("--why", action="store_true", help="train what may say why: 15 minutes of one core")
     parser.add_argument("--light-images", type=int, default=5, help="test images recorded at every dose")
     return parser.parse_args()
 
@@ -163,11 +171,11 @@ def _why(fold: Fold) -> list[str]:
             continue
         maps: dict[str, list[np.ndarray]] = {}
         counts: dict[str, pixel.Confusion] = {}
-        for pixels, mask in _test_images(fold, images=5):
-            image = _tensor(model, pixels)
+        for pixels, mask in specimens(fold, fold.split.test[:5]):
+            image = prepared(model, pixels)
             for key, values in network.explain(image).items():
                 maps.setdefault(key, []).append(values)
-            for key, logits in _outputs(network, image).items():
+            for key, logits in outputs(network, image).items():
                 one = pixel.confusion(logits.argmax(1)[0].numpy(), mask, classes=logits.shape[1])
                 counts[key] = counts[key] + one if key in counts else one
         for key, arrays in maps.items():
@@ -199,16 +207,7 @@ def _why(fold: Fold) -> list[str]:
 
 def _spread(fold: Fold) -> float:
     model = next(iter(_finished(fold).values()))
-    return float(np.std([_tensor(model, pixels).numpy() for pixels, _ in _test_images(fold, images=5)]))
-
-
-@torch.inference_mode()
-def _outputs(network: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Logits of the whole and of every output that it is made of."""
-    filters = torch.relu(network._maps(image))
-    whole, *parts = network._outputs(image, filters)
-    names = ["first network", *(f"translated {c}" for c in range(len(parts) - 1))]
-    return {"all together": whole} | dict(zip(names, parts, strict=True))
+    return float(np.std([prepared(model, pixels).numpy() for pixels, _ in specimens(fold, fold.split.test[:5])]))
 
 
 def _draw_filters(fold: Fold) -> None:
@@ -225,7 +224,7 @@ def _doses(fold: Fold, *, images: int, seed: int) -> list[str]:
     scores: dict[str, dict[int, float]] = {}
     for dose in DOSES:
         counts: dict[str, pixel.Confusion] = {}
-        for pixels, mask in _test_images(fold, images=images, photons=dose, seed=seed):
+        for pixels, mask in specimens(fold, fold.split.test[:images], photons=dose, seed=seed):
             said = {name: _probabilities(models[name], networks[name], pixels) for name in models}
             for entry, planned in fold.study.plan.entries.items():
                 if all(name in said for name in planned.trainings):
@@ -255,29 +254,9 @@ def _draw_doses(scores: Mapping[str, Mapping[int, float]]) -> None:
     (FOLDER / f"{RECIPE}-light.svg").write_text(svg, encoding="utf-8")
 
 
-def _test_images(
-    fold: Fold, *, images: int, photons: float | None = None, seed: int = 0
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Raw pixels (C, H, W) and class maps of simulated test specimens, at a dose; None for that of the study."""
-    config = fold.found.config
-    assert config.simulate is not None
-    plan = simulation_plan(config.name, config.simulate, seed=seed)
-    made = []
-    for record in fold.split.test[:images]:
-        number = int(record.name.rpartition("-")[2])
-        rng = np.random.default_rng([plan.seed, number])
-        tissue = simulate_liver(rng, shape=(plan.size, plan.size), quality=plan.quality, photons=photons)
-        made.append((np.moveaxis(tissue.image, -1, 0), tissue.class_map))
-    return made
-
-
-def _tensor(model: Model, pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(Predictor.of_model(model).prepare(pixels)))[None]
-
-
 @torch.inference_mode()
 def _probabilities(model: Model, network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
-    logits = network(_tensor(model, pixels)) / model.header.temperature
+    logits = network(prepared(model, pixels)) / model.header.temperature
     return np.asarray(logits.softmax(1)[0])
 
 
