@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def test_a_study_trains_every_network_once_and_its_tables_are_means_of_its_score
     page = (study.out / "report.html").read_text(encoding="utf-8")
     assert "(paper 0.41)" in page
     assert "compared image by image" in page
+    assert re.search(r"disks: membranes: \S.* less that of one, image by image", page)
     assert not (study.out / "runs" / "disks" / "fold1" / "predictions").exists()
     tables = (study.out / "tables.csv").read_text()
     again = cellproof(*study.command("--json"))
