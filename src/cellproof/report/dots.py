@@ -1,4 +1,4 @@
-"""A dot for each value and a bar at their mean, or a dot and its interval: what scatters, and how far, as inline SVG."""
+"""A dot for each value and a bar at their mean, or a dot and its interval, as inline SVG: how far values scatter."""
 
 from __future__ import annotations
 
