@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from cellproof.checks import InputError
+from cellproof.inference.predict import predict
+from cellproof.inference.torch_engine import torch_engines
 from cellproof.models import auto_preprocess
+from cellproof.types import Heads
 
 TINY = {"first_options": "width=4;depth=2", "second_options": "width=4;depth=3"}
 
@@ -87,6 +90,18 @@ def test_a_filter_that_is_0_everywhere_has_no_gradient_and_an_offset_gives_it_on
         network(torch.rand(1, 1, 16, 16))[0].square().mean().backward()
         found.append(float(last.bias.grad.abs().max()))
     assert found[0] == 0 < found[1]
+
+
+def test_an_image_in_tiles_is_segmented_as_the_whole():
+    network = tiny(second_options="width=4;depth=2").eval()
+    with torch.no_grad():
+        network.weigh.copy_(torch.tensor([0.5, 2.0, -3.0, 4.0]))
+    engines = torch_engines([network], precision="f32", device="cpu")
+    image = np.random.default_rng(0).random((1, 131, 97), dtype=np.float32)
+    options = {"heads": Heads(3), "stride_px": network.stride, "halo_px": network.receptive_field_px}
+    whole, tiled = predict(engines, image, **options), predict(engines, image, **options, max_pixels=110 * 110)
+    assert np.ptp(whole.probabilities) > 0.1
+    np.testing.assert_allclose(tiled.probabilities, whole.probabilities, atol=1e-5)
 
 
 def test_any_two_architectures_are_joined():
