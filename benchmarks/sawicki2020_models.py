@@ -57,9 +57,9 @@ MINUTES = {"half": 28.0, "gaps": 14.0, "third": 8.0, "random": 8.0, "unet": 9.0,
 
 TOGETHER = ("half", "gaps", "third")
 
-SEEDS, THRESHOLDS = (0.1, 0.2, 0.3, 0.45, 0.6), (0.4, 0.5, 0.6)
+SEEDS, THRESHOLDS = (0.2, 0.45, 0.6), (0.4, 0.5, 0.6)
 
-SPECK_QUANTILES = (0.002, 0.005, 0.01, 0.02)
+SPECK_QUANTILES = (0.005, 0.01, 0.02)
 """Glands of train that are smaller than a speck may be, as a fraction of all."""
 
 
