@@ -189,6 +189,7 @@ def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
         statistics=found.statistics,
         expected_dice=found.expected_dice,
         mean_confidence=math.nan,
+        deep=found.deep,
     )[0]
 
 
