@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from ...checks import InputError, UsageError, did_you_mean
 from ...inference.engine import Device, Engine, EngineName, Precision, choose_engines
@@ -156,6 +157,7 @@ def _loaded(path: Path, header: ModelHeader, digest: str, wanted: EngineChoice, 
         device=wanted.device,
         threads=wanted.threads,
         cache_key=digest,
+        ranges=header.rounding.ranges if header.rounding is not None else (),
     )
     return Model(header, digest, engines, path)
 
