@@ -21,6 +21,7 @@ from page import load_note, table, write_page
 
 from cellproof.data.description import read_description
 from cellproof.data.index import Record, index
+from cellproof.inference.engine import Precision
 from cellproof.inference.openvino_engine import int8_ranges
 from cellproof.io import read_image, read_labels, read_model, write_model
 from cellproof.metrics.objects import THRESHOLDS, ObjectCounts, average_precision, count_matches, overlap
@@ -30,7 +31,7 @@ from cellproof.workflows.predict.load import build_members
 
 LARGEST_LOSS = 0.005
 PATCH_PX = 256
-PRECISIONS = ("f32", "bf16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "int8")
 
 
 @dataclass
@@ -126,7 +127,7 @@ def _patches(model: Model, records: Sequence[Record]) -> Iterator[np.ndarray]:
         yield image[:, :rows, :columns]
 
 
-def _scored(models: Mapping[str, Model], records: Sequence[Record]) -> dict[str, Scores]:
+def _scored(models: Mapping[Precision, Model], records: Sequence[Record]) -> dict[Precision, Scores]:
     scores = {name: Scores() for name in models}
     for record in records:
         pixels, reference = read_image(record.image).pixels[0], np.squeeze(read_labels(record.mask))
@@ -137,10 +138,10 @@ def _scored(models: Mapping[str, Model], records: Sequence[Record]) -> dict[str,
     return scores
 
 
-def _timed(models: Mapping[str, Model], *, rounds: int) -> dict[str, float]:
+def _timed(models: Mapping[Precision, Model], *, rounds: int) -> dict[Precision, float]:
     """Median processor seconds for a megapixel."""
     batch = np.random.default_rng(0).random((1, next(iter(models.values())).header.in_channels, 512, 704), np.float32)
-    times: dict[str, list[float]] = {name: [] for name in models}
+    times: dict[Precision, list[float]] = {name: [] for name in models}
     for _ in range(1 + rounds):
         for name, model in models.items():
             start = time.process_time()
@@ -149,7 +150,7 @@ def _timed(models: Mapping[str, Model], *, rounds: int) -> dict[str, float]:
     return {name: statistics.median(own[1:]) * 1e6 / batch[0, 0].size for name, own in times.items()}
 
 
-def _table(scores: Mapping[str, Scores], seconds: Mapping[str, float]) -> str:
+def _table(scores: Mapping[Precision, Scores], seconds: Mapping[Precision, float]) -> str:
     kinds = list(scores["f32"].counts)
     headings = ["", "s for a Mpixel", "× bf16", *(f"{kind}: mean AP (0.5, 0.75, 0.9)" for kind in kinds)]
     rows = []

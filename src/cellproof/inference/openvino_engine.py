@@ -28,7 +28,7 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 try:
     import openvino
 
-    from .openvino_int8 import Ranges, measure_ranges, quantized
+    from .openvino_int8 import measure_ranges, quantized
 finally:
     del sys.modules["openvino_telemetry"]
     if _reporting is not None:
@@ -38,12 +38,14 @@ _LOG = getLogger(__name__)
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500, "int8": 120}
 """Of int8 for EfficientNet-Lite0 with its light decoder; of the others for a U-Net, the largest network."""
 
+_AllRanges = Sequence[Sequence[tuple[float, float]]]
+
 _INT8 = "-int8"
 """What names of rounded networks in the cache end in."""
 
-_LARGEST_ROUNDING = 0.1
-"""Mean difference of a rounded network from the original, in standard deviations of its output; usual is 0.02, and
-ranges in a wrong order give 0.2."""
+_LARGEST_ROUNDING = 0.15
+"""Mean difference of a rounded network from the original, in standard deviations of each output; usual is 0.03, and
+ranges in a wrong order give 0.4."""
 _LARGEST_DIFFERENCE = 1e-3
 """Of a converted network from the original, as a fraction of the largest output; rounding stays below 1e-5."""
 
@@ -86,7 +88,7 @@ def openvino_engines(
     precision: str = "auto",
     threads: int | None = None,
     cache_key: str | None = None,
-    ranges: Sequence[Ranges] = (),
+    ranges: _AllRanges = (),
 ) -> tuple[OpenVinoEngine, ...]:
     """Convert torch networks, one engine each, and keep the result where there is a ``cache_key``.
 
@@ -112,7 +114,11 @@ def openvino_engines(
 
 
 def openvino_from_cache(
-    cache_key: str, *, precision: str = "auto", threads: int | None = None, ranges: Sequence[Ranges] = ()
+    cache_key: str,
+    *,
+    precision: str = "auto",
+    threads: int | None = None,
+    ranges: _AllRanges = (),
 ) -> tuple[OpenVinoEngine, ...] | None:
     """The engines that `openvino_engines` made earlier from the same weights; None where none were kept.
 
@@ -171,7 +177,9 @@ def _engines(
 
 
 def _rounded(
-    models: Sequence[openvino.Model], ranges: Sequence[Ranges], example_shape: tuple[int, int, int]
+    models: Sequence[openvino.Model],
+    ranges: Sequence[Sequence[tuple[float, float]]],
+    example_shape: tuple[int, int, int],
 ) -> list[openvino.Model]:
     """The networks in 8 bits; none where there are no ranges, or the results are not about the same."""
     rounded = []
@@ -182,7 +190,8 @@ def _rounded(
                 OpenVinoEngine(one, precision="f32", reason="check of rounding")(_spots(example_shape)).copy()
                 for one in (model, rounded[-1])
             )
-            difference = float(np.abs(found - expected).mean() / expected.std())
+            spread = np.maximum(expected.std(axis=(0, 2, 3)), 1e-6)
+            difference = float((np.abs(found - expected).mean(axis=(0, 2, 3)) / spread).mean())
             if not difference <= _LARGEST_ROUNDING:
                 raise ValueError(f"differs by {difference:.2g} standard deviations")
     except ValueError as error:
@@ -224,7 +233,8 @@ def _choose_precision(precision: str, *, has_ranges: bool) -> tuple[str, str]:
         return "int8", f"OpenVINO int8 on the processor: {why}, and the model's file holds checked ranges for it"
     if precision == "f32" and is_native:
         return "f32", "OpenVINO f32 on the processor: as asked"
-    reason = "bf16 on the processor: it has AMX or AVX-512 bf16" if is_native else "f32 on the processor: it has no native bf16"
+    why_not = "f32 on the processor: it has no native bf16"
+    reason = "bf16 on the processor: it has AMX or AVX-512 bf16" if is_native else why_not
     if precision == "auto" and (has_ranges or has_int8):
         reason += "; not int8, for " + ("it has no VNNI" if has_ranges else "the model's file holds no ranges for it")
     return reason[: reason.index(" ")], f"OpenVINO {reason}"
