@@ -1,4 +1,4 @@
-"""Convolutions in 8-bit integers: exact where the numbers are whole, near elsewhere, and refused where they cannot be."""
+"""Convolutions in 8-bit integers: exact where nothing is rounded, near elsewhere, and refused where they cannot be."""
 
 from __future__ import annotations
 
