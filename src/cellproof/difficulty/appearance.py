@@ -1,4 +1,4 @@
-"""What an image looks like: contrasts at several scales, intensities, colors, and what objects and probabilities are."""
+"""What an image looks like: contrasts at several scales, intensities, colors, its objects and its probabilities."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A network is as sure of coins as of nuclei. What tells them apart are the features on its coarsest grid and how much
 contrast an image has at which scale; where a network gives no such features, all simple statistics. Degraded copies of
-training images are of their kind, each way to degrade with a mean of its own: how good a result is, is another question.
+training images are of their kind, each way to degrade with its own mean: how good a result is, is another question.
 """
 
 from __future__ import annotations
