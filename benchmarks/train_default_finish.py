@@ -2,7 +2,7 @@
 
 ``python benchmarks/train_default_finish.py OUT/small.pt --data DATA/dsb2018 --model nuclei.safetensors``
 
-How the shipped model judges its results is fitted afterwards, on more and stronger degraded copies, by ``trust.py --write``.
+How the shipped model judges its results is fitted afterwards, on more degraded copies, by ``trust.py --write``.
 """
 
 from __future__ import annotations
