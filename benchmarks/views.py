@@ -1,7 +1,7 @@
 """More views where one leaves doubt: the rule of ``cellproof segment``, its cost and its gain.
 
 Every image of ``dsb2018`` val (which chose thresholds, but no weights), of ``kromp2020`` train, of another laboratory,
-and degraded copies of every third of them, which show whether verdicts after more views keep their promise, is
+and degraded copies of every fourth of them, which show whether verdicts after more views keep their promise, is
 predicted in four views, of which the first 1, 2 or 4 are averaged. Scores are paired: the same image by more views and
 by one. What was counted stays in ``--work``, so that the same command again goes on where it stopped; times are taken
 anew.
@@ -39,7 +39,7 @@ from cellproof.workflows.segment.plane import segment_plane
 COPIES = ("as is", "blur 3", "noise 0.2", "saturation 4")
 """Each image, and degraded copies of every `COPIED`-th."""
 
-COPIED = 3
+COPIED = 4
 
 THRESHOLDS = (0.5, 0.75, 0.9)
 """IoU from which on objects match."""
@@ -92,12 +92,12 @@ def main() -> None:
     arguments = _arguments()
     model = load_model(arguments.model)
     cases = list(_cases(arguments.data, arguments.images))
-    folder = arguments.work / WORK_VERSION / _weights_hash(model)
+    folder = arguments.work / WORK_VERSION / f"{_weights_hash(model)}-{model.engines[0].precision}"
     seen = [_kept(model, case, folder) for case in cases]
     own = [one for one in seen if one.copy == "as is"]
     first = [_judged(model.header, one, 1) for one in own]
     body = [
-        f"Model {model.header.name}, {model.hash[:12]}. Differences are means over images of the AP of each by more "
+        f"Model {model.header.name}, {model.hash[:12]}, {_engine(model)}. Differences are means over images of the AP of each by more "
         "views less that by one, with the 95 % bootstrap interval (none for fewer than five images).",
         *_gains(own, first),
         *_rule(own, first),
@@ -124,6 +124,11 @@ def _cases(data: Path, images: int | None) -> Iterator[Case]:
         for place, case in enumerate(found[: None if images is None else images * len(COPIES)]):
             if place % len(COPIES) == 0 or place // len(COPIES) % COPIED == 0:
                 yield case
+
+
+def _engine(model: Model) -> str:
+    engine = model.engines[0]
+    return f"{engine.name} {engine.precision} on {engine.device}"
 
 
 def _weights_hash(model: Model) -> str:
