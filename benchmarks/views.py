@@ -94,7 +94,7 @@ def main() -> None:
     body = [
         f"Model {model.header.name}, {model.hash[:12]}, {_engine(model)}.",
         "",
-        f"**The rule.** A plane is predicted once, as it came. Where the verdict on that is not to accept, for whatever "
+        "**The rule.** A plane is predicted once, as it came. Where the verdict on that is not to accept, for any "
         f"reason, it is predicted in {RULE - 1} more views (turned by half, and both mirrored), at the same scale; the "
         "mean of the maps of all makes objects, difficulty and a new verdict, by the same record. No size enters.",
         "",
