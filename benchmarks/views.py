@@ -86,7 +86,8 @@ def main() -> None:
     """Predict, count, judge, time, write the page."""
     arguments = _arguments()
     model = load_model(arguments.model)
-    cases = list(_cases(arguments.data, arguments.images))
+    copied = COPIED if arguments.copies else 0
+    cases = list(_cases(arguments.data, arguments.images, copied))
     folder = arguments.work / WORK_VERSION / f"{_weights_hash(model)}-{model.engines[0].precision}"
     seen = [_kept(model, case, folder) for case in cases]
     own = [one for one in seen if one.copy == "as is"]
@@ -115,15 +116,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/views"), help="where counts are kept")
     parser.add_argument("--images", type=int, help="only the first so many of each set, to try the script")
+    parser.add_argument("--no-copies", dest="copies", action="store_false", help="leave degraded copies out")
     parser.add_argument("--every", type=int, default=4, help="times are taken of every so manieth image (default: 4)")
     return parser.parse_args()
 
 
-def _cases(data: Path, images: int | None) -> Iterator[Case]:
+def _cases(data: Path, images: int | None, copied: int = COPIED) -> Iterator[Case]:
     for name, split in (("dsb2018", "val"), ("kromp2020", "train")):
         found = list(annotated(data / name, split, name, COPIES))
         for place, case in enumerate(found[: None if images is None else images * len(COPIES)]):
-            if place % len(COPIES) == 0 or place // len(COPIES) % COPIED == 0:
+            if place % len(COPIES) == 0 or (copied and place // len(COPIES) % copied == 0):
                 yield case
 
 
@@ -261,6 +263,8 @@ def _promise(header: ModelHeader, seen: Sequence[Seen]) -> list[str]:
         ("as is", [one for one in seen if one.copy == "as is"]),
         ("degraded copies", [one for one in seen if one.copy != "as is"]),
     ):
+        if not chosen:
+            continue
         first = [_judged(header, one, 1).verdict for one in chosen]
         again = [_judged(header, one, RULE).verdict for one in chosen]
         known = [not math.isnan(one.f1(1)) for one in chosen]
