@@ -145,18 +145,19 @@ def _scores(val: Sequence[Judgement], apart: OutOfSample, other: Sequence[Judgem
             rows.append([f"{name}, {what}", *_row([one for _, one in cases], given, chosen)])
     together = [one for _, one in [*val, *other]]
     rows.append(["all", *_row(together, _joined(apart, theirs), np.ones(len(together), bool))])
-    headings = ["", "images", "objects", "object AUROC", "object ECE", "rank F1", "at best", "rank F1, ≥ 10 objects"]
+    headings = ["", "images", "objects", "object AUROC", "object ECE", "rank F1", "if exact", "rank F1, ≥ 10 objects"]
     headings += ["mean error F1", "foreign", "accepted", "of these F1 < 0.7", "accepted of F1 > 0.9"]
     return [
         table(headings, rows),
         "",
         "AUROC: right against wrong objects. ECE: expected calibration error of the probability of being right, 15 "
-        "bins. Rank: Spearman correlation of expected with true F1 over images. At best: the rank if each expectation "
-        "were exactly the mean of what may happen, and F1 scattered about it as a binomial of so many objects.",
+        "bins. Rank: Spearman correlation of expected with true F1 over images. If exact: the rank if each of these "
+        "expectations were exactly the mean of what may happen, and F1 scattered about it as a binomial of so many "
+        "objects. A higher rank needs expectations that differ more between images, or images of more objects.",
     ]
 
 
-def best_rank(expected: np.ndarray, objects: np.ndarray, *, draws: int = 50) -> float:
+def exact_rank(expected: np.ndarray, objects: np.ndarray, *, draws: int = 50) -> float:
     """Mean rank correlation of expectations with F1 drawn by them."""
     rng = np.random.default_rng(0)
     return float(np.mean([rank(expected, rng.binomial(objects, expected) / objects) for _ in range(draws)]))
@@ -190,7 +191,7 @@ def _row(judged: Sequence[Judged], given: OutOfSample, chosen: np.ndarray) -> li
         area_under_roc(probability[known], right[known]),
         expected_calibration_error(probability[known], right[known] > 0),
         rank(expected[told], f1[told]),
-        best_rank(expected[told], np.array([max(judged[p].count, judged[p].right.size, 1) for p in places])[told]),
+        exact_rank(expected[told], np.array([max(judged[p].count, judged[p].right.size, 1) for p in places])[told]),
         rank(expected[told & many], f1[told & many]),
         float(np.abs(expected - f1)[told].mean()),
         int((given.foreign[places] > 1).sum()),
