@@ -220,3 +220,11 @@ def test_groups_take_turns_in_the_order_of_their_names():
         [True, False, False, False, True],
     ]
     assert len(fold_masks(np.arange(3), 3)) == 3
+
+
+def test_a_feature_that_varies_by_its_last_digit_alone_does_not_count():
+    truth = np.array([0.0, 1.0] * 20)
+    model = fit_logistic({"flat": 3 + 1e-6 * truth, "told": truth}, truth)
+    assert model.sd[0] == 1
+    assert p_right(model, {"flat": np.array([3.0, 9.0]), "told": np.array([1.0, 1.0])})[0] > 0.9
+    assert abs(model.weights[0]) < 1e-4

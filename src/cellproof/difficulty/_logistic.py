@@ -14,6 +14,10 @@ LARGEST_LOGIT = 12.0
 """Beyond this a probability is 1 or 0 for all purposes; it also keeps `numpy.exp` in range."""
 
 
+SMALLEST_SD = 1e-4
+"""A feature that varies by less does not vary: numbers are kept to five decimals."""
+
+
 def fit_logistic(
     features: Mapping[str, np.ndarray], truth: np.ndarray, *, ridge: float = 1.0, weights: np.ndarray | None = None
 ) -> LogisticModel:
@@ -27,7 +31,7 @@ def fit_logistic(
         weights: (n,) of the rows, 1 where not given.
 
     Returns:
-        The model. Features that never change get the coefficient 0.
+        The model. Features that hardly change get a coefficient of about 0.
 
     Raises:
         InputError: no row, or lengths differ.
@@ -43,7 +47,7 @@ def fit_logistic(
         raise InputError(f"features have shapes {shapes} and truth {truth.shape}, expected the same (n,), n at least 1")
     table = np.stack([features[name] for name in names], axis=1).astype(np.float64)
     mean, sd = table.mean(axis=0), table.std(axis=0)
-    sd[sd < 1e-9] = 1.0
+    sd[sd < SMALLEST_SD] = 1.0
     rows = (table - mean) / sd
     weight = np.ones(len(rows)) if weights is None else weights
 

@@ -181,7 +181,7 @@ def measure_trust(judged: Sequence[Judged], apart: OutOfSample, record: TrustRec
         "objects": float(known.sum()),
         "object_auroc": area_under_roc(given[known], right[known]),
         "object_calibration_error": expected_calibration_error(given[known], right[known] > 0),
-        "f1_rank_correlation": float(spearmanr(apart.f1[told], f1[told]).statistic) if told.sum() > 1 else math.nan,
+        "f1_rank_correlation": _rank_correlation(apart.f1[told], f1[told]),
         "f1_error": float(np.abs(apart.f1 - f1)[told].mean()) if told.any() else math.nan,
         "accepted": float(accepted.sum()),
         "accepted_below_promise": float((accepted & (f1 < record.promise_f1)).sum()) / max(int(accepted.sum()), 1),
@@ -219,6 +219,13 @@ def area_under_roc(score: np.ndarray, holds: np.ndarray) -> float:
         return math.nan
     ranks = rankdata(score)
     return float((ranks[holds].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def _rank_correlation(expected: np.ndarray, true: np.ndarray) -> float:
+    """Spearman's; NaN where all images are expected to be, or are, alike: nothing is ranked then."""
+    if len(np.unique(expected)) < 2 or len(np.unique(true)) < 2:
+        return math.nan
+    return float(spearmanr(expected, true).statistic)
 
 
 def _promised(judged: Sequence[Judged], apart: OutOfSample) -> tuple[np.ndarray, np.ndarray]:
