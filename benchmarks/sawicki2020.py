@@ -24,6 +24,7 @@ from cellproof.data.description import read_description
 from cellproof.data.index import Record, index
 from cellproof.data.square import Square
 from cellproof.inference.activate import Maps
+from cellproof.inference.tta import EIGHT_VIEWS, ONE_VIEW
 from cellproof.instances.clean import clean_labels
 from cellproof.instances.components import label_components
 from cellproof.instances.decode import decode
@@ -45,7 +46,7 @@ THIRD = (
     "augment.scale=[0.75, 1.6]",
     "augment.color=0.15",
     'augment.steps=[{ name = "stain", options = { p = 0.5, strength = 0.25 } }]',
-    'loss.terms=[{ name = "border_cross_entropy", options = { gap_px = 7, border_weight = 4.0 } }, { name = "dice" }]',
+    'loss.terms=[{ name = "border_weight", options = { strength = 3.0, sigma_px = 3.0 } }, { name = "dice" }]',
 )
 
 TRAININGS: Mapping[str, tuple[str, ...]] = {
@@ -243,7 +244,8 @@ def one(record: Record, model: Model, cache: Path, *, tta: bool) -> Maps:
         return Maps(kept.pop("probabilities"), kept)
     pixels = read_image(record.image).pixels[0]
     predictor = Predictor.of_model(model)
-    maps = predictor.predict(predictor.prepare(pixels), scale=predictor.first_scale(pixels.shape[1:]), tta=tta)
+    scale, views = predictor.first_scale(pixels.shape[1:]), EIGHT_VIEWS if tta else ONE_VIEW
+    maps = predictor.predict(predictor.prepare(pixels), scale=scale, views=views)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: field.astype(np.float16) for name, field in maps.fields.items()}
     np.savez_compressed(path, probabilities=maps.probabilities.astype(np.float16), **arrays)

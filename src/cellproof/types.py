@@ -309,6 +309,7 @@ class Segmentation:
         objects: Column name → (n,) array, scikit-image's names where it has them.
         quality: Image-level verdict.
         scale: Pixels of the network's grid per pixel of the image.
+        views: Ways to lay the image whose maps were averaged: 1, 4 or 8.
     """
 
     labels: np.ndarray
@@ -318,3 +319,4 @@ class Segmentation:
     objects: Mapping[str, np.ndarray]
     quality: Quality
     scale: float = 1.0
+    views: int = 1

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.linalg import solve_triangular
 
 from ..checks import InputError, check_ndim, check_same_shape
 from ..types import ImageKind
+from ._blur import sampled_blurs
 
 TEXTURE_SCALES_PX = (1, 2, 4, 8, 16)
 """Blurs between which contrast is measured."""
@@ -81,15 +81,17 @@ def image_statistics(
     check_same_shape(image=image[0], labels=labels, foreground=foreground)
     if labels.size == 0:
         raise InputError(f"image has shape {image.shape}, expected at least one pixel")
-    gray = image.mean(axis=0, dtype=np.float32)
-    widths = (*(width / max(scale, 0.05) for width in TEXTURE_SCALES_PX), FINE_PX)
-    blurred = {width: ndimage.gaussian_filter(gray, width, truncate=2.0) for width in dict.fromkeys(widths)}
+    gray = image[0] if len(image) == 1 else image.mean(axis=0, dtype=np.float32)
+    texture = {width: width / max(scale, 0.05) for width in TEXTURE_SCALES_PX}
+    widths = sorted({*texture.values(), FINE_PX})
+    blurred = dict(zip(widths, sampled_blurs(gray, widths), strict=True))
     inside = labels > 0
     return {
-        **_texture(gray, blurred, scale),
+        **_texture(gray, {width: blurred[px] for width, px in texture.items()}),
         **_intensities(gray),
         **_colors(image, inside),
-        **_objects(gray, gray - blurred[FINE_PX], labels, inside, solidity, scale),
+        **_objects(gray, labels, inside, solidity, scale),
+        "object_texture": _object_texture(gray, inside, *blurred[FINE_PX]),
         **_probabilities(foreground, inside),
     }
 
@@ -161,14 +163,22 @@ def foreignness(statistics: Mapping[str, float], kinds: Sequence[ImageKind]) -> 
     return min(found, key=lambda one: one.ratio)
 
 
-def _texture(gray: np.ndarray, blurred: Mapping[float, np.ndarray], scale: float) -> dict[str, float]:
-    """Log contrast between successive blurs, their widths told on the network's grid."""
-    found, before = {}, gray
-    for width in TEXTURE_SCALES_PX:
-        after = blurred[width / max(scale, 0.05)]
-        found[f"contrast_at_{width}_px"] = math.log(float((before - after).std()) + 1e-3)
-        before = after
+def _texture(gray: np.ndarray, blurred: Mapping[int, tuple[int, np.ndarray]]) -> dict[str, float]:
+    """Log contrast between successive blurs, each given with the step of its samples."""
+    found, before, fine = {}, gray, 1
+    for width, (step, after) in blurred.items():
+        apart = step // fine
+        found[f"contrast_at_{width}_px"] = math.log(float((before[::apart, ::apart] - after).std()) + 1e-3)
+        before, fine = after, step
     return found
+
+
+def _object_texture(gray: np.ndarray, inside: np.ndarray, step: int, blurred: np.ndarray) -> float:
+    """Log contrast of what is finer than a blur, at those of its samples that lie in objects."""
+    there = inside[::step, ::step]
+    if not there.any():
+        return math.nan
+    return math.log(float((gray[::step, ::step] - blurred)[there].std()) + 1e-3)
 
 
 def _intensities(gray: np.ndarray) -> dict[str, float]:
@@ -198,9 +208,9 @@ def _colors(image: np.ndarray, inside: np.ndarray) -> dict[str, float]:
 
 
 def _objects(
-    gray: np.ndarray, fine: np.ndarray, labels: np.ndarray, inside: np.ndarray, solidity: np.ndarray, scale: float
+    gray: np.ndarray, labels: np.ndarray, inside: np.ndarray, solidity: np.ndarray, scale: float
 ) -> dict[str, float]:
-    names = ("diameter", "diameter_spread", "density", "solidity", "object_contrast", "object_texture")
+    names = ("diameter", "diameter_spread", "density", "solidity", "object_contrast")
     area = np.bincount(labels.ravel())[1:]
     if not inside.any():
         return dict.fromkeys(names, math.nan)
@@ -214,7 +224,6 @@ def _objects(
         math.log(diameters.size * 1e4 / (labels.size * scale**2)),
         10 * float(solidity.mean()),
         5 * float(within.mean() - outside),
-        math.log(float(fine[inside].std()) + 1e-3),
     )
     return dict(zip(names, map(float, values), strict=True))
 

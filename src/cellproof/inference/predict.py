@@ -13,7 +13,7 @@ from .activate import Maps, activate, split
 from .blend import cores, fades
 from .engine import Engine
 from .tiles import Tile, plan_tiles, round_up
-from .tta import AS_IS, EIGHT_VIEWS
+from .tta import ONE_VIEW, View
 
 DEFAULT_MAX_PIXELS = 1_500_000
 """A 2048 × 2048 image becomes four windows, a 1388 × 1040 one stays whole, and a window takes 0.7 GB in bf16."""
@@ -27,7 +27,7 @@ def predict(
     stride_px: int,
     halo_px: int,
     temperature: float = 1.0,
-    tta: bool = False,
+    views: Sequence[View] = ONE_VIEW,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     blend: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -45,12 +45,12 @@ def predict(
         stride_px: Networks take multiples of this.
         halo_px: Radius of the networks' receptive field.
         temperature: Class logits are divided by this.
-        tta: Whether to average over the eight flips and quarter turns too, at eight times the cost.
+        views: Ways to lay the image, whose maps are averaged too, such as `tta.EIGHT_VIEWS` at eight times the cost.
         max_pixels: Largest window.
         blend: Whether overlapping windows fade into each other; for networks that see further than the halo.
         progress: Called with (runs done, runs in all) after each run of a network.
         each: Called with (number of the network, its maps of the whole image) for every view, brought back to where
-            the image lay: all views of a network in succession, the image as it came first. Their mean is what is
+            the image lay: all views of a network in succession, in their order. Their mean is what is
             returned, at every temperature, since logits are divided by it before each softmax. It costs the memory
             of one more set of maps.
 
@@ -66,7 +66,6 @@ def predict(
             f"got {len(engines)} engines and an image of shape {image.shape}; expected at least one of each"
         )
     plan = plan_tiles((image.shape[1], image.shape[2]), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
-    views = EIGHT_VIEWS if tta else (AS_IS,)
     shares = list(fades(plan) if blend else cores(plan))
     runs = len(engines) * len(views)
     stack = np.zeros((heads.channels, *plan.shape), np.float32)
