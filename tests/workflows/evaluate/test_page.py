@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cellproof.io import write_labels
+from cellproof.io import write_json, write_labels
 from cellproof.workflows.evaluate.page import _figure, _objects, _pictures, _pixels, _text
 from cellproof.workflows.evaluate.protocol import ClassNames
 from cellproof.workflows.evaluate.score import ImageScore
@@ -49,8 +49,14 @@ def test_the_caption_counts_objects_and_an_image_without_prediction_is_missed(tm
     truth, said = np.zeros((20, 40), np.uint16), np.zeros((20, 40), np.uint16)
     truth[2:8, 2:8], truth[2:8, 12:18], truth[2:8, 30:38] = 1, 2, 900
     said[2:8, 2:8], said[12:18, 2:8], said[12:18, 12:18], said[2:8, 30:38] = 1, 2, 3, 4
-    assert _figure(image(tmp_path, truth, said), OBJECTS).caption == "1 found, 1 missed, 2 false"
-    assert _figure(image(tmp_path, truth, None), OBJECTS).caption == "0 found, 2 missed, 0 false"
+    assert (
+        _figure(image(tmp_path, truth, said), OBJECTS).caption
+        == "1 found, 1 missed, 2 false at IoU 0.5; the image itself was not found"
+    )
+    assert (
+        _figure(image(tmp_path, truth, None), OBJECTS).caption
+        == "0 found, 2 missed, 0 false at IoU 0.5; the image itself was not found"
+    )
 
 
 def test_classes_are_colored_where_they_are_right_missing_and_made_up(tmp_path):
@@ -60,7 +66,7 @@ def test_classes_are_colored_where_they_are_right_missing_and_made_up(tmp_path):
     said[:, 20:30] = 2
     truth[:10, :] = 255
     drawn = _figure(image(tmp_path, truth, said), CLASSES)
-    assert drawn.caption == "classes other than the first: found, missed, false"
+    assert drawn.caption == "classes other than the first: found, missed, false; the image itself was not found"
     pixels = np.asarray(drawn.rgb)
     inner = np.s_[14:28]
     blue, yellow, red, plain = (
@@ -93,16 +99,29 @@ def test_thirty_images_are_drawn_and_those_that_cannot_be_take_no_place(tmp_path
     assert len(_pictures([bad, *[good] * 29], OBJECTS)) == 29
 
 
-def test_the_image_under_the_colors_is_that_of_the_set_and_black_without(tmp_path):
-    mask = tmp_path / "masks" / "a.ome.tif"
-    (tmp_path / "masks").mkdir()
-    assert not _pixels(mask, (6, 7)).any()
+def test_the_image_under_the_colors_is_that_of_the_set(tmp_path):
+    one = image(tmp_path, np.ones((6, 7), np.uint16), name="a.ome")
+    assert _pixels(one, (6, 7)) is None
     (tmp_path / "images").mkdir()
     write_labels(tmp_path / "images" / "a.tif", np.full((6, 7), 9, np.uint16))
-    np.testing.assert_array_equal(_pixels(mask, (6, 7)), np.full((1, 6, 7), 9))
-    assert not _pixels(mask, (6, 8)).any()  # of another size
+    np.testing.assert_array_equal(_pixels(one, (6, 7)), np.full((1, 6, 7), 9))
+    assert _pixels(one, (6, 8)) is None  # of another size
     (tmp_path / "images" / "a.tif").write_bytes(b"broken")
-    assert not _pixels(mask, (6, 7)).any()
+    assert _pixels(one, (6, 7)) is None
+
+
+def test_or_that_which_segment_read(tmp_path):
+    flat = np.ones((6, 7), np.uint16)
+    one = image(tmp_path, flat, flat)
+    write_labels(tmp_path / "elsewhere.tif", np.full((6, 7), 5, np.uint16))
+    other = {"name": "b", "file": {"path": str(tmp_path / "masks" / "a.tif")}}
+    own = {"name": "a", "file": {"path": str(tmp_path / "elsewhere.tif")}}
+    write_json(tmp_path / "said" / "run.json", {"inputs": [other, own]})
+    np.testing.assert_array_equal(_pixels(one, (6, 7)), np.full((1, 6, 7), 5))
+    assert _figure(one, OBJECTS).caption == "1 found, 0 missed, 0 false at IoU 0.5"
+    for strange in ({"inputs": [{}]}, {"inputs": [{"name": "a", "file": None}]}, {}, [1]):
+        write_json(tmp_path / "said" / "run.json", strange)
+        assert _pixels(one, (6, 7)) is None
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.12345, "0.123"), (math.nan, "–"), (None, "–"), (3, "3"), ("a", "a")])
