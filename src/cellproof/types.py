@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from .parts import RENAMED_KEYS, Head, Heads, InstanceOptions, LossTerm, Setting, Step, with_current_keys
-from .records import ImageKind, LogisticModel, Promise, TrustRecord
+from .records import DeepProjection, ImageKind, LogisticModel, Promise, TrustRecord
 
 __all__ = [
     "IGNORE",
     "RENAMED_KEYS",
+    "DeepProjection",
     "Head",
     "Heads",
     "Image",

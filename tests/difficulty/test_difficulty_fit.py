@@ -38,22 +38,28 @@ def judged(f1, *, dice=0.9, right=(1.0,), group="a", is_copy=False, quality=0.0)
     )
 
 
-def apart(f1, foreign=None, right=None):
-    count = len(f1)
+def apart(f1, foreign=None, right=None, counts=None):
+    size = len(f1)
     return OutOfSample(
-        right or [np.array([0.75])] * count, np.array(f1), np.zeros(count) if foreign is None else foreign
+        right or [np.array([0.75])] * size,
+        np.array(f1),
+        np.zeros((size, 2)) if counts is None else np.array(counts),
+        np.zeros(size) if foreign is None else foreign,
+        np.full(size, 0.8),
     )
 
 
 def test_an_image_is_accepted_at_all_three_thresholds_and_at_none_beyond():
     images = [judged(0.9, dice=dice) for dice in (0.8, 0.79, 0.8, 0.8, math.nan)]
-    found = is_accepted(images, apart([0.8, 0.8, 0.79, 0.8, 0.8], np.array([1.0, 0, 0, 1.01, 0])), RECORD)
+    found = is_accepted(images, apart([0.8, 0.8, 0.79, 0.8, 0.8], np.array([1.0, 0, 0, 1.01, 0])))
     assert found.tolist() == [True, False, False, False, False]
+    assert is_accepted(images, apart([0.8] * 5), accept_dice=0.79).tolist() == [True] * 4 + [False]
+    assert not is_accepted([judged(0.9, right=())], apart([0.9], right=[np.zeros(0)])).any()
 
 
 def test_scores_of_a_record_by_hand():
     images = [judged(0.95), judged(0.6), judged(0.92), judged(0.9), judged(math.nan), judged(0.7)]
-    given = apart([0.9, 0.85, 0.7, 0.81, 0.9, 0.8])
+    given = apart([0.9, 0.85, 0.7, 0.81, 0.9, 0.8], counts=[[1, 0], [1.5, 0.5], [1.5, 0.4], [0, 1], [3, 1], [2, 1]])
     found = measure_trust(images, given, RECORD)
     # Accepted are all but the third; the fifth has no truth; the sixth keeps the promise; good are the first and third.
     assert found["accepted"] == 5
@@ -64,6 +70,7 @@ def test_scores_of_a_record_by_hand():
     assert found["object_calibration_error"] == pytest.approx(0.25)
     assert found["f1_rank_correlation"] == pytest.approx(1 - 6 * 18 / 120)  # Spearman: ranks 5 1 4 3 2 and 5 4 1 3 2
     assert "object_auroc" not in found  # all are right
+    assert found["count_within_sd"] == round(4 / 6, 4)  # each shows one object
 
 
 def test_objects_of_unknown_truth_are_not_scored():

@@ -2,24 +2,27 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.difficulty.fit import Judged, fit_trust, out_of_sample
-from cellproof.difficulty.foreign import fit_kinds
+from cellproof.difficulty.fit import Judged, fit_trust, is_accepted, out_of_sample
+from cellproof.difficulty.foreign import Look, fit_kinds
 from cellproof.difficulty.image_trust import (
     accept_from,
     expected_count,
     fit_count,
     image_features,
+    mean_features,
     missed_candidates,
     right_features,
     with_image,
     with_promise,
 )
+from cellproof.difficulty.object_trust import fold_masks
 from cellproof.difficulty.verdict import judge
 from cellproof.types import Promise, TrustRecord
 
@@ -56,7 +59,7 @@ def simulated(count=60, *, seed=0, objects=20):
 @pytest.fixture(scope="module")
 def trust() -> TrustRecord:
     made = simulated(200)
-    return fit_trust(made, fit_kinds([one.statistics for one in made], ["simulated"] * len(made)))
+    return fit_trust(made, fit_kinds([Look(one.statistics, "simulated") for one in made]))
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_promise():
@@ -163,7 +166,14 @@ def test_a_low_expected_dice_is_rejected(trust):
 
 
 def test_missed_candidates_raise_the_expected_count(trust):
-    image = {"dice": 1.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0, **right_features(np.full(20, 0.9))}
+    image = {
+        "dice": 1.0,
+        "undecided": 0.1,
+        "missed": 0.0,
+        "log_count": 3.0,
+        **right_features(np.full(20, 0.9)),
+        "mean_evidence": 2.0,
+    }
     few, sd = expected_count(trust, image, 20)
     many, larger_sd = expected_count(trust, {**image, "missed": math.log1p(0.5)}, 20)
     assert many > few
@@ -184,7 +194,7 @@ def test_ten_images_are_just_enough():
     with pytest.raises(InputError, match="too small to fit verdicts on: 9 images"):
         fit_trust(simulated(9))
     ten = simulated(10)
-    assert fit_trust(ten, fit_kinds([one.statistics for one in ten], ["simulated"] * 10)).images == 10
+    assert fit_trust(ten, fit_kinds([Look(one.statistics, "simulated") for one in ten])).images == 10
 
 
 def test_another_promise_is_kept_by_the_held_out_images_and_moves_the_threshold(trust):
@@ -311,10 +321,9 @@ def test_counts_are_corrected_by_the_ratio_that_the_images_show():
     rng = np.random.default_rng(0)
     found, missed = rng.integers(20, 80, 400), rng.normal(size=400)
     true = (found + 0.5) * np.exp(0.2 + 0.5 * missed) - 0.5
-    slope, names, error = fit_count(
-        {"missed": missed, "other": missed}, found, true, expected_f1=rng.uniform(0.5, 1, 400)
-    )
-    assert names == ("missed",)
+    model = fit_count({"missed": missed, "other": missed}, found, true, expected_f1=rng.uniform(0.5, 1, 400))
+    slope, error = model.log_ratio, model.error
+    assert model.features == ("missed",)
     # The ridge of 1 on the coefficient alone holds it back by a part in 400 of what it would be.
     assert slope[1] == pytest.approx(0.5 * (missed @ missed) / (missed @ missed + 1), abs=1e-3)
     assert slope[0] == pytest.approx(0.2, abs=1e-3)
@@ -325,14 +334,14 @@ def test_the_error_of_a_count_is_the_line_that_two_in_three_stay_below():
     rng = np.random.default_rng(1)
     found, f1 = rng.integers(100, 900, 4000), rng.uniform(0.3, 1, 4000)
     true = (found + 1) * (1 + rng.normal(size=4000) * (0.05 + 0.2 * (1 - f1)))
-    (_, _, (base, growth)) = fit_count({}, found, true, f1)
+    base, growth = fit_count({}, found, true, f1).error
     assert (base, growth) == (pytest.approx(0.05, abs=0.01), pytest.approx(0.2, abs=0.03))
 
 
 def test_one_image_of_a_hundred_missed_objects_hardly_moves_the_correction():
     found = np.full(101, 20)
     true = np.array([20] * 100 + [2000])
-    (intercept,), _, _ = fit_count({}, found, true, np.ones(101))
+    (intercept,) = fit_count({}, found, true, np.ones(101)).log_ratio
     assert 0 <= intercept < 0.005
 
 
@@ -346,3 +355,30 @@ def test_the_worst_of_the_image_is_evidence_on_each_object():
         "image_missed": [3, 3],
         "image_log_count": [4, 4],
     }
+
+
+def test_an_image_is_judged_by_numbers_and_a_threshold_that_others_chose():
+    made = simulated(100)
+    apart = out_of_sample(made, promise=Promise(0.1))
+    true = np.array([one.f1 for one in made])
+    for out in fold_masks(np.array([one.group for one in made]), 5):
+        (threshold,) = set(apart.accept_f1[out])
+        assert (true[~out & (apart.f1 >= threshold)] < 0.7).mean() <= 0.1
+    assert len(set(apart.accept_f1)) > 1
+    assert (is_accepted(made, apart) == (apart.f1 >= apart.accept_f1)).all()
+    # What is known of an image does not change what is expected of it.
+    worse = [replace(one, f1=0.0) if place == 3 else one for place, one in enumerate(made)]
+    assert out_of_sample(worse).f1[3] == apart.f1[3]
+
+
+def test_an_image_without_objects_is_never_accepted_out_of_sample():
+    made = simulated(20)
+    before = out_of_sample(made)
+    empty = replace(made[0], right=np.zeros(0), objects={"evidence": np.zeros(0)})
+    assert not is_accepted([empty], replace(before, f1=np.ones(1), foreign=np.zeros(1), accept_f1=np.zeros(1)))[0]
+
+
+def test_means_of_objects_count_as_usual_where_there_are_none():
+    objects = with_image({"a": np.array([1.0, 3.0])}, {"dice": 1.0, "undecided": 0.0, "missed": 0.0, "log_count": 1.0})
+    assert mean_features(objects) == {"mean_a": 2.0}
+    assert math.isnan(mean_features({"a": np.zeros(0)})["mean_a"])

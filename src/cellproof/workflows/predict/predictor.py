@@ -333,4 +333,4 @@ def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
             stack = fields[head.name].copy()
             stack[head.probabilities :] *= factor
             fields[head.name] = stack
-    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)
+    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields, maps.deep)
