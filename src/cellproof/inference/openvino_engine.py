@@ -186,7 +186,7 @@ def _engines(
 
 def _rounded(
     models: Sequence[openvino.Model],
-    ranges: Sequence[Sequence[tuple[float, float]]],
+    ranges: _AllRanges,
     example_shape: tuple[int, int, int],
 ) -> list[openvino.Model]:
     """The networks in 8 bits; none where there are no ranges, or the results are not about the same."""
