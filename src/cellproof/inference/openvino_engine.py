@@ -35,10 +35,13 @@ finally:
         sys.modules["openvino_telemetry"] = _reporting
 
 _LOG = getLogger(__name__)
+_CONTENT = "deep features"
+"""Named in the key of kept networks, so that those of other outputs are made anew."""
+
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500, "int8": 120}
 """Of int8 for EfficientNet-Lite0 with its light decoder; of the others for a U-Net, the largest network."""
 
-_AllRanges = Sequence[Sequence[tuple[float, float, float]]]
+_AllRanges = Sequence[Sequence[Sequence[float]]]
 
 _INT8 = "-int8"
 """What names of rounded networks in the cache end in."""
@@ -46,9 +49,6 @@ _INT8 = "-int8"
 _LARGEST_ROUNDING = 0.15
 """Mean difference of a rounded network from the original, in standard deviations of each output; usual is 0.03, and
 ranges in a wrong order give 0.4."""
-_CONTENT = "deep features"
-"""Named in the key of kept networks, so that those of other outputs are made anew."""
-
 _LARGEST_DIFFERENCE = 1e-3
 """Of a converted network from the original, as a fraction of the largest output; rounding stays below 1e-5."""
 

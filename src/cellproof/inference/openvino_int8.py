@@ -63,12 +63,11 @@ def measure_ranges(model: openvino.Model, images: Iterable[np.ndarray]) -> Range
     entries = []
     for layer in layers:
         place, mark = places[_key(layer)], np.abs(_constant(layer.input_value(1))).sum(dtype=np.float64)
-        mark, *ends = (float(f"{value:.6g}") for value in (mark, low[place], high[place]))
-        entries.append((mark, *ends))
+        entries.append((_short(mark), _short(low[place]), _short(high[place])))
     return tuple(entries)
 
 
-def quantized(model: openvino.Model, ranges: Sequence[tuple[float, float, float]]) -> openvino.Model:
+def quantized(model: openvino.Model, ranges: Sequence[Sequence[float]]) -> openvino.Model:
     """A copy of a network whose inner convolutions OpenVINO carries out in 8-bit integers.
 
     Args:
@@ -86,7 +85,7 @@ def quantized(model: openvino.Model, ranges: Sequence[tuple[float, float, float]
     for layer in layers:
         weights = _constant(layer.input_value(1))
         mark = float(np.abs(weights).sum(dtype=np.float64))
-        fitting = [ends for known, *ends in ranges if abs(known - mark) <= _SAME * mark]
+        fitting = [(low, high) for known, low, high in ranges if abs(known - mark) <= _SAME * mark]
         if len(fitting) != 1:
             raise ValueError(f"{len(fitting)} ranges for the convolution {layer.get_friendly_name()}")
         if _key(layer) not in rounded:
@@ -110,6 +109,11 @@ def _steps(source: openvino.Output, low: float, high: float) -> openvino.Node:
         low = 0.0
     ends = [opset13.constant(np.full((1, 1, 1, 1), value, np.float32)) for value in (low, high)]
     return opset13.fake_quantize(source, *ends, *ends, 256)
+
+
+def _short(value: float) -> float:
+    """The number with as many digits as matter."""
+    return float(f"{value:.6g}")
 
 
 def _inner(model: openvino.Model) -> list[openvino.Node]:
