@@ -131,3 +131,18 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_out_true: tuple[float, ...] = ()
     images: int = 0
     metrics: Mapping[str, float] = {}
+
+
+class RoundingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By which numbers a processor may run a model in 8-bit integers, and what that costs.
+
+    Attributes:
+        ranges: Of each network, for each convolution that is rounded: the sum of its weights' absolute values, by which
+            it is known, and the lowest and highest value that its input takes.
+        images: Number of images that they were measured on.
+        metrics: Accuracy with and without rounding, name → value.
+    """
+
+    ranges: tuple[tuple[tuple[float, ...], ...], ...]
+    images: int = 0
+    metrics: Mapping[str, float] = {}
