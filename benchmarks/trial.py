@@ -30,7 +30,7 @@ from cellproof.metrics.protocols import ObjectImage, count_objects, foreground_c
 
 
 class Score(msgspec.Struct, frozen=True):
-    """One metric: pooled over images, and its mean and standard deviation over those where it is defined, five at least."""
+    """One metric: pooled over images, and its mean and spread over those where it is defined; of five at least."""
 
     pooled: float
     mean: float
