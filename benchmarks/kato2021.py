@@ -37,6 +37,7 @@ from cellproof.workflows.train.state import Watcher
 RECIPE = "kato2021"
 PROPOSED, BASELINE, OURS = "proposed", "U-Net", "filters start at 1"
 CONTROLS = ("U-Net, same parameters", "U-Net, same arithmetic", "cascade", "5 U-Nets")
+TRANSLATING = ("without ensemble", "fixed weights", PROPOSED, OURS)
 POINT = 0.01
 
 
@@ -64,6 +65,7 @@ def main() -> None:
         light, images = arguments.work / "light", arguments.light_images
         body += [
             *_filters(folds["liver"][0]),
+            *kato2021_why.collapsed_by_fold(folds["liver"], TRANSLATING),
             *kato2021_why.shown(arguments.work / "why"),
             *doses(folds["liver"], light, images=images, seed=arguments.seed, figure=f"{RECIPE}-light.svg"),
         ]
