@@ -91,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser = study_parser(__doc__, RECIPE)
     parser.add_argument("--show", action="store_true", help="train nothing of the study; show what is there")
     parser.add_argument("--why", action="store_true", help="train what may say why: 15 minutes of one core")
-    parser.add_argument("--light-images", type=int, default=4, help="test images of each fold at every dose")
+    parser.add_argument("--light-images", type=int, default=2, help="test images of each fold at every dose")
     return parser.parse_args()
 
 
