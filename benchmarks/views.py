@@ -174,7 +174,7 @@ def _sum(one: Maps | None, other: Maps) -> Maps:
     if one is None:
         return other
     fields = {name: one.fields[name] + stack for name, stack in other.fields.items()}
-    return Maps(one.probabilities + other.probabilities, fields)
+    return Maps(one.probabilities + other.probabilities, fields, one.deep)
 
 
 def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
@@ -188,6 +188,7 @@ def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
         statistics=found.statistics,
         expected_dice=found.expected_dice,
         mean_confidence=math.nan,
+        deep=found.deep,
     )[0]
 
 

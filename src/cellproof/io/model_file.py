@@ -166,6 +166,8 @@ def _odd_trust(trust: TrustRecord | None) -> str:
         return ""
     for name, model in (("objects", trust.objects), ("f1", trust.f1)):
         lengths = [len(values) for values in (model.features, model.mean, model.sd, model.weights)]
+        if len(model.bends) not in (0, lengths[0]):
+            return f"trust.{name} of {lengths[0]} features with {len(model.bends)} bends"
         if len(set(lengths)) > 1 or not all(sd > 0 for sd in model.sd):
             return (
                 f"trust.{name} of {lengths[0]} features with {lengths[1]} means, {lengths[2]} sds, {lengths[3]} weights"
@@ -174,6 +176,8 @@ def _odd_trust(trust: TrustRecord | None) -> str:
         return f"trust.count_log_ratio of {len(trust.count_log_ratio)}, expected {len(trust.count_features) + 1}"
     statistics = len(trust.kinds[0].mean) if trust.kinds else 0
     for kind in trust.kinds:
+        if any(len(mean) != statistics for mean in kind.degraded):
+            return f"trust.kinds of {statistics} statistics with degraded means of another number"
         if len(kind.mean) != statistics or len(kind.whitening) != statistics * (statistics + 1) // 2:
             return (
                 f"trust.kinds of {len(kind.mean)} statistics and {len(kind.whitening)} numbers of whitening, expected "
@@ -181,6 +185,13 @@ def _odd_trust(trust: TrustRecord | None) -> str:
             )
         if not kind.line > 0:
             return f"trust.kinds with the line {kind.line}, expected more than 0"
+    if trust.deep is not None:
+        features, sds, numbers = (len(own) for own in (trust.deep.mean, trust.deep.sd, trust.deep.directions))
+        if not features or sds != features or numbers % features or not all(sd > 0 for sd in trust.deep.sd):
+            return (
+                f"trust.deep of {features} means, {sds} sds and {numbers} numbers of directions, "
+                "expected as many means as sds above 0, and a multiple of them"
+            )
     if len(trust.held_out_expected) != len(trust.held_out_true):
         return f"trust of {len(trust.held_out_expected)} expected and {len(trust.held_out_true)} true held-out F1"
     return ""
