@@ -132,8 +132,8 @@ def _joined(one: OutOfSample, other: OutOfSample) -> OutOfSample:
 def _introduction(model: Model, trust: TrustRecord) -> str:
     header, precision = model.header, model.engines[0].precision
     return (
-        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view, {precision}. An object "
-        "is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images "
+        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view, "
+        f"{precision}. An object is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images "
         f"at most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}; an image is accepted from an "
         f"expected F1 of {trust.accept_f1:.3f} and an expected Dice of {trust.accept_dice} on, unless it is unlike the "
         "training images. `dsb2018` val chose the model's thresholds and best moment, so that it is held out from "
