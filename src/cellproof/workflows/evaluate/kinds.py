@@ -43,7 +43,7 @@ _HINTS: dict[str, frozenset[Kind]] = {
 
 @dataclass(frozen=True)
 class _Facts:
-    """Facts of one side's masks, the kinds that its names and contents say, and what is wrong with the first bad one."""
+    """Facts of one side's masks, the kinds that names and contents say, and what is wrong with the first bad one."""
 
     facts: tuple[MaskFacts, ...]
     hints: frozenset[Kind]
