@@ -45,7 +45,7 @@ THIRD = (
     "augment.scale=[0.75, 1.6]",
     "augment.color=0.15",
     'augment.steps=[{ name = "stain", options = { p = 0.5, strength = 0.25 } }]',
-    'loss.terms=[{ name = "border_cross_entropy", options = { gap_px = 7, border_weight = 4.0 } }, { name = "dice" }]',
+    'loss.terms=[{ name = "border_weight", options = { strength = 3.0, sigma_px = 3.0 } }, { name = "dice" }]',
 )
 
 TRAININGS: Mapping[str, tuple[str, ...]] = {

@@ -32,19 +32,3 @@ def test_the_loss_equals_torchs(logits, class_map, class_weights):
 def test_another_value_can_stand_for_no_annotation(logits, class_map):
     other = torch.where(class_map == 255, 9, class_map)
     assert cross_entropy(logits, other, ignore=9) == cross_entropy(logits, class_map)
-
-
-def test_pixel_weights_count_pixels_as_if_they_were_there_more_than_once(logits, class_map):
-    weights = torch.ones(2, 5, 6)
-    weights[1] = 2
-    thrice = [0, 1, 1]
-    found = cross_entropy(logits, class_map, pixel_weights=weights)
-    torch.testing.assert_close(found, cross_entropy(logits[thrice], class_map[thrice]), rtol=1e-6, atol=0)
-
-
-def test_a_pixel_without_weight_may_say_anything(logits, class_map):
-    weights = torch.ones(2, 5, 6)
-    weights[1, 2, 3] = 0
-    wanted = cross_entropy(logits, class_map, pixel_weights=weights)
-    logits[1, :, 2, 3] = float("nan")
-    assert cross_entropy(logits, class_map, pixel_weights=weights) == wanted

@@ -119,7 +119,7 @@ def test_channels_that_do_not_fit_the_heads_are_refused(heads, channels, fields,
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        (LossTerm("hinge"), "no loss term 'hinge'; there: binary_cross_entropy, border_cross_entropy, border_weight"),
+        (LossTerm("hinge"), "no loss term 'hinge'; there: binary_cross_entropy, border_weight, cross_entropy"),
         (
             LossTerm("dice", 1.0, "stars"),
             "which the network does not learn; its outputs: classes, boundary, distance, flows, views",

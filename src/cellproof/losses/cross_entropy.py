@@ -16,7 +16,6 @@ def cross_entropy(
     *,
     class_weights: Tensor | None = None,
     ignore: int = IGNORE,
-    pixel_weights: Tensor | None = None,
 ) -> Tensor:
     """Weighted mean of ``−log P(class)`` over the annotated pixels.
 
@@ -25,7 +24,6 @@ def cross_entropy(
         class_map: (N, H, W) class of each pixel, uint8 or long.
         class_weights: (C,) how much a pixel of each class counts, not negative; None for all alike.
         ignore: Value in the class map of pixels that are left out.
-        pixel_weights: (N, H, W) how much each pixel counts besides, not negative.
 
     Returns:
         Scalar >= 0; 0 with zero gradient where no pixel is annotated.
@@ -35,8 +33,6 @@ def cross_entropy(
     weights = (target != ignore).to(losses.dtype)
     if class_weights is not None:
         weights = weights * class_weights.to(losses)[target.where(target != ignore, 0)]
-    if pixel_weights is not None:
-        weights = weights * pixel_weights.to(losses)
     return weighted_mean(losses, weights)
 
 
