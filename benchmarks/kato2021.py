@@ -2,10 +2,10 @@
 
 Every score comes from ``reproduce``; what it trained is kept in ``--work`` and not done again, so that the command may
 be run several times, with other sets and folds: the page shows all scores that are there. ``--show`` trains nothing.
-Doses are measured on simulated liver: the test specimens of the first fold, recorded again with other numbers of
-photons, by the networks that have learned at the one dose of the study.
+On simulated liver filters and outputs of the first fold are looked at, small changes of its training are tried
+(``--why``), and test specimens of all folds are recorded again with other numbers of photons.
 
-About 25 minutes of one core for ``--profile laptop --folds 1``.
+About an hour of two cores for ``--profile laptop``.
 """
 
 from __future__ import annotations
@@ -13,32 +13,31 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
+import kato2021_why
 import numpy as np
-import torch
+from kato2021_light import doses, finished
+from kato2021_why import outputs, prepared, specimens
 from page import FOLDER, load_note, table, write_page
 from PIL import Image
 from study import study_parser, study_request
 
 from cellproof.metrics import pixel
 from cellproof.metrics.paired import compare
-from cellproof.report.curves import compared_curves
+from cellproof.recipe import StudySetConfig
 from cellproof.report.difficulty_pictures import side_by_side
-from cellproof.simulate.liver import LOW, simulate_liver
-from cellproof.workflows.predict import MODEL_FILE, Model, Predictor, load_model
+from cellproof.workflows.predict import MODEL_FILE
 from cellproof.workflows.reproduce.cells import Cell
 from cellproof.workflows.reproduce.costs import cost_table, keep_costs
 from cellproof.workflows.reproduce.explained import draw_explained
 from cellproof.workflows.reproduce.fold import Fold, Study, folds_that_are_there
 from cellproof.workflows.reproduce.run import Results, open_study, reproduce, write_study
-from cellproof.workflows.reproduce.sets import simulation_plan
 from cellproof.workflows.reproduce.tables import tables
 from cellproof.workflows.train.state import Watcher
 
 RECIPE = "kato2021"
-PROPOSED, BASELINE = "proposed", "U-Net"
+PROPOSED, BASELINE, OURS = "proposed", "U-Net", "filters start at 1"
 CONTROLS = ("U-Net, same parameters", "U-Net, same arithmetic", "cascade", "5 U-Nets")
 POINT = 0.01
-DOSES = (200, 100, 50, 25, 16, 12)
 
 
 def main() -> None:
@@ -48,26 +47,49 @@ def main() -> None:
     watcher = Watcher(say=lambda sentence: print(sentence, flush=True))
     study = open_study(request, watcher)
     results = write_study(study) if arguments.show else reproduce(request, watcher)
-    folds = [fold for config in study.config.sets for fold in folds_that_are_there(study, config)[:1]]
-    trained = [fold for fold in folds if any(fold.scores(one) is not None for one in study.plan.entries.values())]
+    folds = {config.name: _scored(study, config) for config in study.config.sets}
+    first = [own[0] for own in folds.values() if own]
     body = [
         f"{study.config.reference}. Networks: {study.profile.note}. Scores are pooled over the images of a fold, then "
-        "mean ± standard deviation over folds. What the entries are stands in docs/reproduce.md.",
+        "mean ± standard deviation over folds. What the entries are, and what was found, stands in "
+        f"[docs/reproduce.md](../docs/reproduce.md#{RECIPE}). {_carried_out(folds)}",
         *_scores(results),
         *_claims(results.cells),
         *_published(study),
-        *_costs(trained),
+        *_costs(first),
     ]
-    for fold in trained:
-        if fold.found.is_simulated and fold.found.config.name == "liver":
-            body += [*_why(fold), *_doses(fold, images=arguments.light_images, seed=arguments.seed)]
+    if folds["liver"] and folds["liver"][0].found.is_simulated:
+        if arguments.why:
+            kato2021_why.carry_out(folds["liver"][0], arguments.work / "why")
+        light, images = arguments.work / "light", arguments.light_images
+        body += [
+            *_filters(folds["liver"][0]),
+            *kato2021_why.shown(arguments.work / "why"),
+            *doses(folds["liver"], light, images=images, seed=arguments.seed, figure=f"{RECIPE}-light.svg"),
+        ]
     write_page(RECIPE, "Learned preprocessing and ensemble", "\n".join(body), seed=arguments.seed)
+
+
+def _scored(study: Study, config: StudySetConfig) -> list[Fold]:
+    """Folds of a set of which scores are there."""
+    every = folds_that_are_there(study, config)
+    return [fold for fold in every if any(fold.scores(one) is not None for one in study.plan.entries.values())]
+
+
+def _carried_out(folds: Mapping[str, Sequence[Fold]]) -> str:
+    parts = []
+    for own in folds.values():
+        if own:
+            there = len(folds_that_are_there(own[0].study, own[0].found.config))
+            parts.append(f"{own[0].found.title} {len(own)} of {there}")
+    return f"Folds that were carried out: {', '.join(parts)}."
 
 
 def _arguments() -> argparse.Namespace:
     parser = study_parser(__doc__, RECIPE)
-    parser.add_argument("--show", action="store_true", help="train nothing; show what is there")
-    parser.add_argument("--light-images", type=int, default=5, help="test images recorded at every dose")
+    parser.add_argument("--show", action="store_true", help="train nothing of the study; show what is there")
+    parser.add_argument("--why", action="store_true", help="train what may say why: 15 minutes of one core")
+    parser.add_argument("--light-images", type=int, default=4, help="test images of each fold at every dose")
     return parser.parse_args()
 
 
@@ -96,31 +118,33 @@ def _images(cells: Sequence[Cell], set_: str, entry: str) -> dict[str, float]:
 
 def _claims(cells: Sequence[Cell]) -> list[str]:
     """Differences of mean IoU image by image, and what they say of the claims."""
-    rows, said = [], []
+    rows: list[list[object]] = []
+    asked = [(PROPOSED, rival) for rival in (BASELINE, *CONTROLS)]
+    asked += [(OURS, rival) for rival in (PROPOSED, BASELINE, *CONTROLS)]
     for set_ in dict.fromkeys(cell.set for cell in cells):
-        ours = _images(cells, set_, PROPOSED)
-        for rival in (BASELINE, *CONTROLS):
-            theirs = _images(cells, set_, rival)
+        for entry, rival in asked:
+            ours, theirs = _images(cells, set_, entry), _images(cells, set_, rival)
             both = [name for name in ours if name in theirs]
             if len(both) < 5:
                 continue
             paired = compare(np.array([ours[n] for n in both]), np.array([theirs[n] for n in both]))
             low, high = paired.interval or (float("nan"), float("nan"))
-            least = POINT if rival == BASELINE else 0.0
+            least = POINT if (entry, rival) == (PROPOSED, BASELINE) else 0.0
             verdict = "holds" if low > least else "fails" if high < least else "undecided"
-            asked = f"exceeds {rival}" + (" by 1 point" if rival == BASELINE else "")
-            p = "–" if paired.p_value is None else f"{paired.p_value:.3f}"
-            rows.append([set_, asked, len(both), f"{paired.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", p, verdict])
-            said.append(verdict)
+            claim = f"{entry} exceeds {rival}" + (" by 1 point" if least else "")
+            p = "–" if paired.p_value is None else "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
+            rows.append([set_, claim, len(both), f"{paired.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", p, verdict])
+    said = [row[-1] for row in rows if str(row[1]).startswith(f"{PROPOSED} ")]
     count = ", ".join(f"{said.count(word)} {word}" for word in ("holds", "fails", "undecided"))
     return [
         "",
         "## Claims",
         "",
-        "Of the proposed model, mean IoU of each test image; 95 % bootstrap interval, two-sided Wilcoxon test. A claim "
-        f"holds where the whole interval lies above what is claimed, and fails where all of it lies below: {count}.",
+        "Mean IoU of each test image of all folds; 95 % bootstrap interval, two-sided Wilcoxon test. A claim holds "
+        "where the whole interval lies above what is claimed, and fails where all of it lies below; of the proposed "
+        f"model: {count}. The intervals say nothing of other trainings: a fold was trained once.",
         "",
-        table(["set", "the proposed model", "images", "difference", "95 % interval", "p", "claim"], rows),
+        table(["set", "claim", "images", "difference", "95 % interval", "p", "verdict"], rows),
     ]
 
 
@@ -149,25 +173,20 @@ def _costs(folds: Sequence[Fold]) -> list[str]:
     return [*lines, "", load_note()]
 
 
-def _finished(fold: Fold) -> dict[str, Model]:
-    names = fold.study.plan.recipes
-    return {name: load_model(fold.run(name) / MODEL_FILE) for name in names if (fold.run(name) / MODEL_FILE).is_file()}
-
-
-def _why(fold: Fold) -> list[str]:
+def _filters(fold: Fold) -> list[str]:
     """What filters, translated images and weights are like, and what each output is worth alone."""
     rows, parts = [], []
-    for name, model in _finished(fold).items():
+    for name, model in finished(fold).items():
         network = model.networks()[0]
         if not hasattr(network, "ensemble_weights"):
             continue
         maps: dict[str, list[np.ndarray]] = {}
         counts: dict[str, pixel.Confusion] = {}
-        for pixels, mask in _test_images(fold, images=5):
-            image = _tensor(model, pixels)
+        for pixels, mask in specimens(fold, fold.split.test[:5]):
+            image = prepared(model, pixels)
             for key, values in network.explain(image).items():
                 maps.setdefault(key, []).append(values)
-            for key, logits in _outputs(network, image).items():
+            for key, logits in outputs(network, image).items():
                 one = pixel.confusion(logits.argmax(1)[0].numpy(), mask, classes=logits.shape[1])
                 counts[key] = counts[key] + one if key in counts else one
         for key, arrays in maps.items():
@@ -198,17 +217,8 @@ def _why(fold: Fold) -> list[str]:
 
 
 def _spread(fold: Fold) -> float:
-    model = next(iter(_finished(fold).values()))
-    return float(np.std([_tensor(model, pixels).numpy() for pixels, _ in _test_images(fold, images=5)]))
-
-
-@torch.inference_mode()
-def _outputs(network: torch.nn.Module, image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Logits of the whole and of every output that it is made of."""
-    filters = torch.relu(network._maps(image))
-    whole, *parts = network._outputs(image, filters)
-    names = ["first network", *(f"translated {c}" for c in range(len(parts) - 1))]
-    return {"all together": whole} | dict(zip(names, parts, strict=True))
+    model = next(iter(finished(fold).values()))
+    return float(np.std([prepared(model, pixels).numpy() for pixels, _ in specimens(fold, fold.split.test[:5])]))
 
 
 def _draw_filters(fold: Fold) -> None:
@@ -216,69 +226,6 @@ def _draw_filters(fold: Fold) -> None:
     if path.is_file():
         sheet = side_by_side(draw_explained(path, fold.split.test[0].image), columns=4)
         Image.fromarray(sheet).save(FOLDER / f"{RECIPE}-filters.jpg", quality=85)
-
-
-def _doses(fold: Fold, *, images: int, seed: int) -> list[str]:
-    """Mean IoU of every entry against photons, as table and figure."""
-    models = _finished(fold)
-    networks = {name: model.networks()[0] for name, model in models.items()}
-    scores: dict[str, dict[int, float]] = {}
-    for dose in DOSES:
-        counts: dict[str, pixel.Confusion] = {}
-        for pixels, mask in _test_images(fold, images=images, photons=dose, seed=seed):
-            said = {name: _probabilities(models[name], networks[name], pixels) for name in models}
-            for entry, planned in fold.study.plan.entries.items():
-                if all(name in said for name in planned.trainings):
-                    mean = np.mean([said[name] for name in planned.trainings], axis=0)
-                    one = pixel.confusion(mean.argmax(0), mask, classes=len(mean))
-                    counts[entry] = counts[entry] + one if entry in counts else one
-        for entry, count in counts.items():
-            scores.setdefault(entry, {})[dose] = float(np.nanmean(pixel.iou(count)))
-    _draw_doses(scores)
-    return [
-        "",
-        "## Low light",
-        "",
-        f"Mean IoU on {images} test specimens of liver recorded with other numbers of photons (a pixel from a typical "
-        f"object); all networks have learned at {LOW.photons:g}. The figure has a logarithmic axis.",
-        "",
-        table(["entry", *(f"{dose} photons" for dose in DOSES)], [[e, *own.values()] for e, own in scores.items()]),
-        "",
-        f"![Mean IoU against photons]({RECIPE}-light.svg)",
-    ]
-
-
-def _draw_doses(scores: Mapping[str, Mapping[int, float]]) -> None:
-    lines = {entry: (list(own), list(own.values())) for entry, own in scores.items()}
-    svg = compared_curves(lines, label="mean IoU", axis="photons a pixel", log=True)
-    svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
-    (FOLDER / f"{RECIPE}-light.svg").write_text(svg, encoding="utf-8")
-
-
-def _test_images(
-    fold: Fold, *, images: int, photons: float | None = None, seed: int = 0
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Raw pixels (C, H, W) and class maps of simulated test specimens, at a dose; None for that of the study."""
-    config = fold.found.config
-    assert config.simulate is not None
-    plan = simulation_plan(config.name, config.simulate, seed=seed)
-    made = []
-    for record in fold.split.test[:images]:
-        number = int(record.name.rpartition("-")[2])
-        rng = np.random.default_rng([plan.seed, number])
-        tissue = simulate_liver(rng, shape=(plan.size, plan.size), quality=plan.quality, photons=photons)
-        made.append((np.moveaxis(tissue.image, -1, 0), tissue.class_map))
-    return made
-
-
-def _tensor(model: Model, pixels: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(Predictor.of_model(model).prepare(pixels)))[None]
-
-
-@torch.inference_mode()
-def _probabilities(model: Model, network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
-    logits = network(_tensor(model, pixels)) / model.header.temperature
-    return np.asarray(logits.softmax(1)[0])
 
 
 if __name__ == "__main__":

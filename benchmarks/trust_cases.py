@@ -6,9 +6,10 @@ What the model says of each is kept on disk, so that everything after it can be 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,8 @@ from cellproof.data.description import read_description
 from cellproof.data.index import index
 from cellproof.io import read_image, read_labels
 from cellproof.workflows.predict import Model, Predictor, Timings, predict_objects
+
+Item = TypeVar("Item")
 
 LARGEST_SIDE_PX = 1024
 """Foreign images are cut to this, so that none takes minutes."""
@@ -52,8 +55,11 @@ SCIKIT_IMAGES = (
 FOREIGN_SETS = {"isbi2012": 10, "cornea": 16, "glas": 16, "wbc": 30, "cho_dic": 8, "usiigaci": 8}
 """Sets of other kinds of images, and how many of each are taken, evenly spaced."""
 
-TRAINING_SAMPLE = {"fluorescence": 90, "histology": 73, "brightfield": 11}
+TRAINING_SAMPLE = {"fluorescence": 100, "histology": 73, "brightfield": 11}
 """Training images of each kind that tell what the kind looks like."""
+
+TRAINING_COPIES = ("blur 2", "noise 0.12", "saturation 3", "inversion", "shrinking 2")
+"""Degraded copies, of which each has two: a bad image of a kind is of that kind."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,8 @@ class Answer:
         case: The case.
         image: (C, H, W) float32, normalized; one channel where all are equal.
         foreground: (H, W) float32 probability.
-        boundary: (H, W) float32 probability of an object's edge.
-        distance: (H, W) float32.
-        flows: (2, H, W) float32.
+        fields: Name → (channels, H, W) float32, the network's other outputs.
+        deep: (F,) float32 of the network's coarsest features, or None.
         labels: (H, W) int32.
         scale: At which the network saw the image.
         reference: (H, W) object ids or None.
@@ -100,9 +105,8 @@ class Answer:
     case: Case
     image: np.ndarray
     foreground: np.ndarray
-    boundary: np.ndarray
-    distance: np.ndarray
-    flows: np.ndarray
+    fields: dict[str, np.ndarray]
+    deep: np.ndarray | None
     labels: np.ndarray
     scale: float
     reference: np.ndarray | None
@@ -179,15 +183,20 @@ def annotated(folder: Path, split: str, part: str, copies: tuple[str, ...]) -> I
 
 
 def training_sample(folder: Path) -> Iterator[Case]:
-    """Some training images of each kind, evenly spaced, as they are."""
-    kinds: dict[str, list[Case]] = {}
-    for case in annotated(folder, "train", "train", ("as is",)):
-        kinds.setdefault(case.kind, []).append(case)
-    for kind, cases in kinds.items():
-        yield from spaced(cases, TRAINING_SAMPLE.get(kind, 50))
+    """Some training images of each kind, evenly spaced, as they are and with two degraded copies of each."""
+    cases = annotated(folder, "train", "train", ("as is", *TRAINING_COPIES))
+    kinds: dict[str, dict[str, list[Case]]] = {}
+    for case in cases:
+        kinds.setdefault(case.kind, {}).setdefault(case.name, []).append(case)
+    for kind, images in kinds.items():
+        for number, name in enumerate(spaced(list(images), TRAINING_SAMPLE.get(kind, 50))):
+            own, *copies = images[name]
+            yield own
+            yield copies[number % len(copies)]
+            yield copies[(number + 2) % len(copies)]
 
 
-def spaced(items: list[Case], count: int) -> list[Case]:
+def spaced(items: Sequence[Item], count: int) -> Sequence[Item]:
     """So many of them, evenly spaced."""
     if len(items) <= count:
         return items
@@ -231,12 +240,12 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
         values = {
             "image": (image[:1] if same else image).astype(np.float16),
             "foreground": (1 - maps.probabilities[0]).astype(np.float16),
-            "boundary": maps.fields["boundary"][0].astype(np.float16),
-            "distance": maps.fields["distance"][0].astype(np.float16),
-            "flows": maps.fields["flows"].astype(np.float16),
+            **{f"field_{name}": stack.astype(np.float16) for name, stack in maps.fields.items()},
             "labels": view.labels,
             "scale": np.array(view.scale),
         }
+        if maps.deep is not None:
+            values["deep"] = maps.deep
         if reference is not None:
             values["reference"] = reference.astype(np.int32)
         if ignored is not None:
@@ -245,10 +254,13 @@ def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answe
         np.savez(temporary, **values)
         temporary.replace(path)
     with np.load(path) as stored:
-        floats = {n: stored[n].astype(np.float32) for n in ("image", "foreground", "boundary", "distance", "flows")}
+        fields = [name for name in stored if name.startswith("field_")]
         return Answer(
             case,
-            **floats,
+            image=stored["image"].astype(np.float32),
+            foreground=stored["foreground"].astype(np.float32),
+            fields={name.removeprefix("field_"): stored[name].astype(np.float32) for name in fields},
+            deep=stored.get("deep"),
             labels=stored["labels"],
             scale=float(stored["scale"]),
             reference=stored.get("reference"),

@@ -17,7 +17,7 @@ from cellproof.metrics import objects
 from cellproof.workflows.predict import Model
 from cellproof.workflows.predict.evidence import gather
 
-EVIDENCE = "evidence-4"
+EVIDENCE = "evidence-5"
 """Folder of kept evidence; renamed when the evidence changes."""
 
 
@@ -40,8 +40,7 @@ def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool = F
 def judge(model: Model, said: Answer) -> Judged:
     """Evidence and truth; what is not known of foreign images is NaN."""
     probabilities = np.stack([1 - said.foreground, said.foreground])
-    fields = {"boundary": said.boundary[None], "distance": said.distance[None], "flows": said.flows}
-    maps = Maps(probabilities, fields)
+    maps = Maps(probabilities, said.fields, said.deep)
     evidence = gather(maps, said.labels, said.image, options=model.header.instance, scale=said.scale)
     right, f1, dice, count = np.full(evidence.count, math.nan), math.nan, math.nan, 0
     if said.reference is not None:
@@ -64,4 +63,5 @@ def judge(model: Model, said: Answer) -> Judged:
         f1=f1,
         dice=dice,
         count=count,
+        deep=evidence.deep,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 
 class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · (feature - mean) / sd.
+    """Probability 1 / (1 + exp(-z)), z = intercept + Σ weight · x + bend · max(0, x), x = (feature - mean) / sd.
 
     Attributes:
         features: Names of the features.
@@ -16,6 +16,7 @@ class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sd: Standard deviation of each; 1 for one that never changed.
         weights: Change of the log odds for one sd more of each feature.
         intercept: Log odds where every feature has its mean.
+        bends: How much more they change for one sd above the mean; empty where no feature bends.
     """
 
     features: tuple[str, ...] = ()
@@ -23,6 +24,21 @@ class LogisticModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sd: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     intercept: float = 0.0
+    bends: tuple[float, ...] = ()
+
+
+class DeepProjection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Few numbers for the F deep features of a network: k directions, and how far an image lies beside them all.
+
+    Attributes:
+        mean: (F,) over the training images, all kinds alike.
+        sd: (F,) standard deviations.
+        directions: k F numbers, one direction after the other: each has length 1, and all are at right angles.
+    """
+
+    mean: tuple[float, ...]
+    sd: tuple[float, ...]
+    directions: tuple[float, ...]
 
 
 class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +105,7 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         accept_dice: Expected Dice from which on an image is accepted.
         promise_f1: F1 below which an accepted image breaks the promise.
         promise_fraction: Largest fraction of accepted images that may.
+        deep: How the network's deep features become statistics of an image; None where it gives none.
         kinds: What each kind of training image looks like.
         held_out_expected: Expected F1, out of sample, of the held-out images and copies that a promise is about: those
             like the training images, of enough expected Dice. Another promise is kept by them; empty in older files.
@@ -106,6 +123,7 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accept_dice: float
     promise_f1: float = 0.7
     promise_fraction: float = 0.03
+    deep: DeepProjection | None = None
     kinds: tuple[ImageKind, ...] = ()
     held_out_expected: tuple[float, ...] = ()
     held_out_true: tuple[float, ...] = ()

@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from .parts import RENAMED_KEYS, Head, Heads, InstanceOptions, LossTerm, Setting, Step, with_current_keys
-from .records import ImageKind, LogisticModel, Promise, TrustRecord
+from .records import DeepProjection, ImageKind, LogisticModel, Promise, TrustRecord
 
 __all__ = [
     "IGNORE",
     "RENAMED_KEYS",
+    "DeepProjection",
     "Head",
     "Heads",
     "Image",
@@ -315,6 +316,7 @@ class Segmentation:
         objects: Column name → (n,) array, scikit-image's names where it has them.
         quality: Image-level verdict.
         scale: Pixels of the network's grid per pixel of the image.
+        views: Ways to lay the image whose maps were averaged: 1, 4 or 8.
     """
 
     labels: np.ndarray
@@ -324,3 +326,4 @@ class Segmentation:
     objects: Mapping[str, np.ndarray]
     quality: Quality
     scale: float = 1.0
+    views: int = 1

@@ -2,23 +2,26 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.difficulty.fit import Judged, fit_trust, out_of_sample
-from cellproof.difficulty.foreign import fit_kinds
+from cellproof.difficulty.fit import Judged, fit_trust, is_accepted, out_of_sample
+from cellproof.difficulty.foreign import Look, fit_kinds
 from cellproof.difficulty.image_trust import (
     accept_from,
     expected_count,
     image_features,
+    mean_features,
     missed_candidates,
     right_features,
     with_image,
     with_promise,
 )
+from cellproof.difficulty.object_trust import fold_masks
 from cellproof.difficulty.verdict import judge
 from cellproof.types import Promise, TrustRecord
 
@@ -55,7 +58,7 @@ def simulated(count=60, *, seed=0, objects=20):
 @pytest.fixture(scope="module")
 def trust() -> TrustRecord:
     made = simulated(200)
-    return fit_trust(made, fit_kinds([one.statistics for one in made], ["simulated"] * len(made)))
+    return fit_trust(made, fit_kinds([Look(one.statistics, "simulated") for one in made]))
 
 
 def test_the_threshold_is_the_lowest_that_keeps_the_promise():
@@ -162,7 +165,14 @@ def test_a_low_expected_dice_is_rejected(trust):
 
 
 def test_missed_candidates_raise_the_expected_count(trust):
-    image = {"dice": 1.0, "undecided": 0.1, "missed": 0.0, "log_count": 3.0, **right_features(np.full(20, 0.9))}
+    image = {
+        "dice": 1.0,
+        "undecided": 0.1,
+        "missed": 0.0,
+        "log_count": 3.0,
+        **right_features(np.full(20, 0.9)),
+        "mean_evidence": 2.0,
+    }
     few, sd = expected_count(trust, image, 20)
     many, larger_sd = expected_count(trust, {**image, "missed": math.log1p(0.5)}, 20)
     assert many > few
@@ -183,7 +193,7 @@ def test_ten_images_are_just_enough():
     with pytest.raises(InputError, match="too small to fit verdicts on: 9 images"):
         fit_trust(simulated(9))
     ten = simulated(10)
-    assert fit_trust(ten, fit_kinds([one.statistics for one in ten], ["simulated"] * 10)).images == 10
+    assert fit_trust(ten, fit_kinds([Look(one.statistics, "simulated") for one in ten])).images == 10
 
 
 def test_another_promise_is_kept_by_the_held_out_images_and_moves_the_threshold(trust):
@@ -213,3 +223,30 @@ def test_a_promise_that_the_held_out_images_cannot_show_is_refused_with_one_that
         with_promise(trust, Promise(1.5))
     with pytest.raises(InputError, match="train a model anew"):
         with_promise(msgspec.structs.replace(trust, held_out_expected=(), held_out_true=()), Promise(0.1))
+
+
+def test_an_image_is_judged_by_numbers_and_a_threshold_that_others_chose():
+    made = simulated(100)
+    apart = out_of_sample(made, promise=Promise(0.1))
+    true = np.array([one.f1 for one in made])
+    for out in fold_masks(np.array([one.group for one in made]), 5):
+        (threshold,) = set(apart.accept_f1[out])
+        assert (true[~out & (apart.f1 >= threshold)] < 0.7).mean() <= 0.1
+    assert len(set(apart.accept_f1)) > 1
+    assert (is_accepted(made, apart) == (apart.f1 >= apart.accept_f1)).all()
+    # What is known of an image does not change what is expected of it.
+    worse = [replace(one, f1=0.0) if place == 3 else one for place, one in enumerate(made)]
+    assert out_of_sample(worse).f1[3] == apart.f1[3]
+
+
+def test_an_image_without_objects_is_never_accepted_out_of_sample():
+    made = simulated(20)
+    before = out_of_sample(made)
+    empty = replace(made[0], right=np.zeros(0), objects={"evidence": np.zeros(0)})
+    assert not is_accepted([empty], replace(before, f1=np.ones(1), foreign=np.zeros(1), accept_f1=np.zeros(1)))[0]
+
+
+def test_means_of_objects_count_as_usual_where_there_are_none():
+    objects = with_image({"a": np.array([1.0, 3.0])}, {"dice": 1.0, "undecided": 0.0, "missed": 0.0, "log_count": 1.0})
+    assert mean_features(objects) == {"mean_a": 2.0}
+    assert math.isnan(mean_features({"a": np.zeros(0)})["mean_a"])

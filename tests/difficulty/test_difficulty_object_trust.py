@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.measure import label
 
 from cellproof.checks import InputError
-from cellproof.difficulty._logistic import fit_logistic, logit
+from cellproof.difficulty._logistic import apply_logistic, fit_logistic, logit
 from cellproof.difficulty.fit import area_under_roc
 from cellproof.difficulty.object_trust import (
     agreement,
@@ -137,3 +137,30 @@ def test_area_under_roc_equals_its_definition_over_pairs():
     one, other = score[holds][:, None], score[~holds][None]
     assert area_under_roc(score, holds) == pytest.approx(((one > other) + 0.5 * (one == other)).mean())
     assert np.isnan(area_under_roc(score, np.ones(60, bool)))
+
+
+def test_an_object_of_the_brightest_pixels_is_clipped():
+    image = np.array([[[0.0, 0.3, 1.0, 0.999, 0.5, 0.2]], [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]])
+    labels = np.array([[0, 1, 1, 2, 2, 0]])
+    found = object_features(labels, labels * 0.5, image=image)
+    assert found["clipped"].tolist() == [0.5, 0.5]
+    assert "clipped" not in object_features(labels, labels * 0.5)
+
+
+def test_log_odds_that_bend_at_the_mean_are_found_again():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=20000)
+    odds = 1 + 0.5 * x + 2 * np.maximum(x, 0)
+    truth = (rng.random(x.size) < 1 / (1 + np.exp(-odds))).astype(float)
+    bent = fit_logistic({"x": x}, truth, bent=True)
+    assert (bent.weights[0], bent.bends[0]) == (pytest.approx(0.5, abs=0.1), pytest.approx(2, abs=0.2))
+    given = apply_logistic(bent, {"x": np.array([-1.0, 0.0, 1.0])})
+    assert given == pytest.approx(1 / (1 + np.exp(-np.array([0.5, 1.0, 3.5]))), abs=0.02)
+    assert fit_logistic({"x": x}, truth).bends == ()
+
+
+def test_a_value_that_is_not_a_number_counts_as_the_mean_of_the_others():
+    x = np.array([-1.0, 1.0, np.nan, np.nan])
+    model = fit_logistic({"x": x}, np.array([0.0, 1.0, 0.0, 1.0]))
+    assert (model.mean, model.sd) == ((0.0,), (1.0,))
+    assert apply_logistic(model, {"x": x})[2:] == pytest.approx([0.5, 0.5])

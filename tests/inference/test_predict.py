@@ -13,6 +13,7 @@ from cellproof.data.targets import heads_of
 from cellproof.inference.activate import Maps, activate
 from cellproof.inference.predict import predict
 from cellproof.inference.torch_engine import torch_engines
+from cellproof.inference.tta import EIGHT_VIEWS, ONE_VIEW, View
 from cellproof.types import Heads
 
 HEADS = heads_of(3, ["boundary", "distance", "flows"])
@@ -38,15 +39,15 @@ def _stack(maps: Maps) -> np.ndarray:
     return np.concatenate([maps.probabilities, *maps.fields.values()])
 
 
-@pytest.mark.parametrize("tta", [False, True], ids=["one view", "eight views"])
+@pytest.mark.parametrize("views", [ONE_VIEW, EIGHT_VIEWS], ids=["one view", "eight views"])
 @pytest.mark.parametrize("shape", [(131, 97), (96, 128), (1, 150), (5, 3)], ids=str)
 def test_tiled_equals_whole(
-    rng: np.random.Generator, make_net: Callable[..., nn.Module], shape: tuple[int, int], tta: bool
+    rng: np.random.Generator, make_net: Callable[..., nn.Module], shape: tuple[int, int], views: tuple[View, ...]
 ) -> None:
     engines = torch_engines([make_net()], precision="f32", device="cpu")
     image = rng.random((2, *shape), dtype=np.float32)
-    whole = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, tta=tta)
-    tiled = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, tta=tta, max_pixels=60 * 60)
+    whole = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, views=views)
+    tiled = predict(engines, image, heads=HEADS, stride_px=4, halo_px=22, views=views, max_pixels=60 * 60)
     assert _stack(whole).shape == (7, *shape)
     np.testing.assert_allclose(_stack(tiled), _stack(whole), atol=1e-4)
 
@@ -93,14 +94,19 @@ def test_views_of_an_equivariant_network_change_nothing(rng: np.random.Generator
     heads = heads_of(2, ["boundary", "distance", "flows"])
     image = rng.random((1, 24, 36), dtype=np.float32)
     once = predict([Toy(formula)], image, heads=heads, stride_px=4, halo_px=4)
-    eight = predict([Toy(formula)], image, heads=heads, stride_px=4, halo_px=4, tta=True)
+    eight = predict([Toy(formula)], image, heads=heads, stride_px=4, halo_px=4, views=EIGHT_VIEWS)
     np.testing.assert_allclose(_stack(eight), _stack(once), atol=1e-6)
 
 
 def test_views_average_what_is_not_equivariant() -> None:
     toy = Toy(lambda image: np.stack([np.zeros_like(image[0]), np.indices(image[0].shape)[1] / 7]))
     maps = predict(
-        [toy], np.zeros((1, 8, 8), np.float32), heads=heads_of(1, ["distance"]), stride_px=4, halo_px=0, tta=True
+        [toy],
+        np.zeros((1, 8, 8), np.float32),
+        heads=heads_of(1, ["distance"]),
+        stride_px=4,
+        halo_px=0,
+        views=EIGHT_VIEWS,
     )
     np.testing.assert_allclose(maps.fields["distance"][0], 0.5, atol=1e-6)
 
@@ -113,25 +119,35 @@ def test_members_are_averaged_after_activation() -> None:
     np.testing.assert_allclose(maps.probabilities[1], (1 + 0.5 + 0.5) / 3, atol=1e-6)
 
 
-@pytest.mark.parametrize("tta", [False, True], ids=["one view", "eight views"])
+@pytest.mark.parametrize("views", [ONE_VIEW, EIGHT_VIEWS], ids=["one view", "eight views"])
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("blend", [False, True], ids=["cores", "blended"])
 def test_the_mean_of_what_each_network_says_of_each_view_is_the_prediction(
-    rng: np.random.Generator, make_net: Callable[..., nn.Module], tta: bool, temperature: float, blend: bool
+    rng: np.random.Generator,
+    make_net: Callable[..., nn.Module],
+    views: tuple[View, ...],
+    temperature: float,
+    blend: bool,
 ) -> None:
     engines = torch_engines([make_net(seed=0), make_net(seed=1)], precision="f32", device="cpu")
     image = rng.random((2, 61, 50), dtype=np.float32)
     said: list[tuple[int, np.ndarray]] = []
-    options = {"heads": HEADS, "stride_px": 4, "halo_px": 22, "tta": tta, "temperature": temperature, "blend": blend}
+    options = {
+        "heads": HEADS,
+        "stride_px": 4,
+        "halo_px": 22,
+        "views": views,
+        "temperature": temperature,
+        "blend": blend,
+    }
     tiled = predict(
         engines, image, max_pixels=60 * 60, each=lambda member, maps: said.append((member, _stack(maps))), **options
     )
-    views = 8 if tta else 1
-    assert [member for member, _ in said] == [0] * views + [1] * views
+    assert [member for member, _ in said] == [0] * len(views) + [1] * len(views)
     np.testing.assert_allclose(np.mean([maps for _, maps in said], axis=0), _stack(tiled), atol=1e-6)
     # Where the image lay: each view's maps are those of the view predicted alone, in one piece.
     np.testing.assert_array_equal(_stack(predict(engines, image, max_pixels=60 * 60, **options)), _stack(tiled))
-    whole = predict(engines[:1], image, **options | {"tta": False})
+    whole = predict(engines[:1], image, **options | {"views": ONE_VIEW})
     np.testing.assert_allclose(said[0][1], _stack(whole), atol=1e-4)
 
 
@@ -145,7 +161,7 @@ def test_each_view_comes_back_to_where_the_image_lay(rng: np.random.Generator) -
         heads=Heads(classes=2),
         stride_px=4,
         halo_px=0,
-        tta=True,
+        views=EIGHT_VIEWS,
         each=lambda _, maps: said.append(maps.probabilities),
     )
     assert len(said) == 8
@@ -163,7 +179,7 @@ def test_progress_counts_every_run_of_a_network() -> None:
         stride_px=4,
         halo_px=0,
         max_pixels=256,
-        tta=True,
+        views=EIGHT_VIEWS,
         progress=lambda done, total: told.append((done, total)),
     )
     assert told == [(number, 32) for number in range(1, 33)]

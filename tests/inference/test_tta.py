@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cellproof.inference.tta import AS_IS, EIGHT_VIEWS, View
+from cellproof.inference.tta import AS_IS, EIGHT_VIEWS, FOUR_VIEWS, ONE_VIEW, View
 from cellproof.types import Head, Heads
 
 HEADS = Heads(1, (Head("flows", 2, geometry="vector"), Head("rest")))
@@ -67,3 +67,9 @@ def test_the_eight_views_are_different_and_begin_with_the_picture_as_it_came() -
 
 def test_a_quarter_turn_is_anticlockwise() -> None:
     assert View(turns=1, flip=False).forward(np.array([[[1, 2], [3, 4]]])).tolist() == [[[2, 4], [1, 3]]]
+
+
+def test_four_views_are_those_whose_rows_stay_rows_and_begin_with_the_image(rng):
+    image = rng.random((2, 3, 5))
+    assert ONE_VIEW == FOUR_VIEWS[:1] == (AS_IS,)
+    assert set(FOUR_VIEWS) == {view for view in EIGHT_VIEWS if view.forward(image).shape == image.shape}

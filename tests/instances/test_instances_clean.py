@@ -77,3 +77,17 @@ def test_nothing_stays_nothing_and_everything_stays_everything():
     assert not clean_labels(np.zeros((4, 4), int)).any()
     assert (clean_labels(np.full((4, 4), 9)) == 1).all()
     assert clean_labels(np.ones((1, 1), int), smallest_area_px=1).tolist() == [[1]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(mask=arrays.arrays(np.int32, (9, 8), elements=st.sampled_from([0, 0, 0, 1, 1, 1, 1, 1, 2])))
+def test_what_is_filled_is_each_region_of_background_that_scipy_finds_within_one_object(mask):
+    pieces = clean_labels(mask, smallest_area_px=1, fill_holes=False)
+    expected = pieces.copy()
+    regions, count = ndimage.label(np.pad(pieces == 0, 1, constant_values=True), np.ones((3, 3)))
+    padded = np.pad(pieces, 1)
+    for number in range(1, count + 1):
+        around = np.setdiff1d(padded[ndimage.binary_dilation(regions == number)], [0])
+        if number != regions[0, 0] and around.size == 1:
+            expected[regions[1:-1, 1:-1] == number] = around[0]
+    np.testing.assert_array_equal(clean_labels(mask, smallest_area_px=1), expected)

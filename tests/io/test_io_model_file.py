@@ -22,6 +22,7 @@ from cellproof.checks import InputError
 from cellproof.data.targets import heads_of
 from cellproof.io import model_hash, read_header, read_model, write_model
 from cellproof.types import (
+    DeepProjection,
     Head,
     Heads,
     ImageKind,
@@ -257,6 +258,7 @@ TRUST = TrustRecord(
     count_error=(0.1, 0.2),
     accept_f1=0.8,
     accept_dice=0.8,
+    deep=DeepProjection((0.0, 1.0), (1.0, 2.0), (1.0, 0.0)),
     kinds=(ImageKind("gray", 9, (0.0, 1.0), (1.0, 0.0, 1.0), 2.0),),
 )
 
@@ -266,9 +268,15 @@ TRUST = TrustRecord(
     [
         ({"objects": LogisticModel(("a", "b"), (0.0,), (1.0, 2.0), (0.5, 0.5))}, "trust.objects of 2 features with 1"),
         ({"f1": LogisticModel(("a",), (0.0,), (0.0,), (0.5,))}, "trust.f1 of 1 features"),
+        (
+            {"f1": LogisticModel(("a",), (0.0,), (1.0,), (0.5,), bends=(0.1, 0.2))},
+            "trust.f1 of 1 features with 2 bends",
+        ),
         ({"count_log_ratio": (0.0,)}, "trust.count_log_ratio of 1, expected 2"),
         ({"kinds": (ImageKind("", 9, (0.0, 1.0), (1.0, 0.0), 2.0),)}, "trust.kinds of 2 statistics and 2 numbers"),
         ({"kinds": (ImageKind("", 9, (0.0,), (1.0,), 0.0),)}, "trust.kinds with the line 0.0, expected more than 0"),
+        ({"deep": DeepProjection((0.0,), (1.0, 1.0), (1.0,))}, "trust.deep of 1 means, 2 sds and 1 numbers"),
+        ({"deep": DeepProjection((0.0, 0.0), (1.0, 0.0), (1.0, 0.0))}, "trust.deep of 2 means, 2 sds and 2 numbers"),
         ({"held_out_true": (1.0,)}, "trust of 0 expected and 1 true held-out F1"),
     ],
 )

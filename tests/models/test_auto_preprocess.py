@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from cellproof.checks import InputError
+from cellproof.inference.predict import predict
+from cellproof.inference.torch_engine import torch_engines
 from cellproof.models import auto_preprocess
+from cellproof.types import Heads
 
 TINY = {"first_options": "width=4;depth=2", "second_options": "width=4;depth=3"}
 
@@ -61,6 +65,43 @@ def test_filters_are_not_negative_and_translated_images_lie_between_0_and_1():
     assert min(float(maps[f"filter {c}"].min()) for c in range(3)) >= 0
     for c in range(3):
         assert 0 < float(maps[f"translated {c}"].min()) <= float(maps[f"translated {c}"].max()) < 1
+
+
+@torch.no_grad()
+def test_an_offset_lifts_the_filters_and_gain_and_middle_place_the_sigmoid():
+    plain = tiny().eval()
+    changed = tiny(filter_offset=1.0, gain=6.0, middle=0.5).eval()
+    image = torch.rand(1, 1, 16, 16)
+    maps, before = changed.explain(image), plain.first(image)[0].numpy()
+    for c in range(3):
+        np.testing.assert_allclose(maps[f"filter {c}"], np.maximum(before[c] + 1, 0), atol=1e-6)
+        shifted = 6 * (image[0, 0].numpy() + maps[f"filter {c}"] - 0.5)
+        np.testing.assert_allclose(maps[f"translated {c}"], 1 / (1 + np.exp(-shifted)), atol=1e-6)
+
+
+def test_a_filter_that_is_0_everywhere_has_no_gradient_and_an_offset_gives_it_one():
+    found = []
+    for offset in (0.0, 5.0):
+        network = tiny(filter_offset=offset).train()
+        last = [module for module in network.first.modules() if isinstance(module, torch.nn.Conv2d)][-1]
+        with torch.no_grad():
+            last.weight.mul_(0.01)
+            last.bias.fill_(-1.0)
+        network(torch.rand(1, 1, 16, 16))[0].square().mean().backward()
+        found.append(float(last.bias.grad.abs().max()))
+    assert found[0] == 0 < found[1]
+
+
+def test_an_image_in_tiles_is_segmented_as_the_whole():
+    network = tiny(second_options="width=4;depth=2").eval()
+    with torch.no_grad():
+        network.weigh.copy_(torch.tensor([0.5, 2.0, -3.0, 4.0]))
+    engines = torch_engines([network], precision="f32", device="cpu")
+    image = np.random.default_rng(0).random((1, 131, 97), dtype=np.float32)
+    options = {"heads": Heads(3), "stride_px": network.stride, "halo_px": network.receptive_field_px}
+    whole, tiled = predict(engines, image, **options), predict(engines, image, **options, max_pixels=110 * 110)
+    assert np.ptp(whole.probabilities) > 0.1
+    np.testing.assert_allclose(tiled.probabilities, whole.probabilities, atol=1e-5)
 
 
 def test_any_two_architectures_are_joined():

@@ -49,6 +49,18 @@ def test_numbers_of_the_network_have_a_figure_of_their_own():
     assert (svg.count("<svg"), "Validation" in words) == (2, False)
 
 
+def test_a_band_reaches_as_far_above_its_curve_as_below():
+    svg = compared_curves({"a": ([1, 2], [1.0, 1.0]), "b": ([1, 2], [0.0, 3.0])}, label="m", spreads={"a": [0.5, 0.25]})
+    assert svg.count("spread-") == 1
+    band, down = re.search(r'id="spread-a".*? d="([^"]*)".*?<use [^>]*y="([^"]*)"', svg, re.DOTALL).groups()
+    corners = np.array([[float(n) for n in pair] for pair in re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", band)])
+    corners[:, 1] += float(down)
+    middle = _line(svg, "var(--series-1, #0072b2)")[0, 1]
+    left, right = corners[corners[:, 0] == corners[:, 0].min(), 1], corners[corners[:, 0] == corners[:, 0].max(), 1]
+    np.testing.assert_allclose([np.unique(left).mean(), np.unique(right).mean()], middle, rtol=0.01)
+    np.testing.assert_allclose(np.ptp(left), 2 * np.ptp(right), rtol=1e-3)
+
+
 def test_compared_curves_keep_their_own_steps():
     lines = {"long": ([0, 10], [0.0, 1.0]), "short": ([0, 5], [0.0, 1.0]), "none": ([1], [math.nan])}
     svg = compared_curves(lines, label="score")

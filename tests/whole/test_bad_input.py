@@ -490,7 +490,7 @@ def test_results_of_other_parameters_are_not_mixed(pictures, model_file, tmp_pat
     outcome = cellproof(*command, "--tta")
     assert outcome.code == 2
     assert len(outcome.err) == 1
-    assert "holds results with tta off, now on is asked for; give another folder, or overwrite" in outcome.err[0]
+    assert "holds results with tta auto, now on is asked for; give another folder, or overwrite" in outcome.err[0]
     assert _identities(tmp_path / "out") == before
     assert cellproof(*command, "--tta", "--overwrite").code == 0
     assert not _identities(tmp_path / "out") & before

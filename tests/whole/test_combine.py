@@ -8,6 +8,7 @@ import pytest
 from cellproof.checks import InputError, UsageError
 from cellproof.data.index import Record
 from cellproof.data.targets import heads_of
+from cellproof.inference.tta import EIGHT_VIEWS
 from cellproof.io import read_header
 from cellproof.types import Head, Heads, InstanceOptions, Normalization
 from cellproof.workflows.evaluate import ClassNames, Reference
@@ -40,7 +41,7 @@ def test_probabilities_are_the_mean_and_each_model_keeps_scale_and_temperature(t
     maps = both.predict(
         image,
         scale=both.scale,
-        tta=True,
+        views=EIGHT_VIEWS,
         each=lambda member, one: seen.append((member, one.probabilities.shape)),
         progress=lambda done, of: progress.append((done, of)),
     )

@@ -140,7 +140,7 @@ def test_run_json_tells_model_parameters_engine_and_times(segment, two, tmp_path
     assert facts["model"]["name"] == "threshold"
     assert len(facts["model"]["sha256"]) == 64
     assert (facts["engine"]["engine"], facts["engine"]["precision"]) == ("torch", "f32")
-    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == (False, "torch")
+    assert (facts["parameters"]["tta"], facts["parameters"]["engine"]) == ("auto", "torch")
     assert facts["max_memory_bytes"] == 2 * 10**9
     assert [entry["name"] for entry in facts["inputs"]] == ["disks4", "disks0"]
     assert [entry["file"]["path"] for entry in facts["inputs"]] == [str(path.resolve()) for path in two]
@@ -266,7 +266,7 @@ def test_images_added_later_join_the_tables(segment, two, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"tta": True}, "tta off, now on is asked for"),
+        ({"tta": True}, "tta auto, now on is asked for"),
         ({"channels": (0,)}, "channels unset, now 0 is asked for"),
         ({"axes": "yx"}, "axes unset, now YX is asked for"),
     ],

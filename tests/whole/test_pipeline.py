@@ -132,11 +132,22 @@ def test_pictures_of_known_objects_are_looked_at_once():
     assert len(engine.seen) == 1
 
 
-@pytest.mark.parametrize(("side_px", "tta", "looks"), [(64, False, 1), (64, True, 8), (640, True, 8)])
+@pytest.mark.parametrize(("side_px", "tta", "looks"), [(64, False, 1), (64, True, 8), (640, True, 8), (640, "auto", 1)])
 def test_images_are_predicted_in_one_view_or_in_eight_whatever_their_size(side_px, tta, looks):
     engine = Brightness()
-    segment_plane(model_of(engine), discs(side_px=side_px, pitch_px=64, radius_px=20), tta=tta)
-    assert len(engine.seen) == looks
+    result = segment_plane(model_of(engine), discs(side_px=side_px, pitch_px=64, radius_px=20), tta=tta)
+    assert len(engine.seen) == result.views == looks
+
+
+@pytest.mark.parametrize("side_px", [64, 640])
+def test_an_image_in_doubt_is_predicted_in_three_more_views_whatever_its_size(side_px):
+    engine = Brightness()
+    empty = np.full((1, side_px, side_px), 7, np.uint16)
+    result = segment_plane(model_of(engine), empty)
+    assert result.quality.verdict != "accept"
+    assert len(engine.seen) == result.views == 4
+    once = segment_plane(model_of(engine), empty, tta=False)
+    assert (once.views, once.quality.verdict) == (1, result.quality.verdict)
 
 
 def test_size_goes_by_the_object_of_the_median_pixel():

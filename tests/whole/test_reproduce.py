@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ name = "one again"
 same_as = "one"
 [study.profiles.full]
 note = "tiny"
-only_folds = 2
+only_folds = { disks = 2 }
 set = ["training.steps=2"]
 [study.profiles.quick]
 note = "tinier"
@@ -102,6 +103,7 @@ def test_a_study_trains_every_network_once_and_its_tables_are_means_of_its_score
     first = cellproof(*study.command())
     assert first.code == 0, first.err
     assert "absent" in first.out
+    assert "disks: 2 of 3 folds are carried out" in first.out
     models = study.models()
     assert [name.split("/")[2:4] for name in models] == [
         ["fold1", "one"],
@@ -131,6 +133,7 @@ def test_a_study_trains_every_network_once_and_its_tables_are_means_of_its_score
     page = (study.out / "report.html").read_text(encoding="utf-8")
     assert "(paper 0.41)" in page
     assert "compared image by image" in page
+    assert re.search(r"disks: membranes: \S.* less that of one, image by image", page)
     assert not (study.out / "runs" / "disks" / "fold1" / "predictions").exists()
     tables = (study.out / "tables.csv").read_text()
     again = cellproof(*study.command("--json"))
@@ -293,6 +296,7 @@ def test_what_a_study_does_not_offer_is_wrong_use(study, cellproof, words, wante
         ('same_as = "one"', 'same_as = "zero"', "no entry 'zero'; there: one, two"),
         ('same_as = "one"', 'same_as = "one"\nsteps = ["polish"]', "entry 'one again': no step 'polish'; there:"),
         ('set = "disks", entry', 'set = "dots", entry', "no set (published) 'dots'; there: disks, absent"),
+        ("only_folds = { disks", "only_folds = { dots", "no set (only_folds) 'dots'; there: disks, absent"),
         ("model.options.norm=batch_renorm", "heads.rays=true", "entry 'two': no head 'rays'; there: boundary"),
         ("model.options.norm=batch_renorm", "model.architecture=vnet", "entry 'two': no architecture 'vnet'; there:"),
         ("model.options.norm=batch_renorm", "model.stpes=3", "unknown field `stpes`"),

@@ -34,9 +34,14 @@ def segment_command(
     engine: EngineOption = "auto",
     precision: PrecisionOption = "auto",
     tta: Annotated[
-        bool,
-        typer.Option("--tta/--no-tta", help="Average over the eight flips and 90° rotations; eight times slower."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--tta/--no-tta",
+            help="Average over the eight flips and 90° rotations, eight times slower; or take the image as it came "
+            "alone. Default: alone, and with three more views where its verdict is not to accept.",
+            show_default=False,
+        ),
+    ] = None,
     channels: Annotated[
         str,
         typer.Option(
@@ -100,7 +105,7 @@ def segment_command(
     diameter_px: Any = parse_diameter(diameter)
     options = SegmentOptions(
         choice=EngineChoice(engine, precision, device, threads),
-        tta=tta,
+        tta="auto" if tta is None else tta,
         channels=parse_channels(channels),
         axes=axes or None,
         diameter_px=diameter_px,
@@ -183,6 +188,7 @@ def _json_image(outcome: Outcome) -> dict[str, object]:
         "mean_confidence": record.mean_confidence,
         "expected_dice": record.expected_dice,
         "scale": record.scale,
+        "views": record.views,
         "verdict": record.verdict,
         "why": record.why,
         "seconds": record.seconds.total,

@@ -15,16 +15,22 @@ LARGEST_LOGIT = 12.0
 
 
 def fit_logistic(
-    features: Mapping[str, np.ndarray], truth: np.ndarray, *, ridge: float = 1.0, weights: np.ndarray | None = None
+    features: Mapping[str, np.ndarray],
+    truth: np.ndarray,
+    *,
+    ridge: float = 1.0,
+    weights: np.ndarray | None = None,
+    bent: bool = False,
 ) -> LogisticModel:
     """The likeliest logistic model of standardized features, its coefficients held back by a ridge.
 
     Args:
-        features: Name → (n,) finite values.
+        features: Name → (n,) values. What is not a number counts as the mean of the others.
         truth: (n,) in [0, 1]: whether something holds, or to which fraction.
         ridge: Penalty ½ ridge Σ w² on the coefficients of standardized features, against a sum over n rows; the
             intercept is free.
         weights: (n,) of the rows, 1 where not given.
+        bent: Whether a feature may count otherwise above its mean than below.
 
     Returns:
         The model. Features that never change get the coefficient 0.
@@ -42,9 +48,15 @@ def fit_logistic(
         shapes = ", ".join(str(features[name].shape) for name in names)
         raise InputError(f"features have shapes {shapes} and truth {truth.shape}, expected the same (n,), n at least 1")
     table = np.stack([features[name] for name in names], axis=1).astype(np.float64)
-    mean, sd = table.mean(axis=0), table.std(axis=0)
+    known = np.isfinite(table)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, table, 0).sum(axis=0) / count
+    centered = np.where(known, table - mean, 0)
+    sd = np.sqrt((centered**2).sum(axis=0) / count)
     sd[sd < 1e-9] = 1.0
-    rows = (table - mean) / sd
+    rows = centered / sd
+    if bent:
+        rows = np.concatenate([rows, np.maximum(rows, 0)], axis=1)
     weight = np.ones(len(rows)) if weights is None else weights
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -54,14 +66,15 @@ def fit_logistic(
         error = weight * (_sigmoid(logit) - truth)
         return float(value), np.append(rows.T @ error + ridge * slope, error.sum())
 
-    found = optimize.minimize(loss, np.zeros(len(names) + 1), jac=True, method="L-BFGS-B")
+    found = optimize.minimize(loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B")
     *slopes, intercept = found.x
     return LogisticModel(
         features=names,
         mean=_numbers(mean),
         sd=_numbers(sd),
-        weights=_numbers(slopes),
+        weights=_numbers(slopes[: len(names)]),
         intercept=round(float(np.clip(intercept, -LARGEST_LOGIT, LARGEST_LOGIT)), 5),
+        bends=_numbers(slopes[len(names) :]),
     )
 
 
@@ -82,8 +95,10 @@ def apply_logistic(model: LogisticModel, features: Mapping[str, np.ndarray]) -> 
     if missing:
         raise InputError(f"features lack {', '.join(missing)}; give those that the model was fitted on")
     logit = np.full(np.shape(next(iter(features.values()))), model.intercept)
-    for name, mean, sd, weight in zip(model.features, model.mean, model.sd, model.weights, strict=True):
-        logit = logit + weight * np.nan_to_num((features[name] - mean) / sd, posinf=0.0, neginf=0.0)
+    bends = model.bends or (0.0,) * len(model.features)
+    for name, mean, sd, weight, bend in zip(model.features, model.mean, model.sd, model.weights, bends, strict=True):
+        standard = np.nan_to_num((features[name] - mean) / sd, posinf=0.0, neginf=0.0)
+        logit = logit + weight * standard + bend * np.maximum(standard, 0)
     return _sigmoid(logit)
 
 

@@ -11,11 +11,20 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from ..checks import InputError
-from ..types import ImageKind, Promise, TrustRecord
+from ..types import Promise, TrustRecord
 from ._logistic import apply_logistic, fit_logistic
 from .calibration import expected_calibration_error
-from .foreign import foreignness
-from .image_trust import USUAL_PROMISE, accept_from, cross_fit_f1, fit_count, fit_f1, right_features
+from .foreign import Familiar, foreignness
+from .image_trust import (
+    USUAL_PROMISE,
+    accept_from,
+    apply_count,
+    cross_fit_f1,
+    fit_count,
+    fit_f1,
+    mean_features,
+    right_features,
+)
 from .object_trust import fold_masks
 from .quality import ACCEPT_DICE
 
@@ -33,6 +42,9 @@ ORIGINAL_WEIGHT = 4.0
 GOOD_F1 = 0.9
 """Images above this should be accepted."""
 
+STRANGERS = Familiar()
+"""No kind is known, and no image is foreign."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -49,6 +61,7 @@ class Judged:
         f1: True F1 at IoU 0.5; NaN without any object.
         dice: True Dice of the foreground; NaN without any foreground.
         count: Reference objects.
+        deep: (F,) features of the network, see `fit_projection`; None where it gives none.
     """
 
     group: str
@@ -61,6 +74,7 @@ class Judged:
     f1: float
     dice: float
     count: int
+    deep: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -70,17 +84,21 @@ class OutOfSample:
     Attributes:
         right: Of each image (n,) probabilities of its objects.
         f1: (m,) expected F1 of the images.
+        count: (m, 2) expected number of objects, and its standard deviation.
         foreign: (m,) distance over the line, above 1 for foreign; 0 without kinds.
+        accept_f1: (m,) expected F1 from which on each is accepted.
     """
 
     right: Sequence[np.ndarray]
     f1: np.ndarray
+    count: np.ndarray
     foreign: np.ndarray
+    accept_f1: np.ndarray
 
 
 def fit_trust(
     judged: Sequence[Judged],
-    kinds: Sequence[ImageKind] = (),
+    familiar: Familiar = STRANGERS,
     *,
     promise: Promise = USUAL_PROMISE,
 ) -> TrustRecord:
@@ -88,7 +106,7 @@ def fit_trust(
 
     Args:
         judged: Held-out images and their copies.
-        kinds: Of training images, see `fit_kinds`; none where foreign images shall not be noticed.
+        familiar: What kinds of training images look like, see `fit_kinds`.
         promise: What accepted images shall keep.
 
     Returns:
@@ -106,23 +124,23 @@ def fit_trust(
             f"{FEWEST_IMAGES} and {FEWEST_WRONG}; annotate more images"
         )
     known = ~np.isnan(right)
-    apart = out_of_sample(judged, kinds)
+    apart = out_of_sample(judged, familiar, promise=promise)
     table, truth = image_table(judged, apart.right), np.array([one.f1 for one in judged])
-    slope, names, error = fit_count(
-        table, np.array([one.right.size for one in judged]), np.array([one.count for one in judged]), apart.f1
-    )
-    expected, true = _promised(judged, apart)
+    counting = fit_count(table, *_counts(judged), apart.f1)
+    asked = _promised(judged, apart)
+    expected, true = apart.f1[asked], truth[asked]
     record = TrustRecord(
         objects=fit_logistic(_rows(features, known), right[known], weights=weights[known]),
         f1=fit_f1(table, truth, weights=_weights(judged)),
-        count_log_ratio=slope,
-        count_features=names,
-        count_error=error,
+        count_log_ratio=counting.log_ratio,
+        count_features=counting.features,
+        count_error=counting.error,
         accept_f1=round(accept_from(expected, true, below=promise.below, fraction=promise.fraction), 4),
         accept_dice=ACCEPT_DICE,
         promise_f1=promise.below,
         promise_fraction=promise.fraction,
-        kinds=tuple(kinds),
+        deep=familiar.projection,
+        kinds=familiar.kinds,
         held_out_expected=tuple(expected.round(4).tolist()),
         held_out_true=tuple(true.round(4).tolist()),
         images=images,
@@ -130,12 +148,19 @@ def fit_trust(
     return msgspec.structs.replace(record, metrics=measure_trust(judged, apart, record))
 
 
-def out_of_sample(judged: Sequence[Judged], kinds: Sequence[ImageKind] = (), *, folds: int = FOLDS) -> OutOfSample:
+def out_of_sample(
+    judged: Sequence[Judged],
+    familiar: Familiar = STRANGERS,
+    *,
+    promise: Promise = USUAL_PROMISE,
+    folds: int = FOLDS,
+) -> OutOfSample:
     """Expectations for each image from models that were fitted on other images.
 
     Args:
         judged: Held-out images and their copies; objects of unknown truth get a probability, but teach nothing.
-        kinds: Of training images.
+        familiar: What kinds of training images look like.
+        promise: What accepted images shall keep.
         folds: Number of models.
 
     Raises:
@@ -148,15 +173,31 @@ def out_of_sample(judged: Sequence[Judged], kinds: Sequence[ImageKind] = (), *, 
         model = fit_logistic(_rows(features, taught), right[taught], weights=weights[taught])
         probability[out] = apply_logistic(model, _rows(features, out))
     of_images = np.split(probability, np.cumsum([one.right.size for one in judged])[:-1])
-    expected = cross_fit_f1(
-        image_table(judged, of_images),
-        np.array([one.f1 for one in judged]),
-        np.array([one.group for one in judged]),
-        weights=_weights(judged),
-        folds=folds,
-    )
-    foreign = [foreignness(one.statistics, kinds).ratio if kinds else 0.0 for one in judged]
-    return OutOfSample(of_images, expected, np.array(foreign))
+    table, images = image_table(judged, of_images), np.array([one.group for one in judged])
+    truth = np.array([one.f1 for one in judged])
+    expected = cross_fit_f1(table, truth, images, weights=_weights(judged), folds=folds)
+    found, true = _counts(judged)
+    count = np.empty((len(judged), 2))
+    for out in fold_masks(images, folds):
+        fitted = fit_count(_rows(table, ~out), found[~out], true[~out], expected[~out])
+        for place in np.flatnonzero(out):
+            evidence = {name: values[place] for name, values in table.items()}
+            count[place] = apply_count(fitted, evidence, int(found[place]), expected[place])
+    foreign = np.array([foreign_ratio(one, familiar) for one in judged])
+    apart = OutOfSample(of_images, expected, count, foreign, np.empty(len(judged)))
+    asked = _promised(judged, apart)
+    for out in fold_masks(images, folds):
+        rest = asked & ~out
+        apart.accept_f1[out] = accept_from(expected[rest], truth[rest], below=promise.below, fraction=promise.fraction)
+    return apart
+
+
+def foreign_ratio(judged: Judged, familiar: Familiar) -> float:
+    """Distance of an image from the nearest kind over the line, above 1 for foreign; 0 without kinds."""
+    if not familiar.kinds:
+        return 0.0
+    found = foreignness(judged.statistics, familiar.kinds, projection=familiar.projection, deep=judged.deep)
+    return found.ratio
 
 
 def measure_trust(judged: Sequence[Judged], apart: OutOfSample, record: TrustRecord) -> dict[str, float]:
@@ -175,14 +216,20 @@ def measure_trust(judged: Sequence[Judged], apart: OutOfSample, record: TrustRec
     known = ~np.isnan(right)
     f1 = np.array([one.f1 for one in judged])
     told = ~np.isnan(f1)
-    accepted = is_accepted(judged, apart, record)
+    accepted = is_accepted(judged, apart, accept_dice=record.accept_dice)
+    dice = np.array([[one.expected_dice, one.dice] for one in judged])
+    sure = ~np.isnan(dice).any(axis=1)
+    counts = _counts(judged)[1]
     good = f1 > GOOD_F1
     values = {
         "objects": float(known.sum()),
         "object_auroc": area_under_roc(given[known], right[known]),
         "object_calibration_error": expected_calibration_error(given[known], right[known] > 0),
-        "f1_rank_correlation": float(spearmanr(apart.f1[told], f1[told]).statistic) if told.sum() > 1 else math.nan,
+        "f1_rank_correlation": rank_correlation(apart.f1[told], f1[told]),
         "f1_error": float(np.abs(apart.f1 - f1)[told].mean()) if told.any() else math.nan,
+        "dice_rank_correlation": rank_correlation(*dice[sure].T),
+        "count_rank_correlation": rank_correlation(apart.count[:, 0], counts),
+        "count_within_sd": float((np.abs(apart.count[:, 0] - counts) <= apart.count[:, 1]).mean()),
         "accepted": float(accepted.sum()),
         "accepted_below_promise": float((accepted & (f1 < record.promise_f1)).sum()) / max(int(accepted.sum()), 1),
         "good_accepted": float((accepted & good).sum()) / max(int(good.sum()), 1),
@@ -190,17 +237,33 @@ def measure_trust(judged: Sequence[Judged], apart: OutOfSample, record: TrustRec
     return {name: round(value, 4) for name, value in values.items() if not math.isnan(value)}
 
 
-def is_accepted(judged: Sequence[Judged], apart: OutOfSample, record: TrustRecord) -> np.ndarray:
-    """Whether each image is accepted, (m,) bool."""
+def is_accepted(judged: Sequence[Judged], apart: OutOfSample, *, accept_dice: float = ACCEPT_DICE) -> np.ndarray:
+    """Whether each image is accepted, (m,) bool; one without objects never is."""
     dice = np.nan_to_num(np.array([one.expected_dice for one in judged]))
-    accepted: np.ndarray = (apart.f1 >= record.accept_f1) & (dice >= record.accept_dice) & (apart.foreign <= 1)
+    found = np.array([one.right.size > 0 for one in judged])
+    accepted: np.ndarray = found & (apart.f1 >= apart.accept_f1) & (dice >= accept_dice) & (apart.foreign <= 1)
     return accepted
 
 
 def image_table(judged: Sequence[Judged], right: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Feature → (m,) values of the images, those of the objects' probabilities among them."""
-    rows = [{**one.image, **right_features(own)} for one, own in zip(judged, right, strict=True)]
+    """Feature → (m,) values of the images, those of the objects and of their probabilities among them."""
+    rows = [
+        {**one.image, **right_features(own), **mean_features(one.objects)}
+        for one, own in zip(judged, right, strict=True)
+    ]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's; NaN for fewer than 3, or where one never changes.
+
+    Example:
+        >>> rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 10.0, 100.0]))
+        1.0
+    """
+    if len(one) < 3 or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return math.nan
+    return float(spearmanr(one, other).statistic)
 
 
 def area_under_roc(score: np.ndarray, holds: np.ndarray) -> float:
@@ -221,12 +284,17 @@ def area_under_roc(score: np.ndarray, holds: np.ndarray) -> float:
     return float((ranks[holds].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
-def _promised(judged: Sequence[Judged], apart: OutOfSample) -> tuple[np.ndarray, np.ndarray]:
-    """Expected and true F1 of familiar images of enough expected Dice, whose truth is known."""
+def _promised(judged: Sequence[Judged], apart: OutOfSample) -> np.ndarray:
+    """Which images a promise is about, (m,) bool: familiar, of enough expected Dice, and with a known truth."""
     dice = np.nan_to_num(np.array([one.expected_dice for one in judged]))
     truth = np.array([one.f1 for one in judged])
-    asked = (apart.foreign <= 1) & (dice >= ACCEPT_DICE) & ~np.isnan(truth)
-    return apart.f1[asked], truth[asked]
+    asked: np.ndarray = (apart.foreign <= 1) & (dice >= ACCEPT_DICE) & ~np.isnan(truth)
+    return asked
+
+
+def _counts(judged: Sequence[Judged]) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) objects found, and those of the reference."""
+    return np.array([one.right.size for one in judged]), np.array([one.count for one in judged])
 
 
 def _weights(judged: Sequence[Judged]) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -27,13 +28,34 @@ COUNT_FEATURES = ("right", "missed", "undecided", "finer", "coarser")
 CONTEXT = ("dice", "undecided", "missed", "log_count")
 """Evidence on an image that is evidence on each of its objects."""
 
+IMAGE = "image_"
+"""Before the names of such evidence."""
+
 COUNT_RIDGE = 1.0
+
+F1_RIDGE = 30.0
+"""Holds back the coefficients of expected F1, of which there are many for the images that there are."""
 
 USUAL_PROMISE = Promise(fraction=0.03, below=0.7)
 """What accepted images keep unless another promise is asked for."""
 
 RARE_PROMISE = 20
 """A threshold needs so many accepted images for its failures to be counted."""
+
+
+@dataclass(frozen=True)
+class CountModel:
+    """How a count of objects is corrected.
+
+    Attributes:
+        log_ratio: Intercept and coefficients of log((true + ½) / (found + ½)).
+        features: Names of the features.
+        error: a, b of the relative error a + b (1 - expected F1).
+    """
+
+    log_ratio: tuple[float, ...]
+    features: tuple[str, ...]
+    error: tuple[float, float]
 
 
 def image_features(
@@ -100,6 +122,23 @@ def right_features(right: np.ndarray) -> dict[str, float]:
     }
 
 
+def mean_features(objects: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What the objects of an image are like on average.
+
+    Args:
+        objects: Feature → (n,), from `with_image`.
+
+    Returns:
+        ``mean_NAME`` for each feature that is about objects alone; NaN without objects.
+
+    Example:
+        >>> mean_features({"solidity": np.array([0.8, 1.0]), "image_dice": np.array([2.0, 2.0])})
+        {'mean_solidity': 0.9}
+    """
+    own = {name: values for name, values in objects.items() if not name.startswith(IMAGE)}
+    return {f"mean_{name}": float(values.mean()) if values.size else math.nan for name, values in own.items()}
+
+
 def with_image(objects: Mapping[str, np.ndarray], image: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Evidence on objects with that on their image beside it: in a doubtful image each object is more doubtful.
 
@@ -111,7 +150,7 @@ def with_image(objects: Mapping[str, np.ndarray], image: Mapping[str, float]) ->
         Feature → (n,), the image's under ``image_NAME`` for the names in `CONTEXT`.
     """
     count = len(next(iter(objects.values())))
-    return {**objects, **{f"image_{name}": np.full(count, image[name]) for name in CONTEXT}}
+    return {**objects, **{f"{IMAGE}{name}": np.full(count, image[name]) for name in CONTEXT}}
 
 
 def missed_candidates(labels: np.ndarray, candidates: np.ndarray) -> int:
@@ -127,9 +166,7 @@ def missed_candidates(labels: np.ndarray, candidates: np.ndarray) -> int:
     return int(((area > 0) & (inside < CANDIDATE_OVERLAP * area)).sum())
 
 
-def fit_f1(
-    features: Mapping[str, np.ndarray], f1: np.ndarray, *, weights: np.ndarray, ridge: float = 1.0
-) -> LogisticModel:
+def fit_f1(features: Mapping[str, np.ndarray], f1: np.ndarray, *, weights: np.ndarray) -> LogisticModel:
     """Logistic model of F1, a fraction; images without any object, whose F1 is NaN, are left out.
 
     Raises:
@@ -137,12 +174,12 @@ def fit_f1(
     """
     known = ~np.isnan(f1)
     rows = {name: values[known] for name, values in features.items()}
-    return fit_logistic(rows, f1[known], ridge=ridge, weights=weights[known])
+    return fit_logistic(rows, f1[known], ridge=F1_RIDGE, weights=weights[known], bent=True)
 
 
 def fit_count(
     features: Mapping[str, np.ndarray], found: np.ndarray, true: np.ndarray, expected_f1: np.ndarray
-) -> tuple[tuple[float, ...], tuple[str, ...], tuple[float, float]]:
+) -> CountModel:
     """How a count must be corrected, and how far it may then still be off.
 
     Args:
@@ -150,10 +187,6 @@ def fit_count(
         found: (n,) objects found.
         true: (n,) reference objects.
         expected_f1: (n,) expected F1.
-
-    Returns:
-        Intercept and coefficients of log((true + ½) / (found + ½)), the features' names, and the two numbers a, b of
-        the relative error a + b (1 - expected F1).
     """
     names = tuple(name for name in COUNT_FEATURES if name in features)
     table = np.stack([np.ones(len(found)), *(features[name] for name in names)], axis=1)
@@ -172,7 +205,7 @@ def fit_count(
     doubt = np.stack([np.ones(len(found)), 1 - expected_f1], axis=1)
     # 68 % of errors should be below one sd: quantile regression by the same reweighting.
     level = np.maximum(_quantile_line(doubt, off, 0.68), [0.01, 0.0])
-    return _numbers(slope), names, (_numbers(level)[0], _numbers(level)[1])
+    return CountModel(_numbers(slope), names, (_numbers(level)[0], _numbers(level)[1]))
 
 
 def expected_count(trust: TrustRecord, features: Mapping[str, float], found: int) -> tuple[float, float]:
@@ -180,20 +213,23 @@ def expected_count(trust: TrustRecord, features: Mapping[str, float], found: int
 
     Args:
         trust: Of the model.
-        features: From `image_features` and `right_features`.
+        features: From `image_features`, `right_features` and `mean_features`.
         found: Objects found.
 
     Returns:
         Both 0 or more.
     """
-    intercept, *slopes = trust.count_log_ratio
-    log_ratio = intercept + sum(
-        slope * features[name] for slope, name in zip(slopes, trust.count_features, strict=True)
-    )
+    fitted = CountModel(trust.count_log_ratio, trust.count_features, trust.count_error)
+    return apply_count(fitted, features, found, expected_f1(trust, features))
+
+
+def apply_count(fitted: CountModel, features: Mapping[str, float], found: int, f1: float) -> tuple[float, float]:
+    """Expected number of objects, and its standard deviation, where this F1 is expected; see `expected_count`."""
+    intercept, *slopes = fitted.log_ratio
+    log_ratio = intercept + sum(slope * features[name] for slope, name in zip(slopes, fitted.features, strict=True))
     expected = max(0.0, (found + 0.5) * math.exp(float(np.clip(log_ratio, -2, 2))) - 0.5)
-    doubt = 1 - expected_f1(trust, features)
-    base, growth = trust.count_error
-    return expected, (base + growth * doubt) * (expected + 1)
+    base, growth = fitted.error
+    return expected, (base + growth * (1 - f1)) * (expected + 1)
 
 
 def expected_f1(trust: TrustRecord, features: Mapping[str, float]) -> float:

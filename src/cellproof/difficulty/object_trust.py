@@ -25,6 +25,9 @@ RIGHT_IOU = 0.5
 MOST_PAIRS = 20_000_000
 """Of an object and one of a rival: up to so many are counted in a table, more are sorted."""
 
+CLIPPED = 0.01
+"""Pixels this close to an image's largest value, as a fraction of its range, count as having it."""
+
 DOUBTFUL_P_RIGHT = 0.7
 """An object that is less probably right than this is doubtful, and is marked."""
 
@@ -75,6 +78,7 @@ def object_features(
     height: np.ndarray | None = None,
     rivals: Mapping[str, np.ndarray] | None = None,
     solidity: np.ndarray | None = None,
+    image: np.ndarray | None = None,
     scale: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Evidence for and against each object.
@@ -86,15 +90,16 @@ def object_features(
         height: (H, W) height, about 1 at an object's summit; None leaves its features out.
         rivals: Name → (H, W) label image of the same image by another threshold or decoder.
         solidity: (n,) area of each object over that of its convex hull; None leaves it out.
+        image: (C, H, W); None leaves ``clipped`` out.
         scale: Pixels of the network's grid per pixel of the image; sizes are told on that grid.
 
     Returns:
         Name → (n,) finite float64: ``mean_probability`` and ``low_probability`` (lowest decile) as log odds;
         ``rim_probability``, the mean just outside; ``contact``, the fraction of the outline that touches other objects;
         ``solidity``; ``log_diameter``; ``larger`` and ``smaller`` than the image's median, as log ratios of areas;
-        ``cut``, 1 where the image's edge cuts it; ``agrees_NAME`` for each rival; ``weak_contact``, the contact
-        without a boundary; ``inner_boundary``, its highest decile well inside; ``summit``. Arrays of length 0
-        without objects.
+        ``cut``, 1 where the image's edge cuts it; ``clipped``, the fraction of its pixels at the image's largest
+        value; ``agrees_NAME`` for each rival; ``weak_contact``, the contact without a boundary; ``inner_boundary``,
+        its highest decile well inside; ``summit``. Arrays of length 0 without objects.
 
     Raises:
         InputError: shapes differ or ``labels`` has gaps.
@@ -118,6 +123,8 @@ def object_features(
         **_sizes(area, scale),
         "cut": _cut(labels, count),
     }
+    if image is not None:
+        features["clipped"] = np.bincount(owner, clipped(image).ravel()[pixels], count) / area
     if boundary is not None:
         features["inner_boundary"] = _inner(labels, boundary, count)
     if height is not None:
@@ -126,6 +133,24 @@ def object_features(
         features["summit"] = summit
     features |= {f"agrees_{name}": agreement(labels, rival) for name, rival in (rivals or {}).items()}
     return features
+
+
+def clipped(image: np.ndarray) -> np.ndarray:
+    """Where an image (C, H, W) has its largest value, in some channel to within `CLIPPED` of the range; (H, W) bool.
+
+    An overexposed image has many such pixels, and touching objects that merge in them. A channel without contrast
+    has none.
+
+    Example:
+        >>> clipped(np.array([[[0.0, 0.5, 1.0]]])).tolist()
+        [[False, False, True]]
+    """
+    found = np.zeros(image.shape[1:], bool)
+    for channel in image:
+        low, high = channel.min(initial=np.inf), channel.max(initial=-np.inf)
+        if high > low:
+            found |= channel >= high - CLIPPED * (high - low)
+    return found
 
 
 def object_truth(labels: np.ndarray, reference: np.ndarray, *, ignored: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..types import Quality, TrustRecord
 from .foreign import foreignness
-from .image_trust import expected_count, expected_f1, right_features
+from .image_trust import expected_count, expected_f1, mean_features, right_features
 from .object_trust import p_right
 
 REJECT_F1 = 0.5
@@ -28,6 +28,7 @@ def judge(
     statistics: Mapping[str, float],
     expected_dice: float,
     mean_confidence: float,
+    deep: np.ndarray | None = None,
 ) -> tuple[Quality, np.ndarray]:
     """Judge an image's result.
 
@@ -38,6 +39,7 @@ def judge(
         statistics: What the image looks like, see `image_statistics`.
         expected_dice: Of the foreground; NaN where nothing is foreground.
         mean_confidence: Mean confidence over the pixels of objects.
+        deep: (F,) features of the network; None where it gives none.
 
     Returns:
         The verdict with its reasons, and (n,) the probability of each object that it is right. An image without
@@ -47,10 +49,10 @@ def judge(
         InputError: a feature that the record was fitted on is missing.
     """
     right = p_right(trust.objects, objects)
-    evidence = {**image, **right_features(right)}
+    evidence = {**image, **right_features(right), **mean_features(objects)}
     f1 = expected_f1(trust, evidence) if right.size else math.nan
     count, count_sd = expected_count(trust, evidence, right.size)
-    foreign = foreignness(statistics, trust.kinds).note if trust.kinds else ""
+    foreign = foreignness(statistics, trust.kinds, projection=trust.deep, deep=deep).note if trust.kinds else ""
     reasons = _reasons(trust, f1, expected_dice, foreign)
     verdict: Literal["accept", "review", "reject"] = "review" if reasons else "accept"
     if f1 < REJECT_F1 or expected_dice < REJECT_DICE:

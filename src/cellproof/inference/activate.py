@@ -18,10 +18,12 @@ class Maps:
     Attributes:
         probabilities: (classes, H, W), summing to 1 over classes.
         fields: Its other outputs by name, each (channels, H, W).
+        deep: (F,) what its coarsest features are like over the image; None where it gives none.
     """
 
     probabilities: np.ndarray
     fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    deep: np.ndarray | None = None
 
 
 def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> Maps:
@@ -71,7 +73,7 @@ def tempered(maps: Maps, temperature: float) -> Maps:
         [0.75, 0.25]
     """
     powers = np.maximum(maps.probabilities, 1e-7) ** np.float32(1 / temperature)
-    return Maps(powers / powers.sum(axis=0), maps.fields)
+    return Maps(powers / powers.sum(axis=0), maps.fields, maps.deep)
 
 
 def _softmax(logits: np.ndarray, temperature: float) -> None:

@@ -42,6 +42,7 @@ class Engine(Protocol):
         reason: Why this one, as a sentence for a person.
         bytes_per_pixel: Memory that a pixel of a window takes while the network runs, measured on a
             U-Net with 32 channels at full resolution.
+        deep: (N, F) deep features of the last batch, see `WithDeepFeatures`; None where the network gives none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Engine(Protocol):
     device: str
     reason: str
     bytes_per_pixel: int
+    deep: np.ndarray | None
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Run the network.

@@ -29,6 +29,9 @@ finally:
     if _reporting is not None:
         sys.modules["openvino_telemetry"] = _reporting
 
+_CONTENT = "deep features"
+"""Named in the key of kept networks, so that those of other outputs are made anew."""
+
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500}
 _LARGEST_DIFFERENCE = 1e-3
 """Of a converted network from the original, as a fraction of the largest output; rounding stays below 1e-5."""
@@ -51,6 +54,7 @@ class OpenVinoEngine:
     def __init__(self, model: openvino.Model, *, precision: str, reason: str, threads: int | None = None) -> None:
         self.precision = precision
         self.reason = reason
+        self.deep: np.ndarray | None = None
         self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
         options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads is not None:
@@ -60,7 +64,10 @@ class OpenVinoEngine:
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Run the network on (N, C, H, W) float32; see `Engine`. The result is the request's own buffer."""
         contiguous = np.ascontiguousarray(batch, np.float32)
-        return self._request.infer({0: contiguous}, share_inputs=True, share_outputs=True)[0]
+        found = self._request.infer({0: contiguous}, share_inputs=True, share_outputs=True)
+        if len(found) > 1:
+            self.deep = np.array(found[1], np.float32)
+        return found[0]
 
 
 def openvino_engines(
@@ -138,6 +145,11 @@ def _convert(module: nn.Module, example_shape: tuple[int, int, int]) -> openvino
     """Trace and convert a network, then check it on an input of another shape than it was traced with."""
     import torch
 
+    from .deep import WithDeepFeatures, gives_deep_features
+
+    name = type(module).__name__
+    if gives_deep_features(module):
+        module = WithDeepFeatures(module).eval()
     channels, height, width = example_shape
     generator = torch.Generator().manual_seed(0)
     example = torch.rand((1, channels, height, width), generator=generator)
@@ -149,12 +161,15 @@ def _convert(module: nn.Module, example_shape: tuple[int, int, int]) -> openvino
             traced = torch.jit.trace(module, example, check_trace=False)
             model = openvino.convert_model(traced, example_input=example)
         except Exception as error:  # tracing and converting raise anything, also of their own types
-            raise ConversionError(f"OpenVINO cannot convert {type(module).__name__}: {error}") from error
-        expected = module(other).numpy()
+            raise ConversionError(f"OpenVINO cannot convert {name}: {error}") from error
+        outputs = module(other)
+    expected = [one.numpy() for one in (outputs if isinstance(outputs, tuple) else (outputs,))]
     engine = OpenVinoEngine(model, precision="f32", reason="check of the conversion")
-    difference = float(np.abs(engine(other.numpy()) - expected).max())
-    if not difference <= _LARGEST_DIFFERENCE * max(1.0, float(np.abs(expected).max())):
-        raise ConversionError(f"OpenVINO's {type(module).__name__} differs from torch's by {difference:.2g}")
+    found = engine(other.numpy())
+    for one, wanted in zip((found, engine.deep), expected, strict=False):
+        difference = float(np.abs(one - wanted).max())
+        if not difference <= _LARGEST_DIFFERENCE * max(1.0, float(np.abs(wanted).max())):
+            raise ConversionError(f"OpenVINO's {name} differs from torch's by {difference:.2g}")
     return model
 
 
@@ -169,4 +184,4 @@ def _save(models: Sequence[openvino.Model], folder: Path) -> None:
 
 def _entry(cache_key: str) -> Path:
     """Folder of the converted networks of this key, package and OpenVINO."""
-    return entry_folder(cache_key, version("cellproof"), openvino.__version__)
+    return entry_folder(cache_key, version("cellproof"), openvino.__version__, _CONTENT)

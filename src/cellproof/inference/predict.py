@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,7 @@ from .activate import Maps, activate, split
 from .blend import cores, fades
 from .engine import Engine
 from .tiles import Tile, plan_tiles, round_up
-from .tta import AS_IS, EIGHT_VIEWS
+from .tta import ONE_VIEW, View
 
 DEFAULT_MAX_PIXELS = 1_500_000
 """A 2048 × 2048 image becomes four windows, a 1388 × 1040 one stays whole, and a window takes 0.7 GB in bf16."""
@@ -27,7 +28,7 @@ def predict(
     stride_px: int,
     halo_px: int,
     temperature: float = 1.0,
-    tta: bool = False,
+    views: Sequence[View] = ONE_VIEW,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     blend: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -45,17 +46,18 @@ def predict(
         stride_px: Networks take multiples of this.
         halo_px: Radius of the networks' receptive field.
         temperature: Class logits are divided by this.
-        tta: Whether to average over the eight flips and quarter turns too, at eight times the cost.
+        views: Ways to lay the image, whose maps are averaged too, such as `tta.EIGHT_VIEWS` at eight times the cost.
         max_pixels: Largest window.
         blend: Whether overlapping windows fade into each other; for networks that see further than the halo.
         progress: Called with (runs done, runs in all) after each run of a network.
         each: Called with (number of the network, its maps of the whole image) for every view, brought back to where
-            the image lay: all views of a network in succession, the image as it came first. Their mean is what is
+            the image lay: all views of a network in succession, in their order. Their mean is what is
             returned, at every temperature, since logits are divided by it before each softmax. It costs the memory
             of one more set of maps.
 
     Returns:
-        Maps of the image's height and width.
+        Maps of the image's height and width. Their deep features are those of the first network's first view, of its
+        windows by their areas.
 
     Raises:
         InputError: For an image without three axes or without pixels, no engine, or heads that do not fit.
@@ -66,15 +68,17 @@ def predict(
             f"got {len(engines)} engines and an image of shape {image.shape}; expected at least one of each"
         )
     plan = plan_tiles((image.shape[1], image.shape[2]), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
-    views = EIGHT_VIEWS if tta else (AS_IS,)
     shares = list(fades(plan) if blend else cores(plan))
     runs = len(engines) * len(views)
     stack = np.zeros((heads.channels, *plan.shape), np.float32)
+    deep: list[tuple[int, np.ndarray]] = []
     for run, (member, view) in enumerate(product(range(len(engines)), views)):
         own = np.zeros_like(stack) if each is not None else stack
         for done, share in enumerate(shares, start=1 + run * len(shares)):
             window = read_window(image, share.tile, stride_px=stride_px)
             outputs = view.inverse(engines[member](view.forward(window)[np.newaxis])[0], heads=heads)
+            if run == 0 and (features := getattr(engines[0], "deep", None)) is not None:
+                deep.append((window[0].size, features[0]))
             maps = outputs[:, *share.in_window]
             activate(maps, heads=heads, temperature=temperature)
             if share.weights is not None:
@@ -87,7 +91,18 @@ def predict(
             stack += own
     if runs > 1:
         stack *= np.float32(1 / runs)
-    return split(stack, heads=heads)
+    return replace(split(stack, heads=heads), deep=_joined(deep))
+
+
+def _joined(windows: Sequence[tuple[int, np.ndarray]]) -> np.ndarray | None:
+    """(F,) mean and standard deviation of each channel over windows, of their pixels and these numbers of each."""
+    if len(windows) < 2:
+        return windows[0][1] if windows else None
+    areas = np.array([area for area, _ in windows], np.float64)
+    means, sds = np.split(np.stack([features for _, features in windows]).astype(np.float64), 2, axis=1)
+    mean = areas @ means / areas.sum()
+    variance = areas @ (sds**2 + (means - mean) ** 2) / areas.sum()
+    return np.concatenate([mean, np.sqrt(variance)]).astype(np.float32)
 
 
 def read_window(image: np.ndarray, tile: Tile, *, stride_px: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..checks import UsageError
+from .deep import WithDeepFeatures, gives_deep_features
 
 _BYTES_PER_PIXEL = {"f32": 1000, "bf16": 750}
 
@@ -24,7 +25,9 @@ class TorchEngine:
         self.reason = reason
         self.bytes_per_pixel = _BYTES_PER_PIXEL[precision]
         self._layout = torch.contiguous_format if (precision, device) == ("f32", "cpu") else torch.channels_last
-        self._module = module.eval().to(device)
+        self.deep: np.ndarray | None = None
+        module = module.eval()
+        self._module = (WithDeepFeatures(module).eval() if gives_deep_features(module) else module).to(device)
         self._module.to(memory_format=self._layout)  # type: ignore[call-overload]  # torch's stub lacks it
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
@@ -36,6 +39,9 @@ class TorchEngine:
         ):
             images = torch.from_numpy(own).to(device=self.device, memory_format=self._layout)
             outputs = self._module(images)
+            if isinstance(self._module, WithDeepFeatures):
+                outputs, deep = outputs
+                self.deep = deep.to(device="cpu", dtype=torch.float32).numpy()
             return outputs.to(device="cpu", dtype=torch.float32).contiguous().numpy()
 
 

@@ -52,6 +52,12 @@ class View:
 AS_IS = View(turns=0, flip=False)
 """The image as it came."""
 
+ONE_VIEW = (AS_IS,)
+"""The image as it came, alone."""
+
+FOUR_VIEWS = tuple(View(turns=turns, flip=flip) for flip in (False, True) for turns in (0, 2))
+"""The image as it came, turned by half, and both mirrored: those whose rows stay rows."""
+
 EIGHT_VIEWS = tuple(View(turns=turns, flip=flip) for flip in (False, True) for turns in range(4))
 """All flips and quarter turns; the first leaves the image as it came."""
 

@@ -166,6 +166,8 @@ def _odd_trust(trust: TrustRecord | None) -> str:
         return ""
     for name, model in (("objects", trust.objects), ("f1", trust.f1)):
         lengths = [len(values) for values in (model.features, model.mean, model.sd, model.weights)]
+        if len(model.bends) not in (0, lengths[0]):
+            return f"trust.{name} of {lengths[0]} features with {len(model.bends)} bends"
         if len(set(lengths)) > 1 or not all(sd > 0 for sd in model.sd):
             return (
                 f"trust.{name} of {lengths[0]} features with {lengths[1]} means, {lengths[2]} sds, {lengths[3]} weights"
@@ -181,6 +183,13 @@ def _odd_trust(trust: TrustRecord | None) -> str:
             )
         if not kind.line > 0:
             return f"trust.kinds with the line {kind.line}, expected more than 0"
+    if trust.deep is not None:
+        features, sds, numbers = (len(own) for own in (trust.deep.mean, trust.deep.sd, trust.deep.directions))
+        if not features or sds != features or numbers % features or not all(sd > 0 for sd in trust.deep.sd):
+            return (
+                f"trust.deep of {features} means, {sds} sds and {numbers} numbers of directions, "
+                "expected as many means as sds above 0, and a multiple of them"
+            )
     if len(trust.held_out_expected) != len(trust.held_out_true):
         return f"trust of {len(trust.held_out_expected)} expected and {len(trust.held_out_true)} true held-out F1"
     return ""

@@ -18,7 +18,13 @@ class AnySize(nn.Module, ABC):
         in_channels: Channels of the image.
         stride: Edge in pixels of the image patch under one pixel of the coarsest level.
         receptive_field_px: Largest row or column distance at which an input pixel can change an output pixel.
+
+    Attributes:
+        deepest: Name of the part that gives the coarsest features (N, F, h, w), by which images unlike those of the
+            training are noticed; empty where the network names none.
     """
+
+    deepest = ""
 
     def __init__(self, in_channels: int, *, stride: int, receptive_field_px: int) -> None:
         super().__init__()

@@ -52,6 +52,9 @@ def build(
     second_options: str = "",
     ensemble: Ensemble = "automated",
     teacher: Teacher = "labels",
+    filter_offset: float = 0.0,
+    gain: float = 1.0,
+    middle: float = 0.0,
 ) -> AutoPreprocess:
     """Make the two networks and what joins them.
 
@@ -67,6 +70,10 @@ def build(
         teacher: What the filters are learned from: the "labels", or the images alone by "denoising" or "clustering".
             Without labels the last output in training mode is a pair of views, (2, N, K, h, w), for a loss term on
             "views": ``squared_error`` of predicted and hidden pixels, ``mutual_information`` of two copies' filters.
+        filter_offset: Added to the first network's maps before the ReLU, so that filters begin above 0; the paper's
+            is 0, with which a filter may die: 0 everywhere, where no gradient reaches it any more.
+        gain: Translated images are sigmoid(gain × (image + filter − middle)); the paper's is 1 …
+        middle: … and 0, which uses the upper half of the sigmoid only. In units of the image.
 
     Raises:
         InputError: An unknown word, or options that an architecture does not take.
@@ -89,6 +96,9 @@ def build(
         classes=out_channels,
         ensemble=ensemble,
         teacher=teacher,
+        filter_offset=filter_offset,
+        gain=gain,
+        middle=middle,
     )
 
 
@@ -104,6 +114,9 @@ class AutoPreprocess(AnySize):
         classes: int,
         ensemble: Ensemble,
         teacher: Teacher = "labels",
+        filter_offset: float = 0.0,
+        gain: float = 1.0,
+        middle: float = 0.0,
     ) -> None:
         super().__init__(
             in_channels,
@@ -111,6 +124,7 @@ class AutoPreprocess(AnySize):
             receptive_field_px=first.receptive_field_px + second.receptive_field_px,
         )
         self.ensemble, self.teacher = ensemble, teacher
+        self.filter_offset, self.gain, self.middle = filter_offset, gain, middle
         self.first, self.second = first, second
         self.head = nn.Conv2d(classes, classes, 1)
         if ensemble != "none":
@@ -167,7 +181,7 @@ class AutoPreprocess(AnySize):
 
     def _maps(self, image: torch.Tensor) -> torch.Tensor:
         """(N, classes, H, W), which a ReLU makes filters."""
-        return main_output(self.first.forward_aligned(image))
+        return main_output(self.first.forward_aligned(image)) + self.filter_offset
 
     def _outputs(self, image: torch.Tensor, filters: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Logits, and those that they are made of."""
@@ -191,7 +205,7 @@ class AutoPreprocess(AnySize):
 
     def _translated(self, image: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
         """(N, classes, in_channels, H, W)."""
-        return torch.sigmoid(image.unsqueeze(1) + filters.unsqueeze(2))
+        return torch.sigmoid(self.gain * (image.unsqueeze(1) + filters.unsqueeze(2) - self.middle))
 
 
 def _changed(image: torch.Tensor) -> torch.Tensor:

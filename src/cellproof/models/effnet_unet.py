@@ -98,6 +98,7 @@ class EffNetUNet(AnySize):
     ) -> None:
         super().__init__(in_channels, stride=16, receptive_field_px=_receptive_field_px(blocks))
         self.encoder = _Encoder(in_channels, blocks)
+        self.deepest = f"encoder._blocks.{len(blocks) - 1}"
         self.fine = nn.Sequential(
             nn.Conv2d(in_channels, fine_width, 6, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(fine_width),

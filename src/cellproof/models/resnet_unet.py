@@ -83,6 +83,7 @@ class ResNetUNet(AnySize):
         )
         self.encoder_name = encoder
         self.encoder = _Encoder(in_channels, blocks, bottleneck=encoder == "resnet50")
+        self.deepest = f"encoder.layer{len(blocks)}"
         skips = (in_channels, *self.encoder.widths)
         widths = [width * 2**level for level in range(len(skips) - 1)]
         coarser = [*widths[1:], skips[-1]]

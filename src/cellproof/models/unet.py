@@ -123,6 +123,7 @@ class UNet(AnySize):
             receptive_field_px=reach_px(depth, up_px=3 if upsample == "interpolate" else 2),
         )
         self.told = told
+        self.deepest = f"down.{depth - 1}"
         self.down = nn.ModuleList(
             DoubleConvolution(
                 before,

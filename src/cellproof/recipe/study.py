@@ -133,7 +133,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         set: ``section.key=value`` changes to the recipe, over those of the entries.
         entries: Entries that are carried out, each with changes of its own on top; empty for all entries.
         folds: Into how many folds each set is divided; None leaves it to the division.
-        only_folds: How many of the folds are carried out; None for all.
+        only_folds: How many of the folds are carried out, of every set or by name of the set; all where it names none.
         images: Images of each set that are used, sampled by the seed; None for all.
     """
 
@@ -141,7 +141,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     set: tuple[str, ...] = ()
     entries: Mapping[str, tuple[str, ...]] = {}
     folds: Annotated[int, Meta(ge=2)] | None = None
-    only_folds: Count | None = None
+    only_folds: Count | Mapping[str, Count] | None = None
     images: Annotated[int, Meta(ge=4)] | None = None
 
 

@@ -63,6 +63,7 @@ def compared_curves(
     label: str,
     axis: str = "Optimizer step",
     log: bool = False,
+    spreads: Mapping[str, Sequence[float] | np.ndarray] | None = None,
 ) -> str:
     """Several curves with steps of their own in one figure.
 
@@ -71,6 +72,7 @@ def compared_curves(
         label: What is drawn.
         axis: What it is drawn over.
         log: Whether that axis is logarithmic, with a tick at every value.
+        spreads: Name → half the height of a band around its curve, at each x; without, there is none.
 
     Returns:
         An ``<svg>`` element; an empty string where there is nothing to draw.
@@ -84,6 +86,10 @@ def compared_curves(
         axes = figure.add_subplot()
         for number, (name, (x, y)) in enumerate(drawn.items()):
             _draw_line(axes, number, name, x, y)
+            if spreads and name in spreads:
+                half = np.asarray(spreads[name], float)
+                color = _SERIES[number % len(_SERIES)]
+                axes.fill_between(x, y - half, y + half, color=color, alpha=0.1, linewidth=0, gid=f"spread-{name}")
         axes.set(xlabel=axis, ylabel=label)
         if log:
             axes.set_xscale("log")

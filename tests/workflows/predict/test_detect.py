@@ -81,7 +81,7 @@ def test_eight_views_of_what_turns_with_the_image_are_one(image):
     views = run(
         [Blobs()],
         image,
-        tta=True,
+        views=EIGHT_VIEWS,
         progress=lambda done, of: calls.append((done, of)),
         each=lambda member, maps: seen.append((member, maps)),
     )
@@ -109,7 +109,7 @@ def test_maps_are_made_on_the_grid_asked_for(image):
 
 
 def test_an_image_without_detections_is_all_background():
-    maps = run([Blobs()], np.zeros((1, 30, 41), np.float32), tta=True)
+    maps = run([Blobs()], np.zeros((1, 30, 41), np.float32), views=EIGHT_VIEWS)
     assert not maps.fields["detections"].any()
     assert np.allclose(maps.probabilities[0], 0.99)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cellproof.checks import UsageError
 from cellproof.inference.activate import Maps
+from cellproof.inference.tta import FOUR_VIEWS
 from cellproof.types import Heads, IntensityStatistics, ModelHeader
-from cellproof.workflows.predict import Predictor, label_objects
+from cellproof.workflows.predict import Model, Predictor, Timings, label_objects, predict_objects
 from cellproof.workflows.predict.objects import off_by, usual_diameter, without_small
 
 
@@ -75,3 +79,43 @@ def test_a_measured_misfit_is_a_ratio_of_diameters():
     assert off_by(square(10), sized, scale=24 / diameter) == 1.0
     assert off_by(np.zeros((4, 4), int), sized, scale=1.0) == 1.0
     assert off_by(square(1), sized, scale=1.0) == pytest.approx(1 / 8)  # never beyond eightfold
+
+
+class Lopsided:
+    """An engine that finds the left half of a window likelier to be foreground than the right."""
+
+    name, precision, device, reason, bytes_per_pixel = "lopsided", "f32", "cpu", "a test", 1
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, batch):
+        self.seen += 1
+        left = np.linspace(4, -4, batch.shape[3]) + np.zeros((1, *batch.shape[2:]))
+        return np.stack([-left, left], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_seen_again_is_the_mean_of_four_views_for_three_more_passes(scale):
+    engine = Lopsided()
+    model = Model(header(), "hash", (engine,), Path("drawn"))
+    image = np.zeros((1, 24, 40), np.float32)
+    first = predict_objects(model, image, diameter_px=None, timings=Timings())
+    maps = Predictor.of_model(model).predict(image, scale=scale, views=FOUR_VIEWS)
+    engine.seen = 0
+    one = replace(first, scale=scale, maps=Predictor.of_model(model).predict(image, scale=scale))
+    again = one.seen_again(model, image, timings=(timings := Timings()))
+    assert (first.views, again.views, engine.seen) == (1, 4, 1 + 3)
+    np.testing.assert_allclose(again.maps.probabilities, maps.probabilities, atol=1e-6)
+    assert timings.network_s > 0
+    assert timings.instances_s > 0
+
+
+def test_nothing_is_seen_again_where_memory_does_not_hold_two_sets_of_maps():
+    engine = Lopsided()
+    model = Model(header(), "hash", (engine,), Path("drawn"))
+    image = np.zeros((1, 500, 400), np.float32)
+    first = predict_objects(model, image, timings=Timings())
+    # The process itself, the image and one set of maps take 452.4 MB, a second set 1.6 MB.
+    assert first.seen_again(model, image, max_memory_bytes=453_000_000, timings=Timings()) is first
+    assert first.seen_again(model, image, max_memory_bytes=460_000_000, timings=Timings()).views == 4

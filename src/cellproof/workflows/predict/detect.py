@@ -14,7 +14,7 @@ from ...inference.activate import Maps, tempered
 from ...inference.engine import Engine
 from ...inference.predict import read_window
 from ...inference.tiles import Plan, Tile, plan_tiles
-from ...inference.tta import AS_IS, EIGHT_VIEWS, View
+from ...inference.tta import ONE_VIEW, View
 from ...types import Heads
 
 
@@ -28,7 +28,7 @@ def detect(
     halo_px: int,
     max_pixels: int,
     temperature: float = 1.0,
-    tta: bool = False,
+    views: Sequence[View] = ONE_VIEW,
     progress: Callable[[int, int], None] | None = None,
     each: Callable[[int, Maps], None] | None = None,
 ) -> Maps:
@@ -47,7 +47,7 @@ def detect(
         halo_px: Around a window's own part.
         max_pixels: Largest window.
         temperature: Of the class probabilities.
-        tta: Whether to merge the eight flips and quarter turns.
+        views: Ways to lay the image, whose detections are merged.
         progress: See `inference.predict.predict`.
         each: See `inference.predict.predict`.
 
@@ -56,7 +56,7 @@ def detect(
     """
     rows, columns = image.shape[1:]
     plan = plan_tiles((rows, columns), halo_px=halo_px, stride_px=stride_px, max_pixels=max_pixels)
-    passes = list(product(range(len(engines)), EIGHT_VIEWS if tta else (AS_IS,)))
+    passes = list(product(range(len(engines)), views))
     scale = (shape[0] / rows, shape[1] / columns)
     runs: list[Detections] = []
     total = np.zeros((heads.classes, *shape), np.float32)

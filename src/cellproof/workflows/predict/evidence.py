@@ -39,6 +39,7 @@ class Evidence:
         statistics: What the image looks like, see `image_statistics`.
         expected_dice: Of the foreground; NaN where nothing is foreground.
         count: Objects found.
+        deep: (F,) features of the network; None where it gives none.
     """
 
     objects: Mapping[str, np.ndarray]
@@ -46,6 +47,7 @@ class Evidence:
     statistics: Mapping[str, float]
     expected_dice: float
     count: int
+    deep: np.ndarray | None = None
 
 
 def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: InstanceOptions, scale: float) -> Evidence:
@@ -74,6 +76,7 @@ def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: Instan
         statistics=statistics,
         expected_dice=dice,
         count=int(labels.max(initial=0)),
+        deep=maps.deep,
     )
 
 
@@ -89,6 +92,7 @@ def _of_result(
         boundary=fields.get("boundary"),
         height=fields.get("distance"),
         solidity=solid,
+        image=image,
         scale=scale,
     )
     return objects, image_statistics(image, labels, foreground, solidity=solid, scale=scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.quality import expected_dice
 from ...inference.activate import Maps
+from ...inference.tta import EIGHT_VIEWS, FOUR_VIEWS, ONE_VIEW
 from ...instances.components import label_components
 from ...instances.decode import decode, object_classes
 from ...refine import apply_steps
@@ -52,12 +53,14 @@ class Labeled:
         maps: What they predict.
         labels: (H, W) int32.
         classes: (H, W) uint8.
+        views: Ways to lay the image whose maps were averaged.
     """
 
     scale: float
     maps: Maps
     labels: np.ndarray
     classes: np.ndarray
+    views: int = 1
 
     def evidence(self, image: np.ndarray, options: InstanceOptions) -> Evidence:
         """For and against the objects.
@@ -67,6 +70,54 @@ class Labeled:
             options: How the objects were made.
         """
         return gather(self.maps, self.labels, image, options=options, scale=self.scale)
+
+    def seen_again(
+        self,
+        model: Model,
+        image: np.ndarray,
+        *,
+        min_area_px: int = 0,
+        condition: str = "",
+        max_memory_bytes: int | None = None,
+        timings: Timings,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Labeled:
+        """The same image by the mean of this one view and of three more, at the same scale.
+
+        Args:
+            model: That made this.
+            image: (C, H, W) from `Predictor.prepare`.
+            min_area_px: See `predict_objects`.
+            condition: See `predict_objects`.
+            max_memory_bytes: For the whole process, of which the maps of the first view take their part.
+            timings: Added to.
+            progress: See `Predictor.predict`.
+
+        Returns:
+            The new result; this one where memory does not hold two sets of maps.
+        """
+        predictor = Predictor.of_model(model)
+        if max_memory_bytes is not None:
+            max_memory_bytes -= sum(one.nbytes for one in (self.maps.probabilities, *self.maps.fields.values()))
+            if not predictor.fits(image.shape, scale=self.scale, max_memory_bytes=max_memory_bytes):
+                return self
+        started = time.perf_counter()
+        averaged = predictor.averages_views
+        maps = predictor.predict(
+            image,
+            scale=self.scale,
+            views=FOUR_VIEWS[1:] if averaged else FOUR_VIEWS,
+            max_memory_bytes=max_memory_bytes,
+            progress=progress,
+            condition=condition,
+        )
+        if averaged:
+            maps = _mean(self.maps, maps, weight=1 / len(FOUR_VIEWS))
+        predicted = time.perf_counter()
+        labels, classes = label_objects(maps, model.header, image=image, min_area_px=min_area_px)
+        timings.network_s += predicted - started
+        timings.instances_s += time.perf_counter() - predicted
+        return Labeled(self.scale, maps, labels, classes, views=len(FOUR_VIEWS))
 
 
 def predict_objects(
@@ -90,7 +141,7 @@ def predict_objects(
     Args:
         model: From `load_model`.
         image: (C, H, W) from `Predictor.prepare`.
-        tta: See `Predictor.predict`.
+        tta: Whether to average over the eight flips and quarter turns, at eight times the cost.
         diameter_px: Usual diameter of the objects in pixels of the image, which decides the scale: that at which
             they have the median diameter of the training objects, larger or smaller than the image. "auto" measures
             it on a first prediction at the model's scale. None for the model's scale.
@@ -110,18 +161,18 @@ def predict_objects(
         >>> predict_objects(model, image, timings=Timings()).labels.max()
         np.int32(0)
     """
-    predictor, header = Predictor.of_model(model), model.header
+    predictor, header, views = Predictor.of_model(model), model.header, EIGHT_VIEWS if tta else ONE_VIEW
 
     def at(scale: float) -> Labeled:
         started = time.perf_counter()
         maps = predictor.predict(
-            image, scale=scale, tta=tta, max_memory_bytes=max_memory_bytes, progress=progress, condition=condition
+            image, scale=scale, views=views, max_memory_bytes=max_memory_bytes, progress=progress, condition=condition
         )
         predicted = time.perf_counter()
         labels, classes = label_objects(maps, header, image=image, min_area_px=min_area_px)
         timings.network_s += predicted - started
         timings.instances_s += time.perf_counter() - predicted
-        return Labeled(scale, maps, labels, classes)
+        return Labeled(scale, maps, labels, classes, views=len(views))
 
     if diameter_px is not None and diameter_px != "auto":
         return at(Predictor.scale_for(diameter_px, header))
@@ -140,6 +191,17 @@ def predict_objects(
     expected = [expected_dice(1 - one.maps.probabilities[0], one.labels > 0) for one in (first, last)]
     tolerated = 0.0 if diameter_px is None else TOLERATED_LOSS
     return last if expected[1] >= expected[0] - tolerated else first
+
+
+def _mean(first: Maps, rest: Maps, *, weight: float) -> Maps:
+    """Mean of two sets of maps, in the memory of the second; the first counts by its weight, the other by the rest."""
+    pairs = [(first.probabilities, rest.probabilities)]
+    pairs += [(first.fields[name], rest.fields[name]) for name in rest.fields]
+    for one, other in pairs:
+        other -= one
+        other *= np.float32(1 - weight)
+        other += one
+    return replace(first, probabilities=rest.probabilities, fields=rest.fields)
 
 
 def too_large_by(labels: np.ndarray, header: ModelHeader, *, scale: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...checks import UsageError
+from ...checks import InputError, UsageError
 from ...data.normalization import fit_channels, normalize, with_condition
 from ...data.samples import rescale_image
 from ...inference.activate import Maps
@@ -17,6 +17,7 @@ from ...inference.budget import window_pixels
 from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
+from ...inference.tta import ONE_VIEW, View
 from ...types import Heads, ModelHeader, Normalization, Sample, Unknown
 from .detect import detect
 from .ensemble import mean_of_parts
@@ -191,7 +192,7 @@ class Predictor:
         image: np.ndarray,
         *,
         scale: float,
-        tta: bool = False,
+        views: Sequence[View] = ONE_VIEW,
         max_memory_bytes: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         each: Callable[[int, Maps], None] | None = None,
@@ -202,11 +203,10 @@ class Predictor:
         Args:
             image: (C, H, W) from `prepare`, or a sample's.
             scale: The networks see the image at this scale; 1 for samples, which are on their grid already.
-            tta: Whether to average over the eight flips and quarter turns, at eight times the cost.
+            views: Ways to lay the image, whose maps are averaged; a forward pass each.
             max_memory_bytes: For the whole process; None for windows of a size that is quick.
             progress: Called with (forward passes done, forward passes in all).
-            each: Called with (number of the member, its maps on the image's grid) for every view, the image
-                as it came first.
+            each: Called with (number of the member, its maps on the image's grid) for every view in its turn.
             condition: What the networks are told of the image, one of `conditions`; "" for unknown.
 
         Raises:
@@ -219,7 +219,7 @@ class Predictor:
                 image,
                 scales=[part.scale * scale / self.scale for part in self.parts],
                 heads=self.heads,
-                tta=tta,
+                views=views,
                 max_memory_bytes=max_memory_bytes,
                 progress=progress,
                 each=each,
@@ -238,7 +238,7 @@ class Predictor:
                 stride_px=self.stride_px,
                 halo_px=windows.halo_px,
                 temperature=self.temperature,
-                tta=tta,
+                views=views,
                 max_pixels=windows.max_pixels,
                 progress=progress,
                 each=each,
@@ -250,7 +250,7 @@ class Predictor:
             stride_px=self.stride_px,
             halo_px=windows.halo_px,
             temperature=self.temperature,
-            tta=tta,
+            views=views,
             max_pixels=windows.max_pixels,
             blend=windows.blend,
             progress=progress,
@@ -282,6 +282,25 @@ class Predictor:
         side = isqrt(quick) // self.stride_px * self.stride_px
         halo = side // 4 // self.stride_px * self.stride_px
         return Windows(quick, halo, blend=True)
+
+    @property
+    def averages_views(self) -> bool:
+        """Whether maps of several views are the mean of those of each; not where detections of all are merged."""
+        return not self.heads.is_detector and all(part.averages_views for part in self.parts)
+
+    def fits(self, shape: Sequence[int], *, scale: float, max_memory_bytes: int) -> bool:
+        """Whether an image (C, H, W) and its maps at a scale fit into memory, with a window beside them."""
+        if self.parts:
+            scales = [part.scale * scale / self.scale for part in self.parts]
+            return all(
+                part.fits(shape, scale=own, max_memory_bytes=max_memory_bytes)
+                for part, own in zip(self.parts, scales, strict=True)
+            )
+        try:
+            self.windows(scaled_shape(shape[1:], scale), channels=shape[0], max_memory_bytes=max_memory_bytes)
+        except InputError:
+            return False
+        return True
 
     def note(self, shape: Sequence[int], *, channels: int, max_memory_bytes: int | None) -> str:
         """What a person must know of how an (H, W) image is cut; empty where the result is that of the whole image."""
@@ -322,4 +341,4 @@ def rescale_maps(maps: Maps, shape: tuple[int, ...], *, heads: Heads) -> Maps:
             stack = fields[head.name].copy()
             stack[head.probabilities :] *= factor
             fields[head.name] = stack
-    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields)
+    return Maps(rescale_image(maps.probabilities, (rows, columns)), fields, maps.deep)

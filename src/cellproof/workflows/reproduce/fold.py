@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -181,7 +181,16 @@ def find_folds(study: Study, config: StudySetConfig) -> list[Fold]:
             argument="folds",
         )
     _check_classes(folds)
-    return folds if study.profile.only_folds is None else folds[: study.profile.only_folds]
+    wanted = folds[: _wanted(study.profile, config)]
+    if len(wanted) < len(folds):
+        study.watcher.say(f"{folds[0].found.title}: {len(wanted)} of {len(folds)} folds are carried out")
+    return wanted
+
+
+def _wanted(profile: Profile, config: StudySetConfig) -> int | None:
+    """How many folds of a set are carried out; None for all."""
+    asked = profile.only_folds
+    return asked.get(config.name) if isinstance(asked, Mapping) else asked
 
 
 def _check_classes(folds: Sequence[Fold]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,8 +57,19 @@ def evenly(records: Sequence[_T], count: int) -> list[_T]:
 
 def curves_of(run: Path) -> str:
     """Loss and validation of a training run as SVG, the best epoch marked; empty where there is no history."""
+    path = run / HISTORY_FILE
     try:
-        table = read_csv(run / HISTORY_FILE)
+        stat = path.stat()
+    except OSError:
+        return ""
+    return _drawn(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _drawn(path: Path, changed_ns: int, size: int) -> str:
+    """Curves of a history, drawn again when it has changed: the page is written after every entry."""
+    try:
+        table = read_csv(path)
         history = {name: [float(value or "nan") for value in column] for name, column in table.items()}
         steps, scores = history["step"], history["score"]
     except (InputError, KeyError, ValueError):

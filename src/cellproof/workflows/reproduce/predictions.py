@@ -19,6 +19,7 @@ from ...data.samples import fix_mask
 from ...difficulty.confidence import confidence, difficult_pixels
 from ...difficulty.disagreement import Poll, disagreement
 from ...inference.activate import Maps
+from ...inference.tta import EIGHT_VIEWS, ONE_VIEW
 from ...io import atomic_path, make_folder, model_hash, read_header, read_image
 from ...refine import learn_steps
 from ...types import IGNORE, ModelHeader, Prediction, Step
@@ -233,7 +234,8 @@ def predict_record(
 
     first: list[tuple[np.ndarray, np.ndarray]] = []
     prepared, scale = predictor.prepare(pixels), predictor.first_scale(pixels.shape[1:])
-    maps = predictor.predict(prepared, scale=scale, tta=views, each=each, condition=condition)
+    chosen = EIGHT_VIEWS if views else ONE_VIEW
+    maps = predictor.predict(prepared, scale=scale, views=chosen, each=each, condition=condition)
     if model.parts:
         # The first view of the first part is not yet the ensemble's prediction of the image as it came.
         seen[:] = [predictor.predict(prepared, scale=scale, condition=condition)]

@@ -17,7 +17,7 @@ from ..evaluate import Column, load_protocol
 from ..predict import MODEL_FILE
 from ..train import STATE_FILE, TrainRequest, Watcher, choose_device, run_training
 from .cells import FORMAT, SCORE_FILE, TRAINING_FILE, Cell, write_cell
-from .charts import study_charts
+from .charts import difference_charts, study_charts
 from .costs import cost_table, keep_costs
 from .entries import Planned, plan_entries, select
 from .explained import explained_figures
@@ -140,6 +140,9 @@ def _check_names(config: StudyConfig) -> None:
     sets, entries = ({one.name: one for one in some} for some in (config.sets, config.entries))
     if config.baseline:
         select(entries, (config.baseline,), "entry (baseline)")
+    for profile in config.profiles.values():
+        if isinstance(profile.only_folds, Mapping):
+            select(sets, tuple(profile.only_folds), "set (only_folds)")
     for number in config.published:
         select(sets, (number.set,), "set (published)")
         select(entries, (number.entry,), "entry (published)")
@@ -286,6 +289,7 @@ def write_study(study: Study) -> Results:
     sets, entries = list(dict.fromkeys(cell.set for cell in cells)), list(study.plan.entries)
     cells.sort(key=lambda cell: (sets.index(cell.set), entries.index(cell.entry)))
     lines = summarize(cells, published=study.config.published, baseline=study.config.baseline)
+    charts = [*difference_charts(lines, shown, baseline=study.config.baseline), *charts]
     request = study.request
     write_csv(request.out / TABLES, columns(lines))
     parameters = [

@@ -145,7 +145,7 @@ def screen(lines: Sequence[Line], columns: Columns) -> str:
         if group and any(not line.row.group for line in everything):
             continue
         telling = [column for column in columns[set_, protocol] if column.on_screen]
-        headings = _headings(own, telling)
+        headings = shown_headings(own, telling)
         if not headings:
             continue
         rows = [(f"{set_}: {protocol}" + (f", {group}" if group else ""), "", *headings)]
@@ -161,7 +161,7 @@ def tables(cells: Sequence[Cell], lines: Sequence[Line], columns: Columns) -> li
     for set_, protocol in dict.fromkeys((line.set, line.protocol) for line in lines):
         own = [line for line in lines if (line.set, line.protocol) == (set_, protocol)]
         size = _size([cell for cell in cells if cell.set == set_])
-        headings = _headings(own, columns[set_, protocol])
+        headings = shown_headings(own, columns[set_, protocol])
         for group in dict.fromkeys(line.row.group for line in own):
             title = f"{set_}: {protocol}" + (f", {group}" if group else "")
             made.append(_score_table(title, size, [one for one in own if one.row.group == group], headings))
@@ -216,8 +216,8 @@ def _paired_cells(paired: Paired) -> tuple[str, str, str]:
     return f"{paired.difference:+.{digits}f}", interval, p_value
 
 
-def _headings(own: Sequence[Line], columns: Sequence[Column]) -> dict[str, Named]:
-    """Heading → metric and class or threshold, of what columns show of the lines."""
+def shown_headings(own: Sequence[Line], columns: Sequence[Column]) -> dict[str, Named]:
+    """Heading → metric and class or threshold, of what columns show of the lines, the most telling first."""
     found = shown([line.row for line in own], columns)
     named = {heading: (row.metric, row.class_or_threshold) for heading, (row, _) in found.items()}
     return {heading: key for heading, key in named.items() if heading == _first_with(named, key)}

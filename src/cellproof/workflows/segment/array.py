@@ -76,7 +76,8 @@ def segment(
         diameter_px: Usual diameter of the objects in pixels; the image is then predicted at the scale that brings
             them to the median diameter of the training objects. "auto" measures it on a first prediction. None
             uses the scale of the model.
-        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view.
+        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view, and
+            the mean of four where the verdict on that one is not to accept.
         steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
             empty for those that the model's file names, None for none at all.
         condition: What the model is told of the image, one of its header's ``conditions``; "" for unknown.
@@ -122,7 +123,7 @@ def segment(
         segment_plane(
             loaded,
             pixels,
-            tta=tta is True,
+            tta=tta,
             diameter_px=diameter_px,
             condition=condition,
             pixel_size_um=read.spacing.pixel_side_um,

@@ -14,10 +14,10 @@ from ...checks import InputError
 from ...data.normalization import with_condition
 from ...io import read_image
 from ...refine import steps_of
-from ...types import Image, ModelHeader, Promise, Quality, Step
+from ...types import Image, ModelHeader, Promise, Step
 from ..predict import EngineChoice, Model, Predictor, Timings
 from .channels import with_model_channels
-from .plane import segment_plane
+from .plane import Tta, segment_plane
 from .record import ChannelFacts, EngineFacts, Parameters, PlaneFacts, Record, Seconds, Source, write_record
 from .trust import promised
 from .write import Plane, class_fractions, join_quality, most_doubtful, write_results
@@ -29,7 +29,7 @@ class SegmentOptions:
 
     Attributes:
         choice: What the machine should do.
-        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
+        tta: See `segment_plane`.
         channels: Channels to read, by number counted from 0 or by name; None where their names shall decide.
         axes: One letter for each stored axis, in place of what the files say.
         diameter_px: Usual diameter of the objects, "auto" to measure it; None for the model's own scale.
@@ -41,7 +41,7 @@ class SegmentOptions:
     """
 
     choice: EngineChoice = field(default_factory=EngineChoice)
-    tta: bool = False
+    tta: Tta = "auto"
     channels: tuple[int | str, ...] | None = None
     axes: str | None = None
     diameter_px: float | Literal["auto"] | None = None
@@ -187,9 +187,7 @@ def _segment_planes(
         except InputError as error:
             where = f"{image.source}, plane {number}" if image.plane_axes else image.source
             raise error.within(where) from error
-        planes.append(
-            Plane(result.labels, result.classes, result.difficulty, result.objects, result.quality, result.scale)
-        )
+        planes.append(Plane.of(result))
     return planes
 
 
@@ -230,12 +228,14 @@ def _record(
         expected_f1=_known(quality.expected_f1),
         expected_count=_known(quality.expected_count),
         expected_count_sd=_known(quality.expected_count_sd),
-        plane_facts=tuple(_plane_facts(plane.quality, place, image) for place, plane in enumerate(planes)),
+        plane_facts=tuple(_plane_facts(plane, place, image) for place, plane in enumerate(planes)),
         channel_facts=tuple(_channel_facts(image.pixels[:, channel]) for channel in range(image.pixels.shape[1])),
+        views=max(plane.views for plane in planes),
     )
 
 
-def _plane_facts(quality: Quality, place: int, image: Image) -> PlaneFacts:
+def _plane_facts(plane: Plane, place: int, image: Image) -> PlaneFacts:
+    quality = plane.quality
     indices = np.unravel_index(place, image.plane_shape) if image.plane_axes else ()
     return PlaneFacts(
         place=", ".join(f"{axis} {index}" for axis, index in zip(image.plane_axes, indices, strict=True)),
@@ -247,6 +247,7 @@ def _plane_facts(quality: Quality, place: int, image: Image) -> PlaneFacts:
         expected_count_sd=_known(quality.expected_count_sd),
         verdict=quality.verdict,
         why=quality.why,
+        views=plane.views,
     )
 
 

@@ -14,12 +14,14 @@ from ...types import Segmentation
 from ..predict import Labeled, Model, Predictor, Timings, predict_objects
 from .trust import judge_plane
 
+Tta = bool | Literal["auto"]
+
 
 def segment_plane(
     model: Model,
     pixels: np.ndarray,
     *,
-    tta: bool = False,
+    tta: Tta = "auto",
     diameter_px: float | Literal["auto"] | None = None,
     min_area_px: int = 0,
     condition: str = "",
@@ -33,7 +35,8 @@ def segment_plane(
     Args:
         model: From `load_model`.
         pixels: (C, H, W), any real dtype, raw intensities.
-        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost.
+        tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view,
+            and the mean of four where the verdict on that one is not to accept.
         diameter_px: See `predict_objects`.
         min_area_px: See `predict_objects`.
         condition: What the network is told of the image; "" for unknown.
@@ -57,7 +60,7 @@ def segment_plane(
     view = predict_objects(
         model,
         image,
-        tta=tta,
+        tta=tta is True,
         diameter_px=diameter_px,
         min_area_px=min_area_px,
         condition=condition,
@@ -65,17 +68,34 @@ def segment_plane(
         timings=timings,
         progress=progress,
     )
-    described = time.perf_counter()
-    result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um)
-    timings.rest_s += time.perf_counter() - described
+    result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um, timings=timings)
+    if tta == "auto" and result.quality.verdict != "accept":
+        again = view.seen_again(
+            model,
+            image,
+            min_area_px=min_area_px,
+            condition=condition,
+            max_memory_bytes=max_memory_bytes,
+            timings=timings,
+            progress=progress,
+        )
+        if again is not view:
+            result = _describe(model, pixels, image, again, pixel_size_um=pixel_size_um, timings=timings)
     timings.pixels += result.labels.size
     return result
 
 
 def _describe(
-    model: Model, pixels: np.ndarray, image: np.ndarray, view: Labeled, *, pixel_size_um: float | None
+    model: Model,
+    pixels: np.ndarray,
+    image: np.ndarray,
+    view: Labeled,
+    *,
+    pixel_size_um: float | None,
+    timings: Timings,
 ) -> Segmentation:
     """Difficulty, table and verdict of a labeled plane."""
+    started = time.perf_counter()
     header, labels = model.header, view.labels
     sure = confidence(view.maps.probabilities)
     first = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
@@ -86,12 +106,15 @@ def _describe(
     quality, right = judge_plane(header, image, view, sure=sure, diameters_px=objects["equivalent_diameter_area"])
     if right is not None:
         objects = {**objects, "p_right": right}
+    difficulty = difficulty_from_confidence(sure, classes=header.heads.classes)
+    timings.rest_s += time.perf_counter() - started
     return Segmentation(
         labels=labels,
         classes=view.classes,
         probabilities=view.maps.probabilities,
-        difficulty=difficulty_from_confidence(sure, classes=header.heads.classes),
+        difficulty=difficulty,
         objects=objects,
         quality=quality,
         scale=view.scale,
+        views=view.views,
     )

@@ -55,7 +55,8 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         model: Name of the model.
         model_hash: SHA-256 of its file.
-        tta: Whether eight views were averaged; None in older records, for those of small images only.
+        tta: Whether eight views were averaged; "auto" for four where one leaves doubt, None in older records, for eight
+            of small images only.
         channels: Channels asked for, by number or name; None where they were left to the names.
         axes: What the user said of the axes, None for what files say.
         diameter_px: Usual diameter of the objects that the user gave; "auto" for a measured one, None for the
@@ -71,7 +72,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str
     model_hash: str
-    tta: bool | None = None
+    tta: bool | Literal["auto"] | None = None
     channels: tuple[int | str, ...] | None = None
     axes: str | None = None
     diameter_px: float | Literal["auto"] | None = None
@@ -125,6 +126,7 @@ class PlaneFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expected_count_sd: Its standard deviation.
         verdict: On this plane alone.
         why: Its reason.
+        views: Ways to lay it whose maps were averaged; None in older records.
     """
 
     place: str
@@ -136,6 +138,7 @@ class PlaneFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected_count_sd: float | None
     verdict: Verdict
     why: str
+    views: int | None = None
 
 
 class ChannelFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +184,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         expected_count_sd: Its standard deviation.
         plane_facts: Of each plane; empty in older records.
         channel_facts: Of each channel that was read; empty in older records.
+        views: Ways to lay the image whose maps were averaged, most over planes; None in older records.
     """
 
     name: str
@@ -206,6 +210,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expected_count_sd: float | None = None
     plane_facts: tuple[PlaneFacts, ...] = ()
     channel_facts: tuple[ChannelFacts, ...] = ()
+    views: int | None = None
 
 
 def given_path(path: Path) -> str:

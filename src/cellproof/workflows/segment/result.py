@@ -41,6 +41,7 @@ class Segmentation(types.Segmentation):
             name; of a stack also the number of the plane in ``plane``, counted from 0.
         quality: Verdict on the whole image.
         scale: Pixels of the network's grid per pixel of the image, smallest over planes.
+        views: Ways to lay the image whose maps were averaged, most over planes.
         planes: What was found in each plane; one for a single image.
         image: What was read.
         header: Of the model.
@@ -147,8 +148,7 @@ class Segmentation(types.Segmentation):
     def _plane(self, place: int) -> tuple[np.ndarray, Plane]:
         """Pixels (C, H, W) of a plane and what was found there."""
         found = self.planes[place]
-        plane = Plane(found.labels, found.classes, found.difficulty, found.objects, found.quality, found.scale)
-        return self.image.pixels[place], plane
+        return self.image.pixels[place], Plane.of(found)
 
     def _pictures(self, place: int) -> PlanePictures:
         return plane_pictures(self.image, self._plane(place)[1], place)
@@ -186,6 +186,7 @@ def join_planes(planes: Sequence[types.Segmentation], *, image: Image, header: M
         objects=objects,
         quality=join_quality([plane.quality for plane in planes]),
         scale=min(plane.scale for plane in planes),
+        views=max(plane.views for plane in planes),
         planes=tuple(planes),
         image=image,
         header=header,

@@ -113,6 +113,7 @@ def run_facts(rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters:
                 "file": record.source,
                 "planes": record.planes,
                 "scale": record.scale,
+                "views": record.views,
                 "seconds": record.seconds,
             }
             for record in records
@@ -213,6 +214,12 @@ def _scale(header: ModelHeader, parameters: Parameters) -> str:
     return f"from a diameter of {given}: see each image"
 
 
+def _views(parameters: Parameters) -> str:
+    if parameters.tta == "auto":
+        return "1, or 4 where one leaves the verdict in doubt: see each image"
+    return "8" if parameters.tta else "1"
+
+
 def _measurements(out: Path, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, str]:
     """Areas and confidences of all objects, and the unit of area: µm² where every image has a pixel size."""
     has_size = bool(records) and all(record.pixel_size_um is not None for record in records)
@@ -235,7 +242,7 @@ def _provenance(records: Sequence[Record], *, run: Run, header: ModelHeader, par
         version=__version__,
         finished=run.finished.replace("T", " ").replace("+00:00", " UTC"),
         parameters=(
-            ("TTA views", "8" if parameters.tta else "1"),
+            ("TTA views", _views(parameters)),
             ("channels", "all" if parameters.channels is None else ", ".join(map(str, parameters.channels))),
             ("axes", parameters.axes or "as the files say"),
             ("method", header.instance.method if header.heads.has_instances else "classes of pixels"),

@@ -72,7 +72,7 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
 
     Models that give classes to pixels add a column ``fraction_NAME`` for the area fraction of each class; each channel
-    that was read adds mean, extremes and standard deviation of its intensities.
+    that was read adds mean, extremes and standard deviation of its intensities. Last come the views that were averaged.
     """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", *_EXPECTED]
@@ -84,18 +84,18 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     for channel in range(channels):
         for name in ("mean", "min", "max", "std"):
             table[f"intensity_{name}-{channel}"] = [_intensity(row, channel, name) for row in rows]
-    return table
+    return table | {"views": [row.views if isinstance(row, Record) else None for row in rows]}
 
 
 def plane_columns(records: Sequence[Record]) -> dict[str, list[object]]:
     """One row a plane of every finished input, single images included: what was found there and its own verdict."""
     table: dict[str, list[object]] = {name: [] for name in ("image", "plane", "place", "count")}
-    table |= {name: [] for name in (*_EXPECTED, "verdict", "why")}
+    table |= {name: [] for name in (*_EXPECTED, "verdict", "why", "views")}
     for record in records:
         for number, facts in enumerate(record.plane_facts):
             for name, value in (("image", record.name), ("plane", number)):
                 table[name].append(value)
-            for name in ("place", "count", "verdict", "why"):
+            for name in ("place", "count", "verdict", "why", "views"):
                 table[name].append(getattr(facts, name))
             for name, digits in _EXPECTED.items():
                 table[name].append(_rounded(getattr(facts, name), digits))

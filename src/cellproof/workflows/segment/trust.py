@@ -63,6 +63,7 @@ def judge_plane(
             statistics=found.statistics,
             expected_dice=found.expected_dice,
             mean_confidence=mean_confidence(sure, within=labels > 0),
+            deep=found.deep,
         )
     known = diameters_px * view.scale if header.heads.has_instances else None
     noun = "object" if header.heads.has_instances else "piece"

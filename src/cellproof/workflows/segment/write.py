@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import fmean
 from typing import TypedDict
@@ -15,7 +15,7 @@ import numpy as np
 from ...difficulty.object_trust import DOUBTFUL_P_RIGHT
 from ...difficulty.quality import DOUBTFUL_CONFIDENCE
 from ...io import write_classes, write_csv, write_difficulty, write_labels
-from ...types import Image, ModelHeader, Quality, Spacing
+from ...types import Image, ModelHeader, Quality, Segmentation, Spacing
 from .pictures import PlanePictures, write_pictures
 from .record import CLASSES, DIFFICULTY, ENDINGS, LABELS, OBJECTS, STATE_FOLDER, Verdict
 
@@ -33,6 +33,12 @@ class Plane:
     objects: Mapping[str, np.ndarray]
     quality: Quality
     scale: float = 1.0
+    views: int = 1
+
+    @classmethod
+    def of(cls, found: Segmentation) -> Plane:
+        """What of a segmentation is kept."""
+        return cls(**{own.name: getattr(found, own.name) for own in fields(cls)})
 
 
 class _Where(TypedDict):

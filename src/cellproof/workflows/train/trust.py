@@ -10,13 +10,13 @@ from scipy import ndimage
 
 from ...checks import InputError
 from ...difficulty.fit import FEWEST_IMAGES, Judged, fit_trust
-from ...difficulty.foreign import fit_kinds
+from ...difficulty.foreign import Familiar, Look, fit_kinds
 from ...difficulty.object_trust import object_truth
 from ...inference.activate import Maps
 from ...instances.decode import decode
 from ...metrics import objects
 from ...metrics.protocols import foreground_confusion
-from ...types import IGNORE, ImageKind, InstanceOptions, Sample, TrustRecord
+from ...types import IGNORE, InstanceOptions, Sample, TrustRecord
 from ..predict import Labeled
 
 COPIES = ("blur", "noise", "saturation")
@@ -30,6 +30,7 @@ def fit_on_held_out(
     *,
     options: InstanceOptions,
     copies: bool,
+    deep: bool = True,
     say: Callable[[str], None],
 ) -> TrustRecord | None:
     """Fit the trust record of a model.
@@ -40,6 +41,7 @@ def fit_on_held_out(
         predict: Maps of an image by the network from which the sample of this number was held out, tempered.
         options: How objects are made.
         copies: Whether degraded copies are looked at too, which takes three times as long again.
+        deep: Whether features of the network tell foreign images too; not of several networks, whose features differ.
         say: Told why there is none.
 
     Returns:
@@ -54,7 +56,7 @@ def fit_on_held_out(
             image = degrade(sample.image, copy, seed=number) if copy else sample.image
             judged.append(judge_sample(predict(number, image), image, sample, options, group=str(number), copy=copy))
     try:
-        return fit_trust(judged, _kinds(judged, kinds))
+        return fit_trust(judged, _familiar(judged, kinds, deep=deep))
     except InputError as error:
         say(f"{error}; until then verdicts are by pixels only")
         return None
@@ -106,16 +108,17 @@ def judge_sample(
         f1=objects.f1(counts),
         dice=float(2 * confusion[1, 1] / total) if total else math.nan,
         count=counts.tp + counts.fn,
+        deep=found.deep,
     )
 
 
-def _kinds(judged: Sequence[Judged], kinds: Sequence[str]) -> tuple[ImageKind, ...]:
-    """What each kind of held-out image looks like, by those that are not degraded."""
-    own = [one.statistics for one in judged if not one.is_copy]
-    frequent = [kinds.count(kind) >= FEWEST_IMAGES for kind in kinds]
-    if not any(frequent):
-        return ()
-    return fit_kinds(
-        [one for one, there in zip(own, frequent, strict=True) if there],
-        [kind for kind, there in zip(kinds, frequent, strict=True) if there],
-    )
+def _familiar(judged: Sequence[Judged], kinds: Sequence[str], *, deep: bool) -> Familiar:
+    """What each kind of which there are enough images looks like, held out and degraded."""
+    looks = [
+        Look(
+            one.statistics, kinds[int(one.group)], deep=one.deep if deep else None, group=one.group, is_copy=one.is_copy
+        )
+        for one in judged
+        if kinds.count(kinds[int(one.group)]) >= FEWEST_IMAGES
+    ]
+    return fit_kinds(looks) if looks else Familiar()

@@ -115,7 +115,10 @@ def tune(
                 predictors.of(owners[kept[number]]).predict_sample(replace(samples[number], image=image)), temperature
             )
 
-        trust = fit_on_held_out(samples, names, predict, options=options, copies=copies, say=say)
+        # The coarsest features of networks that were trained apart have nothing in common.
+        trust = fit_on_held_out(
+            samples, names, predict, deep=len(members) == 1, options=options, copies=copies, say=say
+        )
     steps, errors = _steps(samples, maps, taught, predictors, temperature, classes=classes, seed=seed, say=say)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"

@@ -1,0 +1,345 @@
+"""More views where one leaves doubt: the rule of ``cellproof segment``, its cost and its gain.
+
+Every image of ``dsb2018`` val (which chose thresholds, but no weights) and of ``kromp2020`` train, of another
+laboratory, is predicted in eight views, of which the first 1, 2, 4 or 8 are averaged; degraded copies of every third
+image, which show whether verdicts after more views still keep their promise, in four. Scores are paired: the same image
+by more views and by one. What was counted stays in ``--work``, so that the same command again goes on where it stopped;
+times are taken anew.
+
+About 8 minutes on 2 idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import pickle
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from page import load_note, table, write_page
+from trust_cases import Case, annotated
+
+from cellproof.difficulty.verdict import judge
+from cellproof.inference.activate import Maps
+from cellproof.inference.tta import EIGHT_VIEWS, FOUR_VIEWS
+from cellproof.io import read_model
+from cellproof.metrics import objects
+from cellproof.metrics.paired import compare
+from cellproof.types import ModelHeader, Quality
+from cellproof.workflows.predict import Labeled, Model, Predictor, Timings, label_objects, load_model, predict_objects
+from cellproof.workflows.predict.evidence import Evidence
+from cellproof.workflows.segment.plane import segment_plane
+
+COPIES = ("as is", "blur 3", "noise 0.2", "saturation 4")
+"""Each image, and degraded copies of every `COPIED`-th."""
+
+COPIED = 3
+
+THRESHOLDS = (0.5, 0.75, 0.9)
+"""IoU from which on objects match."""
+
+RULE = len(FOUR_VIEWS)
+"""Views that `segment` averages where it is in doubt."""
+
+LOW = 0.7
+"""F1 below which an accepted image breaks the usual promise."""
+
+SIDE_PX = 2048
+"""Of the image that evidence is timed on."""
+
+WORK_VERSION = "1"
+"""Renamed when what is kept changes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image or copy by several numbers of views.
+
+    Attributes:
+        name: Of the image.
+        kind: Group of the tables.
+        copy: How it is degraded; "as is" if not.
+        counts: Views → matches at each of `THRESHOLDS`.
+        evidence: Views, 1 or 4 → for and against the objects that they make.
+    """
+
+    name: str
+    kind: str
+    copy: str
+    counts: Mapping[int, Sequence[objects.ObjectCounts]]
+    evidence: Mapping[int, Evidence]
+
+    def ap(self, views: int, threshold: float) -> float:
+        """AP of the image at an IoU."""
+        return objects.average_precision(self.counts[views][THRESHOLDS.index(threshold)])
+
+    def f1(self, views: int) -> float:
+        """F1 at IoU 0.5."""
+        return objects.f1(self.counts[views][0])
+
+
+def main() -> None:
+    """Predict, count, judge, time, write the page."""
+    arguments = _arguments()
+    model = load_model(arguments.model)
+    cases = list(_cases(arguments.data, arguments.images))
+    folder = arguments.work / WORK_VERSION / _weights_hash(model)
+    seen = [_kept(model, case, folder) for case in cases]
+    own = [one for one in seen if one.copy == "as is"]
+    first = [_judged(model.header, one, 1) for one in own]
+    body = [
+        f"Model {model.header.name}, {model.hash[:12]}. Differences are means over images of the AP of each by more "
+        "views less that by one, with the 95 % bootstrap interval (none for fewer than five images).",
+        *_gains(own, first),
+        *_rule(own, first),
+        *_promise(model.header, seen),
+        *_times(model, [case for case in cases if case.copy == "as is"][:: arguments.every]),
+        *_evidence_time(model, [case for case in cases if case.copy == "as is" and case.kind == "fluorescence"]),
+    ]
+    write_page("views", "More views where one leaves doubt", "\n".join(body), seed=0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder that holds the sets dsb2018 and kromp2020")
+    parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
+    parser.add_argument("--work", type=Path, default=Path("results/benchmarks/views"), help="where counts are kept")
+    parser.add_argument("--images", type=int, help="only the first so many of each set, to try the script")
+    parser.add_argument("--every", type=int, default=4, help="times are taken of every so manieth image (default: 4)")
+    return parser.parse_args()
+
+
+def _cases(data: Path, images: int | None) -> Iterator[Case]:
+    for name, split in (("dsb2018", "val"), ("kromp2020", "train")):
+        found = list(annotated(data / name, split, name, COPIES))
+        for place, case in enumerate(found[: None if images is None else images * len(COPIES)]):
+            if place % len(COPIES) == 0 or place // len(COPIES) % COPIED == 0:
+                yield case
+
+
+def _weights_hash(model: Model) -> str:
+    """Of the weights alone, for verdicts may be fitted anew on the same."""
+    digest = hashlib.sha256()
+    for name, values in sorted(read_model(model.path)[1].items()):
+        digest.update(name.encode() + values.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _kept(model: Model, case: Case, folder: Path) -> Seen:
+    """What a case shows, from the folder if it is there."""
+    path = (folder / case.key).with_suffix(".pickle")
+    if not path.exists():
+        seen = _see(model, case)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part")
+        temporary.write_bytes(pickle.dumps(seen))
+        temporary.replace(path)
+    found: Seen = pickle.loads(path.read_bytes())
+    return found
+
+
+def _see(model: Model, case: Case) -> Seen:
+    """Predict a case in eight views, or a copy in four, and count after 1, 2, 4 and 8 of them."""
+    pixels, reference, ignored = case.load()
+    assert reference is not None
+    predictor = Predictor.of_model(model)
+    image = predictor.prepare(pixels)
+    scale = predict_objects(model, image, timings=Timings()).scale
+    views = EIGHT_VIEWS if case.copy == "as is" else FOUR_VIEWS
+    # The four first, so that each number of views holds those of the smaller numbers.
+    views = (*FOUR_VIEWS, *(view for view in views if view not in FOUR_VIEWS))
+    total: Maps | None = None
+    counts, evidence = {}, {}
+    for number, view in enumerate(views, start=1):
+        maps = predictor.predict(image, scale=scale, views=(view,))
+        total = _sum(total, maps)
+        if number not in (1, 2, 4, 8):
+            continue
+        mean = Maps(total.probabilities / number, {name: stack / number for name, stack in total.fields.items()})
+        labels, classes = label_objects(mean, model.header)
+        pairs = objects.overlap(labels, reference, ignored=ignored)
+        counts[number] = [objects.count_matches(pairs, threshold) for threshold in THRESHOLDS]
+        if number in (1, RULE):
+            evidence[number] = Labeled(scale, mean, labels, classes).evidence(image, model.header.instance)
+    return Seen(case.name, case.kind or case.part, case.copy, counts, evidence)
+
+
+def _sum(one: Maps | None, other: Maps) -> Maps:
+    if one is None:
+        return other
+    fields = {name: one.fields[name] + stack for name, stack in other.fields.items()}
+    return Maps(one.probabilities + other.probabilities, fields, one.deep)
+
+
+def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
+    """The verdict on what so many views make of an image."""
+    assert header.trust is not None
+    found = one.evidence[views]
+    return judge(
+        header.trust,
+        objects=found.objects,
+        image=found.image,
+        statistics=found.statistics,
+        expected_dice=found.expected_dice,
+        mean_confidence=math.nan,
+        deep=found.deep,
+    )[0]
+
+
+def _is_foreign_only(quality: Quality) -> bool:
+    return quality.verdict == "review" and quality.why.startswith("unlike")
+
+
+def _gains(own: Sequence[Seen], first: Sequence[Quality]) -> list[str]:
+    """What more views give where the first verdict is to accept, and where it is not."""
+    rows = []
+    for kind in dict.fromkeys(one.kind for one in own):
+        groups = {
+            "accept": [one for one, said in zip(own, first, strict=True) if said.verdict == "accept"],
+            "not accept": [one for one, said in zip(own, first, strict=True) if said.verdict != "accept"],
+            "of these unlike training alone": [
+                one for one, said in zip(own, first, strict=True) if _is_foreign_only(said)
+            ],
+        }
+        for name, members in groups.items():
+            chosen = [one for one in members if one.kind == kind]
+            for views in (2, 4, 8) if chosen else ():
+                cells = [_difference(chosen, [views] * len(chosen), threshold) for threshold in THRESHOLDS]
+                rows.append([kind, name, len(chosen), views, *cells])
+    heads = ["", "first verdict", "images", "views", *(f"AP@{threshold}" for threshold in THRESHOLDS)]
+    return ["", "## What more views give", "", table(heads, rows)]
+
+
+def _difference(chosen: Sequence[Seen], views: Sequence[int], threshold: float) -> str:
+    """Mean difference from one view, and its interval."""
+    more = np.array([one.ap(number, threshold) for one, number in zip(chosen, views, strict=True)])
+    found = compare(more, np.array([one.ap(1, threshold) for one in chosen]))
+    interval = "" if found.interval is None else f" ({found.interval[0]:+.3f} to {found.interval[1]:+.3f})"
+    return f"{found.difference:+.3f}{interval}"
+
+
+def _rule(own: Sequence[Seen], first: Sequence[Quality]) -> list[str]:
+    """The rule on whole sets: its passes and its gain, beside its rivals."""
+    doubt = [said.verdict != "accept" for said in first]
+    rules = {
+        "never": [1] * len(own),
+        "2 where not accept": [2 if one else 1 for one in doubt],
+        f"**{RULE} where not accept**": [RULE if one else 1 for one in doubt],
+        "8 where not accept": [8 if one else 1 for one in doubt],
+        f"{RULE} unless accept or only unlike training": [
+            RULE if one and not _is_foreign_only(said) else 1 for one, said in zip(doubt, first, strict=True)
+        ],
+        f"{RULE} always": [RULE] * len(own),
+        "8 always": [8] * len(own),
+    }
+    rows = []
+    for kind in dict.fromkeys(one.kind for one in own):
+        places = [place for place, one in enumerate(own) if one.kind == kind]
+        for name, views in rules.items():
+            given = [views[place] for place in places]
+            cells = [_difference([own[place] for place in places], given, threshold) for threshold in THRESHOLDS]
+            rows.append([kind, name, len(places), f"{np.mean(given):.2f}", *cells])
+    heads = ["", "rule", "images", "passes per image", *(f"AP@{threshold}" for threshold in THRESHOLDS)]
+    return ["", "## The rule on whole sets", "", table(heads, rows)]
+
+
+def _promise(header: ModelHeader, seen: Sequence[Seen]) -> list[str]:
+    """Whether images that are accepted after more views keep what accepted images promise."""
+    rows = []
+    for title, chosen in (
+        ("as is", [one for one in seen if one.copy == "as is"]),
+        ("degraded copies", [one for one in seen if one.copy != "as is"]),
+    ):
+        first = [_judged(header, one, 1).verdict for one in chosen]
+        again = [_judged(header, one, RULE).verdict for one in chosen]
+        known = [not math.isnan(one.f1(1)) for one in chosen]
+        groups = {
+            "accepted by one view": [said == "accept" for said in first],
+            "not accepted by one view, but by four": [
+                said != "accept" and then == "accept" for said, then in zip(first, again, strict=True)
+            ],
+            "accepted by the rule": [
+                said == "accept" or then == "accept" for said, then in zip(first, again, strict=True)
+            ],
+        }
+        for name, members in groups.items():
+            views = 1 if name == "accepted by one view" else RULE
+            values = [
+                one.f1(1 if said == "accept" else views)
+                for one, said, there, member in zip(chosen, first, known, members, strict=True)
+                if there and member
+            ]
+            rows.append([title, name, len(values), sum(value < LOW for value in values), _mean(values)])
+    text = f"Images of which the truth has objects or the result has; below: F1 at IoU 0.5 under {LOW}."
+    heads = ["", "", "images", "below", "mean F1"]
+    return ["", "## Whether verdicts after more views can be believed", "", text, "", table(heads, rows)]
+
+
+def _mean(values: Sequence[float]) -> object:
+    return float(np.mean(values)) if values else "–"
+
+
+def _times(model: Model, cases: Sequence[Case]) -> list[str]:
+    """Seconds of the whole road from pixels to verdict, by one view and by the rule, in turn."""
+    taken: dict[bool | str, list[float]] = {False: [], "auto": []}
+    views = []
+    for number, case in enumerate(cases):
+        pixels = case.load()[0]
+        order: list[bool | str] = [False, "auto"] if number % 2 else ["auto", False]
+        segment_plane(model, pixels, tta=False)
+        for tta in order:
+            started = time.process_time()
+            result = segment_plane(model, pixels, tta=tta)  # type: ignore[arg-type]  # "auto" or False
+            taken[tta].append(time.process_time() - started)
+            if tta == "auto":
+                views.append(result.views)
+    one, rule = (np.array(taken[tta]) for tta in (False, "auto"))
+    twice = np.array(views) > 1
+    text = (
+        f"Processor time from pixels to verdict of {len(cases)} images, in turn by one view and by the rule: "
+        f"{one.sum():.1f} s and {rule.sum():.1f} s in all, a ratio of {rule.sum() / one.sum():.2f}; median of the "
+        f"ratios of images that were looked at again ({twice.sum()}) {_median(rule[twice] / one[twice])}, of the "
+        f"others {_median(rule[~twice] / one[~twice])}. The machine was shared. {load_note()}"
+    )
+    return ["", "## Time", "", text]
+
+
+def _median(values: np.ndarray) -> str:
+    return f"{median(values.tolist()):.2f}" if values.size else "–"
+
+
+def _evidence_time(model: Model, cases: Sequence[Case]) -> list[str]:
+    """Seconds that evidence takes of an image put together of several."""
+    predictor = Predictor.of_model(model)
+    parts = [predictor.prepare(case.load()[0]) for case in cases[:12]]
+    if not parts:
+        return []
+    repeats = math.ceil(SIDE_PX / min(part.shape[1] for part in parts)) + 1
+    rows = []
+    for row in range(repeats):
+        line = np.concatenate([parts[(row + place) % len(parts)][:, :200] for place in range(len(parts))] * 8, axis=2)
+        rows.append(line[:, :, :SIDE_PX])
+    image = np.concatenate(rows * 4, axis=1)[:, :SIDE_PX, :SIDE_PX]
+    maps = predictor.predict(image, scale=1.0)
+    labels, classes = label_objects(maps, model.header)
+    labeled, taken = Labeled(1.0, maps, labels, classes), []
+    for _ in range(5):
+        started = time.process_time()
+        labeled.evidence(image, model.header.instance)
+        taken.append(time.process_time() - started)
+    return [
+        "",
+        f"Evidence on an image of {image.shape[1]} × {image.shape[2]} pixels put together of several, with "
+        f"{labels.max()} objects, takes {min(taken):.2f} s of processor time at best and {median(taken):.2f} s in the "
+        "median of five on the shared machine.",
+    ]
+
+
+if __name__ == "__main__":
+    main()
