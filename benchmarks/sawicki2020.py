@@ -32,8 +32,8 @@ from cellproof.workflows.predict import Model, load_model
 TITLES = {
     "half": "instance-aware, half size",
     "gaps": "instance-aware, half size, gaps weighted",
-    "third": "instance-aware, a third, gaps weighted",
-    "random": "instance-aware, a third, gaps weighted, from random weights",
+    "third": "instance-aware, a third of the size, gaps weighted",
+    "random": "instance-aware, half size, gaps weighted, from random weights",
     "unet": "the paper's U-Net, 16 to 256 channels",
     "mask_rcnn": "Mask R-CNN, from random weights",
 }

@@ -1,6 +1,8 @@
 """Turn weights of `train_default_gpu.py` into a model file: thresholds and temperature from dsb2018 val.
 
 ``python benchmarks/train_default_finish.py OUT/small.pt --data DATA/dsb2018 --model nuclei.safetensors``
+
+How the shipped model judges its results is fitted afterwards, on more degraded copies, by ``trust.py --write``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Judgement = tuple[Case, Judged]
 
 def look_of(case: Case, judged: Judged) -> Look:
     """What a case looks like."""
-    return Look(judged.statistics, case.kind, deep=judged.deep, group=case.name, is_copy=judged.is_copy)
+    copy = case.copy if judged.is_copy else ""
+    return Look(judged.statistics, case.kind, deep=judged.deep, group=case.name, copy=copy)
 
 
 def strangers(strange: Sequence[Judgement], given: OutOfSample) -> list[str]:
@@ -59,17 +60,18 @@ def compared(
     """The same by deep features and by simple statistics alone."""
     none = {"nothing": 0.0}
     ways = {
-        "both (this)": lambda look: look,
+        "deep features and contrasts (this)": lambda look: look,
         "deep features alone": lambda look: replace(look, statistics=none),
-        "simple statistics alone": lambda look: replace(look, deep=None),
-        "both, kinds without degraded copies": lambda look: look,
+        "all simple statistics alone": lambda look: replace(look, deep=None),
+        "as this, copies not told apart": lambda look: replace(look, copy=look.copy and "degraded"),
+        "as this, kinds without degraded copies": lambda look: look,
     }
     cases = [*strange, *(case for one, _ in known.values() for case in one)]
     foreign = np.arange(len(cases)) < len(strange)
     copies = np.array([one.is_copy for _, one in cases])
     rows = []
     for name, way in ways.items():
-        taught = [way(look) for look in looks if not ("without" in name and look.is_copy)]
+        taught = [way(look) for look in looks if not ("without" in name and look.copy)]
         familiar = fit_kinds(taught)
         seen = [way(look_of(*case)) for case in cases]
         ratio = np.array(

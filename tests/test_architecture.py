@@ -43,7 +43,7 @@ BANNED_WORDS = {"utils", "util", "common", "misc", "helpers", "helper", "tools"}
 
 HOMES = {
     "torch": ("models/", "detectors/", "losses/", "training/", "inference/", "analysis/", "cli/", "workflows/"),
-    "openvino": ("inference/openvino_engine.py",),
+    "openvino": ("inference/openvino_engine.py", "inference/openvino_int8.py"),
     "tifffile": ("io/",),
     "imagecodecs": ("io/",),
     "PIL": ("io/", "report/"),

@@ -51,6 +51,7 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         whitening: d (d + 1) / 2 numbers, the lower triangle of a matrix row by row: its product with an image's
             distance from the mean has unit covariance over the kind.
         line: Distance beyond which an image is foreign to the kind.
+        degraded: Means of its degraded copies, (d,) for each way to degrade; the nearest mean counts.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mean: tuple[float, ...]
     whitening: tuple[float, ...]
     line: float
+    degraded: tuple[tuple[float, ...], ...] = ()
 
 
 class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,5 +129,20 @@ class TrustRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: tuple[ImageKind, ...] = ()
     held_out_expected: tuple[float, ...] = ()
     held_out_true: tuple[float, ...] = ()
+    images: int = 0
+    metrics: Mapping[str, float] = {}
+
+
+class RoundingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By which numbers a processor may run a model in 8-bit integers, and what that costs.
+
+    Attributes:
+        ranges: Of each network, the lowest and highest value that the input of each convolution takes; (0, 0) for one
+            that stays as it is. In the order of the graph that OpenVINO makes of the network.
+        images: Number of images that they were measured on.
+        metrics: Accuracy with and without rounding, name → value.
+    """
+
+    ranges: tuple[tuple[tuple[float, float], ...], ...]
     images: int = 0
     metrics: Mapping[str, float] = {}

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from .parts import RENAMED_KEYS, Head, Heads, InstanceOptions, LossTerm, Setting, Step, with_current_keys
-from .records import DeepProjection, ImageKind, LogisticModel, Promise, TrustRecord
+from .records import DeepProjection, ImageKind, LogisticModel, Promise, RoundingRecord, TrustRecord
 
 __all__ = [
     "IGNORE",
@@ -33,6 +33,7 @@ __all__ = [
     "Prediction",
     "Promise",
     "Quality",
+    "RoundingRecord",
     "Sample",
     "Segmentation",
     "Setting",
@@ -240,6 +241,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         statistics: Of the training images.
         metrics: Validation results, name → value.
         trust: How results are judged; None in files without, whose verdicts are of the old kind.
+        rounding: By which it may run in 8-bit integers; None in files for which nobody found that to be as accurate.
         parts: Of an ensemble of models that differ in more than their weights, the header of each; the network's own
             entries above are then the first's, and its weights are named ``part0.member0.…``.
     """
@@ -270,6 +272,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}
     trust: TrustRecord | None = None
+    rounding: RoundingRecord | None = None
     parts: tuple[ModelHeader, ...] = ()
 
 

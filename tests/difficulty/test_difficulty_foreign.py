@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cellproof.checks import InputError
-from cellproof.difficulty.foreign import Look, fit_kinds, foreignness, image_statistics
+from cellproof.difficulty.appearance import image_statistics
+from cellproof.difficulty.foreign import Look, fit_kinds, foreignness
 
 NAMES = ("one", "two", "three")
 
@@ -91,7 +92,7 @@ def degraded(images, seed):
 def test_a_kind_is_as_wide_as_its_degraded_copies_but_its_line_is_that_of_images_as_they_are():
     images = drawn(200, middle=np.zeros(3), seed=0)
     looks = [Look(one, "dark", group=str(place)) for place, one in enumerate(images)]
-    copies = [Look(one, "dark", group=str(place), is_copy=True) for place, one in enumerate(degraded(images, 1))]
+    copies = [Look(one, "dark", group=str(place), copy="bad") for place, one in enumerate(degraded(images, 1))]
     narrow, wide = fit_kinds(looks).kinds, fit_kinds([*looks, *copies]).kinds
     assert wide[0].images == 200
     fresh = drawn(500, middle=np.zeros(3), seed=2)

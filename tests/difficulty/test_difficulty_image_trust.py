@@ -247,6 +247,6 @@ def test_an_image_without_objects_is_never_accepted_out_of_sample():
 
 
 def test_means_of_objects_count_as_usual_where_there_are_none():
-    objects = with_image({"a": np.array([1.0, 3.0])}, {"dice": 1.0, "undecided": 0.0, "missed": 0.0, "log_count": 1.0})
-    assert mean_features(objects) == {"mean_a": 2.0}
-    assert math.isnan(mean_features({"a": np.zeros(0)})["mean_a"])
+    objects = {"agrees_lower": np.array([0.5, 1.0]), "contact": np.array([0.5, 1.0])}
+    assert mean_features(objects) == {"mean_agrees_lower": 0.75}
+    assert math.isnan(mean_features({"solidity": np.zeros(0)})["mean_solidity"])

@@ -95,7 +95,7 @@ def test_a_network_that_openvino_cannot_take_runs_in_torch(
         ({"engine": "openvino", "device": "cuda"}, "OpenVINO runs on the processor, not on cuda; use engine='torch'"),
         ({"engine": "openvino", "device": "mps"}, "OpenVINO runs on the processor, not on mps; use engine='torch'"),
         ({"engine": "onnx"}, "engine 'onnx' is unknown; use auto, torch, openvino"),
-        ({"precision": "int8"}, "precision 'int8' is unknown; use auto, f32, bf16"),
+        ({"precision": "int4"}, "precision 'int4' is unknown; use auto, f32, bf16, int8"),
         ({"device": "tpu"}, "device 'tpu' is unknown; use auto, cpu, cuda, mps"),
         ({"device": "cuda"}, "torch finds no CUDA device; use device='cpu'"),
     ],

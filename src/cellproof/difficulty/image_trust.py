@@ -28,13 +28,16 @@ COUNT_FEATURES = ("right", "missed", "undecided", "finer", "coarser")
 CONTEXT = ("dice", "undecided", "missed", "log_count")
 """Evidence on an image that is evidence on each of its objects."""
 
-IMAGE = "image_"
-"""Before the names of such evidence."""
-
 COUNT_RIDGE = 1.0
 
-F1_RIDGE = 30.0
-"""Holds back the coefficients of expected F1, of which there are many for the images that there are."""
+F1_RIDGE = 0.1
+"""Holds back the coefficients of expected F1, as a fraction of the images' weight: they are many for the images."""
+
+MEANS = ("agrees", "clipped", "low_probability", "mean_probability", "rim_probability", "solidity")
+"""How the names of the objects' evidence begin whose average is evidence on their image.
+
+Averages of sizes, contacts and heights tell as much of images like those fitted on, and mislead in another laboratory.
+"""
 
 USUAL_PROMISE = Promise(fraction=0.03, below=0.7)
 """What accepted images keep unless another promise is asked for."""
@@ -129,13 +132,13 @@ def mean_features(objects: Mapping[str, np.ndarray]) -> dict[str, float]:
         objects: Feature → (n,), from `with_image`.
 
     Returns:
-        ``mean_NAME`` for each feature that is about objects alone; NaN without objects.
+        ``mean_NAME`` for each feature that `MEANS` names; NaN without objects.
 
     Example:
-        >>> mean_features({"solidity": np.array([0.8, 1.0]), "image_dice": np.array([2.0, 2.0])})
+        >>> mean_features({"solidity": np.array([0.8, 1.0]), "log_diameter": np.array([2.0, 2.0])})
         {'mean_solidity': 0.9}
     """
-    own = {name: values for name, values in objects.items() if not name.startswith(IMAGE)}
+    own = {name: values for name, values in objects.items() if name.startswith(MEANS)}
     return {f"mean_{name}": float(values.mean()) if values.size else math.nan for name, values in own.items()}
 
 
@@ -150,7 +153,7 @@ def with_image(objects: Mapping[str, np.ndarray], image: Mapping[str, float]) ->
         Feature → (n,), the image's under ``image_NAME`` for the names in `CONTEXT`.
     """
     count = len(next(iter(objects.values())))
-    return {**objects, **{f"{IMAGE}{name}": np.full(count, image[name]) for name in CONTEXT}}
+    return {**objects, **{f"image_{name}": np.full(count, image[name]) for name in CONTEXT}}
 
 
 def missed_candidates(labels: np.ndarray, candidates: np.ndarray) -> int:
@@ -174,7 +177,8 @@ def fit_f1(features: Mapping[str, np.ndarray], f1: np.ndarray, *, weights: np.nd
     """
     known = ~np.isnan(f1)
     rows = {name: values[known] for name, values in features.items()}
-    return fit_logistic(rows, f1[known], ridge=F1_RIDGE, weights=weights[known], bent=True)
+    ridge = F1_RIDGE * float(weights[known].sum())
+    return fit_logistic(rows, f1[known], ridge=ridge, weights=weights[known], bent=True)
 
 
 def fit_count(

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 EngineName = Literal["auto", "torch", "openvino"]
-Precision = Literal["auto", "f32", "bf16"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 _CHOICES = {
     "engine": ("auto", "torch", "openvino"),
-    "precision": ("auto", "f32", "bf16"),
+    "precision": ("auto", "f32", "bf16", "int8"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 _LOG = getLogger(__name__)
@@ -37,7 +37,7 @@ class Engine(Protocol):
 
     Attributes:
         name: "torch" or "openvino".
-        precision: "f32" or "bf16", of the arithmetic; arrays are float32 either way.
+        precision: "f32", "bf16" or "int8", of the arithmetic; arrays are float32 either way.
         device: "cpu", "cuda" or "mps".
         reason: Why this one, as a sentence for a person.
         bytes_per_pixel: Memory that a pixel of a window takes while the network runs, measured on a
@@ -73,11 +73,12 @@ def choose_engines(
     device: Device = "auto",
     threads: int | None = None,
     cache_key: str | None = None,
+    ranges: Sequence[Sequence[tuple[float, float]]] = (),
 ) -> tuple[Engine, ...]:
     """Make one engine for each network of a model.
 
-    "auto" takes torch where there is a CUDA device, else OpenVINO on the processor, else torch; and bf16
-    where the device computes with it natively, else f32.
+    "auto" takes torch where there is a CUDA device, else OpenVINO on the processor, else torch; and int8 where OpenVINO
+    has ranges and the processor is fast with it, else bf16 where the device computes with it natively, else f32.
 
     Args:
         make_modules: Builds the networks, which then belong to the engines; called only when needed.
@@ -88,6 +89,8 @@ def choose_engines(
         threads: Threads on the processor; None leaves it to the engine, which takes all cores.
         cache_key: Names the weights, such as a hash of the model file. With it, a network that was once
             converted for OpenVINO is read from ``$CELLPROOF_CACHE`` or ``~/.cache/cellproof``.
+        ranges: Of each network, by which OpenVINO runs it in 8-bit integers, see `int8_ranges`; empty where that was
+            not found to be as accurate.
 
     Raises:
         UsageError: When this machine cannot do what was asked.
@@ -97,9 +100,11 @@ def choose_engines(
         raise UsageError(f"OpenVINO runs on the processor, not on {device}; use engine='torch' or device='cpu'")
     if engine != "torch" and device in ("auto", "cpu") and not (engine == device == "auto" and _has_cuda()):
         if find_spec("openvino") is not None:
-            return _openvino_engines(make_modules, example_shape, engine, precision, threads, cache_key)
+            return _openvino_engines(make_modules, example_shape, engine, precision, threads, cache_key, ranges)
         if engine == "openvino":
             raise UsageError("OpenVINO is not installed; pip install openvino, or use engine='torch'")
+    if precision == "int8":
+        raise UsageError("only OpenVINO on the processor computes in int8; use precision='auto'")
     from .torch_engine import torch_engines
 
     return torch_engines(make_modules(), precision=precision, device=device, threads=threads)
@@ -112,21 +117,27 @@ def _openvino_engines(
     precision: Precision,
     threads: int | None,
     cache_key: str | None,
+    ranges: Sequence[Sequence[tuple[float, float]]],
 ) -> tuple[Engine, ...]:
     """OpenVINO engines from the cache, else converted; torch's where "auto" meets a network that cannot be."""
     from .openvino_engine import ConversionError, openvino_engines, openvino_from_cache
 
     if cache_key is not None:
-        cached = openvino_from_cache(cache_key, precision=precision, threads=threads)
+        cached = openvino_from_cache(cache_key, precision=precision, threads=threads, ranges=ranges)
         if cached is not None:
             return cached
     modules = make_modules()
     try:
         return openvino_engines(
-            modules, example_shape=example_shape, precision=precision, threads=threads, cache_key=cache_key
+            modules,
+            example_shape=example_shape,
+            precision=precision,
+            threads=threads,
+            cache_key=cache_key,
+            ranges=ranges,
         )
     except ConversionError as error:
-        if engine == "openvino":
+        if engine == "openvino" or precision == "int8":
             raise InputError(f"{error}; use engine='torch'") from error
         _LOG.warning("%s; torch runs it instead", error)
     from .torch_engine import torch_engines

@@ -17,7 +17,7 @@ from .tiles import Tile, plan_tiles, round_up
 from .tta import ONE_VIEW, View
 
 DEFAULT_MAX_PIXELS = 1_500_000
-"""A 2048 × 2048 image becomes four windows, a 1388 × 1040 one stays whole, and a window takes 0.7 GB in bf16."""
+"""A 1388 × 1040 image stays whole, a 2048 × 2048 one becomes four windows; one of a U-Net takes 0.7 GB in bf16."""
 
 
 def predict(

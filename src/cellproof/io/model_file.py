@@ -176,6 +176,8 @@ def _odd_trust(trust: TrustRecord | None) -> str:
         return f"trust.count_log_ratio of {len(trust.count_log_ratio)}, expected {len(trust.count_features) + 1}"
     statistics = len(trust.kinds[0].mean) if trust.kinds else 0
     for kind in trust.kinds:
+        if any(len(mean) != statistics for mean in kind.degraded):
+            return f"trust.kinds of {statistics} statistics with degraded means of another number"
         if len(kind.mean) != statistics or len(kind.whitening) != statistics * (statistics + 1) // 2:
             return (
                 f"trust.kinds of {len(kind.mean)} statistics and {len(kind.whitening)} numbers of whitening, expected "

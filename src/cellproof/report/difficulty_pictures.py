@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..checks import check_ndim, check_same_shape
-from ._display import displayed
 from ._inferno import INFERNO
-from .overlay import block_means, block_step, difficulty_picture
+from .overlay import block_step, block_sums, difficulty_picture, image_picture
 from .pictures import Figure, end_of_scale, inline_picture
 
 _DIMMED = 0.5
@@ -46,7 +45,9 @@ class Captioned:
     top: float | None = None
 
 
-def white_on_image(image: np.ndarray, difficult: np.ndarray, *, max_px: int | None = None) -> np.ndarray:
+def white_on_image(
+    image: np.ndarray, difficult: np.ndarray, *, max_px: int | None = None, shown: np.ndarray | None = None
+) -> np.ndarray:
     """Difficult pixels white over the image, which is dimmed by half so that nothing else is white.
 
     Args:
@@ -54,6 +55,7 @@ def white_on_image(image: np.ndarray, difficult: np.ndarray, *, max_px: int | No
         difficult: (H, W) bool.
         max_px: Shrink to at most this height and width; a pixel is then as white as the fraction of difficult ones
             in it.
+        shown: As in `overlay`.
 
     Returns:
         (H, W, 3) uint8.
@@ -64,9 +66,16 @@ def white_on_image(image: np.ndarray, difficult: np.ndarray, *, max_px: int | No
     check_ndim(3, image=image)
     check_same_shape(image=image[0], difficult=difficult)
     step = block_step(difficult, max_px)
-    share = block_means(difficult[None].astype(np.float32), step)[0, ..., None]
-    dimmed = displayed(block_means(image, step)) * _DIMMED
-    return np.asarray(dimmed + share * (255 - dimmed)).astype(np.uint8)
+    if shown is None:
+        shown = image_picture(image, max_px=max_px)
+    # A table of all counts and grays, for a difficult pixel of a block is one of few.
+    share = (np.arange(step**2 + 1, dtype=np.float32) / np.float32(step**2))[:, None]
+    dimmed = np.arange(256) * _DIMMED
+    table = (dimmed + share * (255 - dimmed)).astype(np.uint8).ravel()
+    start = block_sums(difficult[None], step)[0].astype(np.int32) * 256
+    if image.shape[0] == 1:
+        return np.repeat(table[start + shown[..., 0]][..., None], 3, axis=2)
+    return np.asarray(table[start[..., None] + shown])
 
 
 def scale_top(values: np.ndarray) -> float:
@@ -111,8 +120,7 @@ def difficulty_row(
     Raises:
         InputError: When the shapes do not fit.
     """
-    nothing = np.zeros(difficult.shape, bool)
-    plain = displayed(block_means(image, block_step(nothing, max_px)))
+    plain = image_picture(image, max_px=max_px)
     row = [Captioned("Image", plain)]
     if reference is not None:
         row.append(Captioned("Reference", reference))

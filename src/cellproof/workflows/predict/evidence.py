@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from ...difficulty.foreign import image_statistics
+from ...difficulty.appearance import image_statistics
 from ...difficulty.image_trust import image_features, with_image
 from ...difficulty.object_trust import agreement, object_features
 from ...difficulty.quality import expected_dice

@@ -156,6 +156,7 @@ def _loaded(path: Path, header: ModelHeader, digest: str, wanted: EngineChoice, 
         device=wanted.device,
         threads=wanted.threads,
         cache_key=digest,
+        ranges=header.rounding.ranges if header.rounding is not None else (),
     )
     return Model(header, digest, engines, path)
 

@@ -85,7 +85,7 @@ def segment(
             numbers; None for what the model's file says.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
-        precision: Arithmetic of the network: "auto", "f32" or "bf16".
+        precision: Arithmetic of the network: "auto", "f32", "bf16" or "int8".
         threads: Processor threads; None for all cores.
         max_memory: For the whole process, in bytes or as ``"4GB"``; None for windows of a size that is quick.
 

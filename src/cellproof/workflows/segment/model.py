@@ -96,7 +96,7 @@ def load_model(
         name: Name of a shipped model, a ``.safetensors`` file or the folder of a training run.
         device: "auto", "cpu", "cuda" or "mps".
         engine: "auto", "torch" or "openvino"; auto takes the fastest.
-        precision: Arithmetic of the network: "auto", "f32" or "bf16".
+        precision: Arithmetic of the network: "auto", "f32", "bf16" or "int8".
         threads: Processor threads; None for all cores.
 
     Raises:

@@ -13,7 +13,7 @@ import numpy as np
 from ...difficulty.confidence import difficult_pixels
 from ...io import atomic_path, make_folder, read_json, write_json
 from ...report.difficulty_pictures import white_on_image
-from ...report.overlay import class_overlay, difficulty_picture, image_picture, overlay, write_overlay
+from ...report.overlay import block_step, class_overlay, difficulty_picture, image_picture, overlay, write_overlay
 from ...report.pictures import Picture, write_picture
 from ...types import ModelHeader
 from .record import OVERLAY, PICTURES, REPORT_FILES, STATE_FOLDER
@@ -75,16 +75,18 @@ def write_pictures(out: Path, name: str, plane: PlanePictures, *, header: ModelH
     Raises:
         InputError: A file cannot be written.
     """
+    background = _Backgrounds(plane.pixels)
     with atomic_path(out / f"{name}{OVERLAY}") as temporary:
-        write_overlay(temporary, draw(plane, header=header))
+        write_overlay(temporary, draw(plane, header=header, shown=background.of(None)))
     hard = difficult_pixels(1 - plane.difficulty)  # less sure than the mean is more difficult than the mean
-    drawings: dict[str, Callable[[int], np.ndarray]] = {
-        "image": lambda px: image_picture(plane.pixels, max_px=px),
-        "difficulty": lambda px: difficulty_picture(plane.pixels, plane.difficulty, max_px=px),
-        "difficult": lambda px: white_on_image(plane.pixels, hard, max_px=px),
-        "overlay_small": lambda px: draw(plane, header=header, max_px=px),
-        "difficulty_small": lambda px: difficulty_picture(plane.pixels, plane.difficulty, max_px=px),
-        "difficult_small": lambda px: white_on_image(plane.pixels, hard, max_px=px),
+    pixels, difficulty = plane.pixels, plane.difficulty
+    drawings: dict[str, Callable[[int, np.ndarray], np.ndarray]] = {
+        "image": lambda px, shown: shown,
+        "difficulty": lambda px, shown: difficulty_picture(pixels, difficulty, max_px=px, shown=shown),
+        "difficult": lambda px, shown: white_on_image(pixels, hard, max_px=px, shown=shown),
+        "overlay_small": lambda px, shown: draw(plane, header=header, max_px=px, shown=shown),
+        "difficulty_small": lambda px, shown: difficulty_picture(pixels, difficulty, max_px=px, shown=shown),
+        "difficult_small": lambda px, shown: white_on_image(pixels, hard, max_px=px, shown=shown),
     }
     make_folder(out / REPORT_FILES)
     written: dict[str, Picture] = {}
@@ -92,7 +94,8 @@ def write_pictures(out: Path, name: str, plane: PlanePictures, *, header: ModelH
         most_px = _THUMBNAIL_PX if kind.endswith("_small") else _VIEW_PX
         source = f"{REPORT_FILES}/{name}_{kind}.jpg"
         with atomic_path(out / source) as temporary:
-            written[kind] = write_picture(temporary, drawn(most_px), source=source, max_px=most_px)
+            rgb = drawn(most_px, background.of(most_px))
+            written[kind] = write_picture(temporary, rgb, source=source, max_px=most_px)
     shown = Shown(
         written["overlay_small"],
         written["difficulty_small"],
@@ -107,6 +110,21 @@ def write_pictures(out: Path, name: str, plane: PlanePictures, *, header: ModelH
     index = f"{STATE_FOLDER}/{PICTURES}/{name}.json"
     write_json(out / index, shown)
     return [*(picture.source for picture in written.values()), index]
+
+
+class _Backgrounds:
+    """The image at each size that something is drawn on, its contrast stretched once."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self._pixels = pixels
+        self._known: dict[int, np.ndarray] = {}
+
+    def of(self, max_px: int | None) -> np.ndarray:
+        """What `image_picture` gives; not to be drawn on."""
+        step = block_step(self._pixels[0], max_px)
+        if step not in self._known:
+            self._known[step] = image_picture(self._pixels, max_px=max_px)
+        return self._known[step]
 
 
 def read_pictures(out: Path, name: str) -> Shown:
@@ -125,12 +143,31 @@ def read_pictures(out: Path, name: str) -> Shown:
     return Shown(overlaid, heat, rest[0] if rest else None, views=((_OVERLAY, f"{name}{OVERLAY}"),))
 
 
-def draw(plane: PlanePictures, *, header: ModelHeader, max_px: int | None = None) -> np.ndarray:
-    """Outlines of objects, or classes of pixels where the model has no objects, on the image."""
+def draw(
+    plane: PlanePictures, *, header: ModelHeader, max_px: int | None = None, shown: np.ndarray | None = None
+) -> np.ndarray:
+    """Outlines of objects, or classes of pixels where the model has no objects, on the image.
+
+    Args:
+        plane: What is drawn.
+        header: Of the model.
+        max_px: See `overlay`.
+        shown: See `overlay`.
+    """
     if not header.heads.has_instances:
         return class_overlay(
-            plane.pixels, plane.classes, colors=header.colors, max_px=max_px, pixel_size_um=plane.pixel_size_um
+            plane.pixels,
+            plane.classes,
+            colors=header.colors,
+            max_px=max_px,
+            pixel_size_um=plane.pixel_size_um,
+            shown=shown,
         )
     return overlay(
-        plane.pixels, plane.labels, doubtful=plane.doubtful, max_px=max_px, pixel_size_um=plane.pixel_size_um
+        plane.pixels,
+        plane.labels,
+        doubtful=plane.doubtful,
+        max_px=max_px,
+        pixel_size_um=plane.pixel_size_um,
+        shown=shown,
     )

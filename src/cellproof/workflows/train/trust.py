@@ -50,13 +50,14 @@ def fit_on_held_out(
     if len(samples) < FEWEST_IMAGES:
         say(f"{len(samples)} held-out images are too few to fit verdicts on ({FEWEST_IMAGES} at least): by pixels only")
         return None
-    judged = []
+    judged, made = [], []
     for number, sample in enumerate(samples):
         for copy in ("", *(COPIES if copies else ())):
             image = degrade(sample.image, copy, seed=number) if copy else sample.image
+            made.append(copy)
             judged.append(judge_sample(predict(number, image), image, sample, options, group=str(number), copy=copy))
     try:
-        return fit_trust(judged, _familiar(judged, kinds, deep=deep))
+        return fit_trust(judged, _familiar(judged, made, kinds, deep=deep))
     except InputError as error:
         say(f"{error}; until then verdicts are by pixels only")
         return None
@@ -112,13 +113,11 @@ def judge_sample(
     )
 
 
-def _familiar(judged: Sequence[Judged], kinds: Sequence[str], *, deep: bool) -> Familiar:
+def _familiar(judged: Sequence[Judged], made: Sequence[str], kinds: Sequence[str], *, deep: bool) -> Familiar:
     """What each kind of which there are enough images looks like, held out and degraded."""
     looks = [
-        Look(
-            one.statistics, kinds[int(one.group)], deep=one.deep if deep else None, group=one.group, is_copy=one.is_copy
-        )
-        for one in judged
+        Look(one.statistics, kinds[int(one.group)], deep=one.deep if deep else None, group=one.group, copy=copy)
+        for one, copy in zip(judged, made, strict=True)
         if kinds.count(kinds[int(one.group)]) >= FEWEST_IMAGES
     ]
     return fit_kinds(looks) if looks else Familiar()
