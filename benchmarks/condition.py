@@ -125,8 +125,8 @@ def summary(found: Mapping[str, Mapping[int, Sequence[Row]]]) -> str:
     note = (
         "Mean IoU of both classes on held-out images, mean over seeds. *Withheld*: at the moment that is best told and "
         "withheld together; *by told alone*: at the moment that is best told. Difference: withheld (told, where the "
-        "network is always told or knows no class) less the plain network of the same seed, one number a seed. Variants "
-        "with one seed were not repeated, for they were behind, or served to find the cause."
+        "network is always told or knows no class) less the plain network of the same seed, one number a seed. "
+        "Variants with one seed were not repeated, for they were behind, or served to find the cause."
     )
     headings = ["variant", "seeds", "told", "withheld", "withheld, by told alone", "against", "difference"]
     return f"{note}\n\n{table(headings, lines)}"
