@@ -104,9 +104,10 @@ def main() -> None:
         *_gains(own, first),
         *_rule(own, first),
         *_promise(model.header, seen),
-        *times(model, [case for case in cases if case.copy == "as is"][:: arguments.every]),
-        *evidence_time(model, [case for case in cases if case.copy == "as is" and case.kind == "fluorescence"]),
     ]
+    if arguments.times:
+        body += times(model, [case for case in cases if case.copy == "as is"][:: arguments.every])
+        body += evidence_time(model, [case for case in cases if case.copy == "as is" and case.kind == "fluorescence"])
     write_page("views", "More views where one leaves doubt", "\n".join(body), seed=0)
 
 
@@ -117,6 +118,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/views"), help="where counts are kept")
     parser.add_argument("--images", type=int, help="only the first so many of each set, to try the script")
     parser.add_argument("--no-copies", dest="copies", action="store_false", help="leave degraded copies out")
+    parser.add_argument("--no-times", dest="times", action="store_false", help="take no times")
     parser.add_argument("--every", type=int, default=4, help="times are taken of every so manieth image (default: 4)")
     return parser.parse_args()
 
