@@ -4,7 +4,7 @@ The network learned all outputs at once (boundary, height, flow, star-convex pol
 decoders differ in nothing else. Each is scored with the model's own thresholds, with thresholds chosen on all images
 (too good, alike for all), and cross-fitted: thresholds chosen on one half of the images score the other half.
 
-About 6 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one. ``--train 20`` first trains
+About 4 minutes for the 79 images of dsb2018 val on 2 idle cores; ``--images 20`` takes one. ``--train 20`` first trains
 such a network for 20 minutes, as `heads_train.py` says, where ``--run`` holds none; ``--only fluorescence`` keeps to
 that group of images, in training and scoring.
 """
@@ -117,12 +117,13 @@ def main() -> None:
     records = _choose(index(arguments.data, description), arguments)
     torch.set_num_threads(arguments.threads)
     pictures = [_predict(model, record, description, by=arguments.by) for record in records]
-    decoders = _decoders(model.header.instance, set(model.header.heads.names))
+    decoders, left_out = _decoders(model.header.instance, set(model.header.heads.names))
     tuned = {decoder.name: _search(decoder, pictures) for decoder in decoders}
     body = [
         f"Network of {arguments.run.name}, {model.header.training.steps} steps; {arguments.split} of "
         f"{description.name}, {len(pictures)} images, {sum(_objects(p, decoders[0]) for p in pictures)} objects. "
         "AP = TP/(TP + FP + FN), counts pooled over the images of a group; mean over IoU 0.5 … 0.95.",
+        *left_out,
         "",
         "## Thresholds chosen on these images",
         _score_table(decoders, pictures, lambda decoder, place: tuned[decoder.name]),
@@ -230,8 +231,8 @@ def _predict(model: Model, record: Record, description: Description, *, by: str)
     return Picture(record.name, record.attributes.get(by, ""), maps, reference, ignored)
 
 
-def _decoders(options: InstanceOptions, outputs: set[str]) -> list[Decoder]:
-    """Those whose outputs the network has."""
+def _decoders(options: InstanceOptions, outputs: set[str]) -> tuple[list[Decoder], list[str]]:
+    """Those whose outputs the network has, and lines for the page on those that need others."""
     common: dict[str, Sequence[Setting]] = {"foreground_threshold": FOREGROUND, "smallest_area_px": AREAS}
     stars = {"score_threshold": (0.3, 0.4, 0.5, 0.6, 0.7), "overlap_threshold": (0.2, 0.3, 0.4, 0.5)}
     decoders = [
@@ -255,7 +256,15 @@ def _decoders(options: InstanceOptions, outputs: set[str]) -> list[Decoder]:
         start = msgspec.structs.replace(options, method="star_convex", options={"edges": edges})
         grids = {**stars, "smallest_area_px": AREAS} if edges == "polygon" else {**stars, **common}
         decoders.append(Decoder(f"star-convex polygons, edges of the {edges}", _decode, start, grids))
-    return [one for one in decoders if set(needs(one.start.method)) | _OUTPUTS_BESIDES.get(one.name, set()) <= outputs]
+    missing = {
+        one.name: sorted((set(needs(one.start.method)) | _OUTPUTS_BESIDES.get(one.name, set())) - outputs)
+        for one in decoders
+    }
+    left_out = [f"{name} (needs {' and '.join(heads)})" for name, heads in missing.items() if heads]
+    line = (
+        f"Left out, for beside classes the network gives {' and '.join(sorted(outputs))} alone: {'; '.join(left_out)}."
+    )
+    return [one for one in decoders if not missing[one.name]], ["", line] if left_out else []
 
 
 def _decode(maps: Maps, options: InstanceOptions) -> np.ndarray:

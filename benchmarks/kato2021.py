@@ -37,6 +37,7 @@ from cellproof.workflows.train.state import Watcher
 RECIPE = "kato2021"
 PROPOSED, BASELINE, OURS = "proposed", "U-Net", "filters start at 1"
 CONTROLS = ("U-Net, same parameters", "U-Net, same arithmetic", "cascade", "5 U-Nets")
+TRANSLATING = ("without ensemble", "fixed weights", PROPOSED, OURS)
 POINT = 0.01
 
 
@@ -64,6 +65,7 @@ def main() -> None:
         light, images = arguments.work / "light", arguments.light_images
         body += [
             *_filters(folds["liver"][0]),
+            *kato2021_why.collapsed_by_fold(folds["liver"], TRANSLATING),
             *kato2021_why.shown(arguments.work / "why"),
             *doses(folds["liver"], light, images=images, seed=arguments.seed, figure=f"{RECIPE}-light.svg"),
         ]
@@ -89,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser = study_parser(__doc__, RECIPE)
     parser.add_argument("--show", action="store_true", help="train nothing of the study; show what is there")
     parser.add_argument("--why", action="store_true", help="train what may say why: 15 minutes of one core")
-    parser.add_argument("--light-images", type=int, default=4, help="test images of each fold at every dose")
+    parser.add_argument("--light-images", type=int, default=2, help="test images of each fold at every dose")
     return parser.parse_args()
 
 

@@ -14,7 +14,7 @@ import torch
 from kato2021_why import prepared, specimens
 from page import FOLDER, table
 
-from cellproof.io import read_json, write_json
+from cellproof.io import make_folder, read_json, write_json
 from cellproof.metrics import pixel
 from cellproof.report.curves import compared_curves
 from cellproof.simulate.liver import LOW
@@ -81,7 +81,7 @@ def _kept(fold: Fold, folder: Path, *, images: int, seed: int) -> Scores:
     if missing:
         measured = _measured(fold, missing, images=images, seed=seed)
         stored |= {keys[name]: values for name, values in measured.items()}
-        write_json(path, stored)
+        write_json(make_folder(folder) / path.name, stored)
     return {name: stored[key] for name, key in keys.items()}
 
 

@@ -101,6 +101,33 @@ def shown(folder: Path) -> list[str]:
     ]
 
 
+def collapsed_by_fold(folds: Sequence[Fold], entries: Sequence[str], *, images: int = 2) -> list[str]:
+    """A table of how many filters have collapsed in each fold, counted on validation images."""
+    rows = []
+    for name in entries:
+        found = []
+        for fold in folds:
+            path = fold.run(name) / MODEL_FILE
+            if not path.is_file():
+                found.append("–")
+                continue
+            model = load_model(path)
+            network = model.networks()[0]
+            seen = [
+                network.explain(prepared(model, pixels))
+                for pixels, _ in specimens(fold, fold.split.validation[:images])
+            ]
+            zero = [np.mean([maps[key] <= 0 for maps in seen]) for key in seen[0] if key.startswith("filter")]
+            found.append(f"{sum(one > _DEAD for one in zero)} of {len(zero)}")
+        rows.append([name, *found])
+    return [
+        "",
+        f"Filters that have collapsed in each fold (0 in {_DEAD:.1%} of the pixels of {images} validation images):",
+        "",
+        table(["entry", *(fold.split.name for fold in folds)], rows),
+    ]
+
+
 def specimens(
     fold: Fold, records: Sequence[Record], *, photons: float | None = None, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:

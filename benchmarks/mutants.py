@@ -3,8 +3,10 @@
     python benchmarks/mutants.py [ROOM …] [--per-room N] [--seed N]
 
 One expression at a time is changed (a comparison, + and -, a number, and / or, a returned value), never in docstrings,
-annotations or the texts of errors. A mutant is killed when a test fails, or runs five times as long as all did
-before. What survives is either not tested or means the same: each is listed, to be looked at.
+annotations or the texts of errors. First come the tests that execute the changed line; what survives them is tried
+against all of the room, the examples in its docstrings among them. A mutant is killed when a test fails, or when they
+run five times as long as all did before. What survives is either not tested or means the same: each is listed, to be
+looked at. Needs the extra ``dev``.
 """
 
 from __future__ import annotations
@@ -14,14 +16,12 @@ import ast
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutants_tests import load_libraries, passes, watch
 from page import load_note, table, write_page
 
 REPOSITORY = Path(__file__).parents[1]
@@ -94,7 +94,8 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 def main() -> None:
     """Draw, try, write the page."""
     arguments = _arguments()
-    os.nice(15)
+    os.nice(5)
+    load_libraries()
     lines, survivors = [], []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = _copy(Path(folder))
@@ -127,55 +128,58 @@ def _try_room(name: str, copy: Path, *, per_room: int, seed: int) -> tuple[list[
     Raises:
         SystemExit: The tests fail without any change.
     """
-    room = ROOMS[name]
-    tests = [str(copy / "tests" / path) for path in room.tests if (copy / "tests" / path).exists()]
-    started = time.monotonic()
-    if not _passes(copy, tests, limit_s=1800):
-        sys.exit(f"{name}: the tests fail without any change; nothing can be said of mutants")
-    limit_s = max(SHORTEST_LIMIT_S, 5 * (time.monotonic() - started))
-    mutants = list(_mutants(copy / "src" / "cellproof", room.source))
-    drawn = random.Random(f"{seed} {name}").sample(mutants, min(per_room, len(mutants)))
+    room, package = ROOMS[name], copy / "src" / "cellproof"
+    tests = watch(copy, package / room.source, [*_tests(room, copy), *_examples(room, copy)])
+    limit_s = max(SHORTEST_LIMIT_S, 5 * tests.seconds)
+    places = list(_places(package, room.source))
+    drawn = random.Random(f"{seed} {name}").sample(places, min(per_room, len(places)))
     survived = []
-    for number, mutant in enumerate(drawn, start=1):
-        path = copy / "src" / "cellproof" / mutant.file
+    for number, (path, place) in enumerate(drawn, start=1):
         original = path.read_text(encoding="utf-8")
+        mutant = _mutant(package, path, original, place)
         path.write_text(mutant.text, encoding="utf-8")
         try:
-            is_killed = not _passes(copy, tests, limit_s=limit_s)
+            nearest = tests.of(path, original, mutant.line)
+            is_killed = not passes(copy, nearest, limit_s=limit_s)
+            if not is_killed and len(nearest) < len(tests.names):
+                is_killed = not passes(copy, tests.names, limit_s=limit_s)
         finally:
             path.write_text(original, encoding="utf-8")
         if not is_killed:
             survived.append((name, mutant))
         said = "killed" if is_killed else "SURVIVED"
-        print(f"{name} {number}/{len(drawn)} {said}: {mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}")
+        change = f"{mutant.file}:{mutant.line} {mutant.before} -> {mutant.after}"
+        print(f"{name} {number}/{len(drawn)} {said} ({len(nearest)} tests near): {change}", flush=True)
     killed = len(drawn) - len(survived)
-    return [name, len(mutants), len(drawn), killed, f"{killed / len(drawn):.0%}" if drawn else "–"], survived
+    return [name, len(places), len(drawn), killed, f"{killed / len(drawn):.0%}" if drawn else "–"], survived
 
 
-def _passes(copy: Path, tests: list[str], *, limit_s: float) -> bool:
-    """Whether all tests pass within the limit."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {"OMP_NUM_THREADS": "1", "CI": "true"}  # by CI, hypothesis draws the same examples each time
-    try:
-        ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return ended.returncode == 0
+def _tests(room: Room, copy: Path) -> list[str]:
+    return [f"tests/{path}" for path in room.tests if (copy / "tests" / path).exists()]
 
 
-def _mutants(package: Path, source: str) -> Iterator[Mutant]:
-    """Every mutant of a folder's files, in the order of the code."""
+def _examples(room: Room, copy: Path) -> list[str]:
+    """The tests that run the examples in the room's docstrings."""
+    source = copy / "src"
+    files = sorted((source / "cellproof" / room.source).rglob("*.py"))
+    modules = [path.relative_to(source).with_suffix("").parts for path in files if ">>>" in path.read_text("utf-8")]
+    return [f"tests/test_examples.py::test_examples_run_as_printed[{'.'.join(parts)}]" for parts in modules]
+
+
+def _places(package: Path, source: str) -> Iterator[tuple[Path, int]]:
+    """File and number of every change that is possible in a folder, in the order of the code."""
     for path in sorted((package / source).rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        name = path.relative_to(package).as_posix()
-        for place in range(sum(1 for _ in _changes(ast.parse(text)))):
-            # A tree of its own for each, as a change stays in it.
-            tree = ast.parse(text)
-            node, change = list(_changes(tree))[place]
-            before = ast.unparse(node)
-            change()
-            yield Mutant(name, getattr(node, "lineno", 0), before, ast.unparse(node), ast.unparse(tree))
+        for place, _ in enumerate(_changes(ast.parse(path.read_text(encoding="utf-8")))):
+            yield path, place
+
+
+def _mutant(package: Path, path: Path, text: str, place: int) -> Mutant:
+    tree = ast.parse(text)
+    node, change = list(_changes(tree))[place]
+    before = ast.unparse(node)
+    change()
+    name = path.relative_to(package).as_posix()
+    return Mutant(name, getattr(node, "lineno", 0), before, ast.unparse(node), ast.unparse(tree))
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[], None]]]:

@@ -5,18 +5,21 @@ What the model says of each is kept on disk, so that everything after it can be 
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from scipy import ndimage
 
 from cellproof.data.description import read_description
 from cellproof.data.index import index
-from cellproof.io import read_image, read_labels
+from cellproof.io import read_image, read_labels, read_model
 from cellproof.workflows.predict import Model, Predictor, Timings, predict_objects
 
 Item = TypeVar("Item")
@@ -227,9 +230,19 @@ def _cut(path: Path) -> np.ndarray:
     return pixels[:, rows, columns][:, :LARGEST_SIDE_PX, :LARGEST_SIDE_PX]
 
 
+@cache
+def weights_of(path: Path) -> str:
+    """Names what a model file predicts, whatever it says of how far that can be trusted: 12 hexadecimal digits."""
+    header, tensors = read_model(path)
+    found = hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(header, trust=None)))
+    for name in sorted(tensors):
+        found.update(name.encode() + tensors[name].tobytes())
+    return found.hexdigest()[:12]
+
+
 def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answer:
     """What the model says of a case, from the cache if it is there."""
-    path = cache / f"{model.hash[:12]}-{'eight' if tta else 'one'}" / case.key
+    path = cache / f"{weights_of(model.path)}-{'eight' if tta else 'one'}" / case.key
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels, reference, ignored = case.load()

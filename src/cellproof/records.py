@@ -137,12 +137,12 @@ class RoundingRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By which numbers a processor may run a model in 8-bit integers, and what that costs.
 
     Attributes:
-        ranges: Of each network, the lowest and highest value that the input of each convolution takes; (0, 0) for one
-            that stays as it is. In the order of the graph that OpenVINO makes of the network.
+        ranges: Of each network, for each convolution that is rounded: the sum of its weights' absolute values, by which
+            it is known, and the lowest and highest value that its input takes.
         images: Number of images that they were measured on.
         metrics: Accuracy with and without rounding, name → value.
     """
 
-    ranges: tuple[tuple[tuple[float, float], ...], ...]
+    ranges: tuple[tuple[tuple[float, ...], ...], ...]
     images: int = 0
     metrics: Mapping[str, float] = {}

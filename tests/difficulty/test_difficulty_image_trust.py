@@ -14,6 +14,7 @@ from cellproof.difficulty.foreign import Look, fit_kinds
 from cellproof.difficulty.image_trust import (
     accept_from,
     expected_count,
+    fit_count,
     image_features,
     mean_features,
     missed_candidates,
@@ -223,6 +224,137 @@ def test_a_promise_that_the_held_out_images_cannot_show_is_refused_with_one_that
         with_promise(trust, Promise(1.5))
     with pytest.raises(InputError, match="train a model anew"):
         with_promise(msgspec.structs.replace(trust, held_out_expected=(), held_out_true=()), Promise(0.1))
+
+
+def test_features_of_an_image_by_hand():
+    labels = np.array([[1, 1, 0, 0, 2, 0]], np.int32)
+    foreground = np.array([[0.9, 0.8, 0.1, 0.0, 0.7, 0.5]])
+    found = image_features(
+        labels,
+        foreground,
+        dice=0.75,
+        candidates=np.array([[1, 1, 0, 0, 2, 3]]),
+        rivals={"finer": np.array([[1, 2, 3, 0, 4, 5]])},
+    )
+    doubt = 0.09 + 0.16 + 0.09 + 0.21 + 0.25
+    assert found == pytest.approx(
+        {
+            "missed": math.log(1 + 1 / 3),
+            "dice": math.log(3),
+            "undecided": 4 * doubt / 3.0,
+            "log_count": math.log(3),
+            "finer": math.log(6 / 3),
+        }
+    )
+
+
+def test_an_expected_dice_that_is_unknown_counts_as_none_at_all():
+    nothing = np.zeros((2, 2), np.int32)
+    unknown = image_features(nothing, nothing * 0.0, dice=math.nan, candidates=nothing)
+    assert unknown["dice"] == pytest.approx(math.log(0.01 / 0.99))
+    assert image_features(nothing, nothing * 0.0, dice=1.0, candidates=nothing)["dice"] == pytest.approx(math.log(99))
+
+
+def test_features_of_probabilities_by_hand():
+    found = right_features(np.array([0.2, 0.5, 0.9, 0.9]))
+    mean, fifth = 3.0 / 5, 0.2 + 0.6 * 0.3  # numpy's quantile: 0.2 x 3 = 0.6 of the way from the first to the second
+    assert found == pytest.approx(
+        {"right": math.log(mean / (1 - mean)), "worst_fifth": math.log(fifth / (1 - fifth)), "doubtful": 1 / 4}
+    )
+    assert right_features(np.zeros(0)) == {"right": 0.0, "worst_fifth": 0.0, "doubtful": 0.0}
+    assert right_features(np.array([0.1]))["doubtful"] == 1
+
+
+def test_a_region_of_which_a_tenth_lies_in_objects_is_no_missed_candidate():
+    candidates = np.array([[1] * 10 + [2] * 11])
+    labels = np.zeros_like(candidates)
+    labels[0, [0, 10]] = 1
+    assert missed_candidates(labels, candidates) == 1
+    assert missed_candidates(labels, np.where(candidates == 1, 4, candidates)) == 1  # ids with gaps
+
+
+@pytest.mark.parametrize(("images", "accepted"), [(19, 0), (20, 20)])
+def test_a_promise_needs_twenty_accepted_images(images, accepted):
+    expected = np.linspace(0.8, 0.9, images)
+    threshold = accept_from(expected, np.ones(images), below=0.7, fraction=0.05)
+    assert (expected >= threshold).sum() == accepted
+
+
+def test_one_failure_more_than_counted_is_reckoned_with():
+    expected, true = np.linspace(1, 0, 101), np.ones(101)
+    # 24 good images, then one bad: (0 + 1) / (24 + 1) is 4 %, and with the bad one 2 / (n + 1) is 4 % at n = 49.
+    true[24] = 0.5
+    assert accept_from(expected[:30], true[:30], below=0.7, fraction=0.04) == expected[23]
+    assert accept_from(expected[:49], true[:49], below=0.7, fraction=0.04) == expected[48]
+    assert accept_from(expected[:48], true[:48], below=0.7, fraction=0.04) == expected[23]
+
+
+def test_an_f1_at_the_promise_keeps_it_and_an_unknown_one_does_not_count():
+    expected, true = np.linspace(1, 0.5, 60), np.full(60, 0.7)
+    assert accept_from(expected, true, below=0.7, fraction=0.05) == 0.5
+    true[:40] = math.nan
+    assert accept_from(expected, true, below=0.7, fraction=0.05) == 0.5
+    true[40] = math.nan
+    assert accept_from(expected, true, below=0.7, fraction=0.05) == np.nextafter(expected[41], 2)
+
+
+def test_a_promise_may_ask_for_an_f1_of_one_and_for_any_fraction_between_none_and_all(trust):
+    perfect = msgspec.structs.replace(trust, held_out_expected=tuple([0.9] * 40), held_out_true=tuple([1.0] * 40))
+    # All expectations are equal, so that the threshold is the highest of them.
+    kept = with_promise(perfect, Promise(0.03, below=1.0))
+    assert (kept.accept_f1, kept.promise_f1, kept.promise_fraction) == (0.9, 1.0, 0.03)
+    for promise in (Promise(0.0, 0.7), Promise(1.0, 0.7), Promise(0.03, 0.0), Promise(0.03, 1.01)):
+        with pytest.raises(InputError, match="expected a fraction"):
+            with_promise(perfect, promise)
+
+
+@pytest.mark.parametrize(("bad", "advised"), [(0, "0.02"), (1, "0.03"), (7, "0.1"), (39, "0.5"), (60, "0.9")])
+def test_the_advised_promise_is_the_strictest_usual_one_that_is_kept(trust, bad, advised):
+    # All expectations are equal: the threshold accepts all 80, of which so many fail.
+    truth = [0.5] * bad + [0.9] * (80 - bad)
+    same = msgspec.structs.replace(trust, held_out_expected=tuple([0.9] * 80), held_out_true=tuple(truth))
+    with pytest.raises(InputError, match=rf"80 held-out results .* promise={re.escape(advised)}$"):
+        with_promise(same, Promise(0.001, below=0.7))
+
+
+def test_counts_are_corrected_by_the_ratio_that_the_images_show():
+    rng = np.random.default_rng(0)
+    found, missed = rng.integers(20, 80, 400), rng.normal(size=400)
+    true = (found + 0.5) * np.exp(0.2 + 0.5 * missed) - 0.5
+    model = fit_count({"missed": missed, "other": missed}, found, true, expected_f1=rng.uniform(0.5, 1, 400))
+    slope, error = model.log_ratio, model.error
+    assert model.features == ("missed",)
+    # The ridge of 1 on the coefficient alone holds it back by a part in 400 of what it would be.
+    assert slope[1] == pytest.approx(0.5 * (missed @ missed) / (missed @ missed + 1), abs=1e-3)
+    assert slope[0] == pytest.approx(0.2, abs=1e-3)
+    assert error[0] == pytest.approx(0.01, abs=0.002)
+
+
+def test_the_error_of_a_count_is_the_line_that_two_in_three_stay_below():
+    rng = np.random.default_rng(1)
+    found, f1 = rng.integers(100, 900, 4000), rng.uniform(0.3, 1, 4000)
+    true = (found + 1) * (1 + rng.normal(size=4000) * (0.05 + 0.2 * (1 - f1)))
+    base, growth = fit_count({}, found, true, f1).error
+    assert (base, growth) == (pytest.approx(0.05, abs=0.01), pytest.approx(0.2, abs=0.03))
+
+
+def test_one_image_of_a_hundred_missed_objects_hardly_moves_the_correction():
+    found = np.full(101, 20)
+    true = np.array([20] * 100 + [2000])
+    (intercept,) = fit_count({}, found, true, np.ones(101)).log_ratio
+    assert 0 <= intercept < 0.005
+
+
+def test_the_worst_of_the_image_is_evidence_on_each_object():
+    image = {"dice": 1.0, "undecided": 2.0, "missed": 3.0, "log_count": 4.0, "right": 5.0}
+    found = with_image({"size": np.array([7.0, 8.0])}, image)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "size": [7, 8],
+        "image_dice": [1, 1],
+        "image_undecided": [2, 2],
+        "image_missed": [3, 3],
+        "image_log_count": [4, 4],
+    }
 
 
 def test_an_image_is_judged_by_numbers_and_a_threshold_that_others_chose():

@@ -139,6 +139,97 @@ def test_area_under_roc_equals_its_definition_over_pairs():
     assert np.isnan(area_under_roc(score, np.ones(60, bool)))
 
 
+def test_an_object_is_right_from_an_iou_of_a_half_on_and_unknown_where_more_than_half_is_hidden():
+    labels = np.array([[1, 1, 1, 1, 2, 2, 2, 2]])
+    reference = np.array([[1, 1, 0, 0, 2, 0, 0, 0]])
+    assert object_truth(labels, reference).tolist() == [1, 0]
+    half = np.array([[0, 0, 1, 1, 0, 0, 1, 1]], bool)
+    assert object_truth(labels, reference, ignored=half).tolist() == [1, 1]
+    more = np.array([[0, 1, 1, 1, 0, 0, 0, 0]], bool)
+    assert object_truth(labels, reference, ignored=more) == pytest.approx([np.nan, 0], nan_ok=True)
+
+
+def test_an_image_without_objects_has_no_truth_with_or_without_hidden_pixels():
+    nothing = np.zeros((2, 3), int)
+    assert object_truth(nothing, nothing + 1).shape == (0,)
+    assert object_truth(nothing, nothing + 1, ignored=nothing > 0).shape == (0,)
+
+
+def test_an_object_hidden_whole_is_unknown_though_it_is_the_last():
+    labels = np.array([[1, 1, 0, 2, 2]])
+    ignored = np.array([[0, 0, 0, 1, 1]], bool)
+    assert object_truth(labels, labels, ignored=ignored) == pytest.approx([1, np.nan], nan_ok=True)
+
+
+def test_sizes_are_log_ratios_to_the_median():
+    labels = np.zeros((12, 20), np.int32)
+    labels[1:3, 1:3], labels[1:3, 5:9], labels[5:11, 5:17] = 1, 2, 3  # 4, 8 and 72 px
+    found = object_features(labels, (labels > 0) * 0.5)
+    assert found["larger"] == pytest.approx([0, 0, np.log(9)])
+    assert found["smaller"] == pytest.approx([np.log(2), 0, 0])
+    assert found["log_diameter"] == pytest.approx(np.log(np.sqrt(4 * np.array([4, 8, 72]) / np.pi)))
+    assert found["mean_probability"] == pytest.approx([0, 0, 0])
+
+
+@pytest.mark.parametrize("place", [np.s_[0, 3], np.s_[-1, 3], np.s_[3, 0], np.s_[3, -1]])
+def test_each_edge_of_the_image_cuts(place):
+    labels = np.zeros((8, 9), np.int32)
+    labels[place], labels[4, 4] = 1, 2
+    assert object_features(labels, labels * 0.2)["cut"].tolist() == [1, 0]
+
+
+def test_contacts_across_rows_and_a_boundary_of_half_strength():
+    labels = np.array([[0, 0, 0, 0], [0, 1, 1, 0], [0, 2, 2, 0], [0, 2, 2, 0], [0, 0, 0, 0]], np.int32)
+    boundary = np.zeros(labels.shape)
+    boundary[2, 1] = 0.5
+    found = object_features(labels, labels * 0.4, boundary=boundary)
+    assert found["contact"] == pytest.approx([2 / 6, 2 / 8])
+    assert found["weak_contact"] == pytest.approx([1.5 / 6, 1.5 / 8])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_below_zero_are_in_order_too(dtype):
+    labels = np.zeros((14, 40), np.int32)
+    labels[2:12, 1:11], labels[2:12, 15:25], labels[2:12, 28:38] = 1, 2, 3
+    boundary = np.zeros(labels.shape, dtype)
+    rng = np.random.default_rng(0)
+    expected = []
+    for own in (np.s_[4:10, 3:9], np.s_[4:10, 17:23], np.s_[4:10, 30:36]):
+        values = rng.permutation(np.arange(36) - 40) / 4
+        boundary[own] = values.reshape(6, 6)
+        expected.append(np.sort(values)[int(0.9 * 35)])
+    assert object_features(labels, labels * 0.1, boundary=boundary)["inner_boundary"].tolist() == expected
+
+
+def test_rows_that_weigh_nothing_teach_nothing():
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=200)
+    truth, groups = (evidence > 0).astype(float), np.arange(200)
+    lies = np.concatenate([evidence, evidence])
+    weights = np.concatenate([np.ones(200), np.zeros(200)])
+    given = cross_fit(
+        {"evidence": lies}, np.concatenate([truth, 1 - truth]), np.concatenate([groups, groups]), weights=weights
+    )
+    assert given[:200] == pytest.approx(cross_fit({"evidence": evidence}, truth, groups), abs=1e-4)
+
+
+def test_groups_take_turns_in_the_order_of_their_names():
+    masks = fold_masks(np.array(["b", "a", "c", "a", "d"]), 2)
+    assert [mask.tolist() for mask in masks] == [
+        [False, True, True, True, False],
+        [True, False, False, False, True],
+    ]
+    assert len(fold_masks(np.arange(3), 3)) == 3
+
+
+def test_a_feature_that_varies_by_its_last_digit_alone_does_not_count():
+    truth = np.array([0.0, 1.0] * 20)
+    model = fit_logistic({"flat": 3 + 1e-6 * truth, "told": truth}, truth)
+    assert model.sd[0] == 1
+    assert p_right(model, {"flat": np.array([3.0, 9.0]), "told": np.array([1.0, 1.0])})[0] > 0.9
+    assert abs(model.weights[0]) < 1e-4
+
+
 def test_an_object_of_the_brightest_pixels_is_clipped():
     image = np.array([[[0.0, 0.3, 1.0, 0.999, 0.5, 0.2]], [[0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]])
     labels = np.array([[0, 1, 1, 2, 2, 0]])

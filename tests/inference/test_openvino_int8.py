@@ -72,9 +72,7 @@ def test_steps_of_the_range_stay_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = [nn.Conv2d(1, 1, 1, bias=False) for _ in range(3)]
     for layer, weight in zip(layers, (1.0, -127.0, 1.0), strict=True):
         nn.init.constant_(layer.weight, weight)
-    (engine,) = openvino_engines(
-        [nn.Sequential(*layers)], example_shape=(1, 16, 16), ranges=[((0, 0), (0.0, 1.0), (0, 0))]
-    )
+    (engine,) = openvino_engines([nn.Sequential(*layers)], example_shape=(1, 16, 16), ranges=[((127.0, 0.0, 1.0),)])
     assert engine.precision == "int8"
     image = np.arange(256, dtype=np.float32).reshape(1, 1, 16, 16) / 255
     np.testing.assert_allclose(engine(image), -127 * image, atol=1e-4)
@@ -85,9 +83,7 @@ def test_a_convolution_is_rounded_to_the_steps_of_its_range(monkeypatch: pytest.
     layers = [nn.Conv2d(1, 1, 1, bias=False) for _ in range(3)]
     for layer in layers:
         nn.init.ones_(layer.weight)
-    (engine,) = openvino_engines(
-        [nn.Sequential(*layers)], example_shape=(1, 16, 16), ranges=[((0, 0), (0.0, 1.0), (0, 0))]
-    )
+    (engine,) = openvino_engines([nn.Sequential(*layers)], example_shape=(1, 16, 16), ranges=[((1.0, 0.0, 1.0),)])
     image = np.linspace(0, 1.5, 256, dtype=np.float32).reshape(1, 1, 16, 16)
     np.testing.assert_allclose(engine(image), np.rint(np.minimum(image, 1) * 255) / 255, atol=0.51 / 255)
     assert engine(image).max() == pytest.approx(1.0, abs=1e-3)  # what lies above the range is cut
@@ -98,9 +94,11 @@ def test_int8_is_near_f32(
 ) -> None:
     with_vnni(monkeypatch)
     ranges = int8_ranges(make_net(), images, example_shape=EXAMPLE)
-    assert len(ranges) == 5
-    assert (ranges[0], ranges[-1]) == ((0.0, 0.0), (0.0, 0.0))  # the one that reads the image, and the result
-    assert all(low < high for low, high in ranges[1:-1])
+    layers = dict(make_net().named_children())
+    # Neither the one that reads the image nor the result.
+    marks = [float(next(layers[name].parameters()).detach().abs().sum()) for name in ("apart", "enlarge", "joined")]
+    assert sorted(mark for mark, _, _ in ranges) == pytest.approx(sorted(marks), rel=1e-4)
+    assert all(low < high for _, low, high in ranges)
     (rounded,) = openvino_engines([make_net()], example_shape=EXAMPLE, ranges=[ranges], threads=1)
     (exact,) = openvino_engines([make_net()], example_shape=EXAMPLE, precision="f32", threads=1)
     found, expected = rounded(images[0][None]).copy(), exact(images[0][None]).copy()
@@ -116,9 +114,9 @@ def test_ranges_cover_what_convolutions_are_given(images: list[np.ndarray]) -> N
     layers[2].register_forward_hook(lambda _, inputs, output: given.append(inputs[0].detach().numpy()))
     with torch.inference_mode():
         network(torch.from_numpy(np.stack(images)))
-    _, (low, high), _ = int8_ranges(network, images, example_shape=EXAMPLE)
-    assert low == pytest.approx(given[0].min(), abs=0.02)
-    assert high == pytest.approx(given[0].max(), abs=0.02)
+    ((_, low, high),) = int8_ranges(network, images, example_shape=EXAMPLE)
+    assert low == pytest.approx(given[0].min(), abs=0.05)
+    assert high == pytest.approx(given[0].max(), abs=0.05)
 
 
 def test_rounded_networks_come_back_from_the_cache(
@@ -144,7 +142,11 @@ def test_ranges_of_another_network_are_noticed(
 ) -> None:
     with_vnni(monkeypatch)
     ranges = [int8_ranges(make_net(), images, example_shape=EXAMPLE)]
-    for wrong in (ranges[0][:-1], tuple((low / 10, high / 10) for low, high in ranges[0])):
+    for wrong in (
+        ranges[0][:-1],
+        tuple((2 * mark, low, high) for mark, low, high in ranges[0]),
+        tuple((mark, low / 10, high / 10) for mark, low, high in ranges[0]),
+    ):
         (engine,) = openvino_engines([make_net()], example_shape=EXAMPLE, cache_key=str(wrong), ranges=[wrong])
         if kept:
             (engine,) = openvino_from_cache(str(wrong), ranges=[wrong]) or ()

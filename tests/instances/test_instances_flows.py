@@ -188,3 +188,30 @@ def test_a_hop_may_end_at_the_first_pixel_of_the_foreground():
     hops = {"shape": foreground.shape, "length_px": 1.0, "otherwise": stay}
     np.testing.assert_array_equal(_hops(left, pixels, position, **hops), [0, 0, 0])
     np.testing.assert_array_equal(_hops(right, pixels, position, **hops), [2, 6, 7])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_hops_reach_the_first_and_the_last_row_and_column_and_stop_there(turned):
+    shape = (1, 6) if turned else (6, 1)
+    pixels, position = np.arange(6), np.arange(6)
+    stay = np.full(6, 9)
+    arrow = np.zeros((2, 6))
+    for sign, expected in ((-1, [0, 0, 0, 1, 2, 3]), (1, [2, 3, 4, 5, 5, 5])):
+        arrow[1 if turned else 0] = sign
+        found = _hops(arrow, pixels, position, shape=shape, length_px=2.0, otherwise=stay)
+        assert found.tolist() == expected
+
+
+def test_sinks_three_pixels_apart_are_one_and_four_apart_are_two():
+    foreground = np.ones((9, 20), bool)
+    for apart, objects in ((3, 1), (4, 2)):
+        flows = np.zeros((2, 9, 20), np.float32)
+        flows[0] = np.sign(4 - np.arange(9))[:, None]
+        ends = (8, 8 + apart)
+        flows[1, :, : ends[0]], flows[1, :, ends[1] + 1 :] = 1, -1
+        middle = (ends[0] + ends[1]) / 2
+        between = np.arange(ends[0] + 1, ends[1])
+        flows[1, :, between] = np.where(between < middle, -1, 1)[:, None]
+        flows[0, :, :] = np.where(flows[1] == 0, flows[0], 0)
+        flows[0, 4] = 0
+        assert follow_flows(flows, foreground[:, :], smallest_sink_px=3).max() == objects, apart

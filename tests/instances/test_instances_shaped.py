@@ -47,3 +47,19 @@ def test_without_proposals_objects_are_the_pieces_and_without_foreground_there_i
     foreground = np.array([[True, False, True, True]])
     assert separate(maps(owner, ()), foreground, OPTIONS).tolist() == [[1, 0, 2, 2]]
     assert not separate(maps([[1, 1, 0, 0]], (0.9,)), np.zeros((1, 4), bool), OPTIONS).any()
+
+
+def test_a_proposal_that_is_half_foreground_is_kept_and_one_at_the_score_too():
+    owner = [[1, 1, 0, 2, 2, 2, 2, 0, 3]]
+    foreground = np.array([[True, False, False, True, True, False, False, False, True]])
+    just = InstanceOptions(options={"unproposed": False, "score": 0.75})
+    assert separate(maps(owner, (0.9, 0.75, 0.74)), foreground, just).tolist() == [[1, 0, 0, 2, 2, 0, 0, 0, 0]]
+    assert separate(maps(owner, (0.9, 0.75, 0.5)), foreground, OPTIONS).tolist() == [[1, 0, 0, 2, 2, 0, 0, 0, 3]]
+
+
+def test_pieces_without_a_proposal_are_numbered_after_all_proposals_as_whole_numbers():
+    owner = [[0, 2, 2, 0, 0, 0]]
+    foreground = np.array([[False, True, True, False, True, True]])
+    found = separate(maps(owner, (0.1, 0.9)), foreground, OPTIONS)
+    assert found.dtype == np.int32
+    assert found.tolist() == [[0, 2, 2, 0, 3, 3]]

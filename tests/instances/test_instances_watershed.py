@@ -161,3 +161,19 @@ def test_basins_of_a_smaller_foreground_are_those_of_a_loop_over_its_pixels(seed
         found, summits = ascent.basins(smaller)
         np.testing.assert_array_equal(found.reshape(21, 28)[1:-1, 1:-1], expected)
         assert len(summits) == expected.max()
+
+
+def test_a_summit_exactly_as_prominent_as_asked_for_is_an_object():
+    basins, summits = np.array([1, 2]), np.array([1.0, 0.5])
+    passes = (np.array([1]), np.array([2]), np.array([0.25]))
+    assert watershed._join_basins(basins, summits, passes, seed_threshold=0.25).tolist() == [1, 2]
+    assert watershed._join_basins(basins, summits, passes, seed_threshold=0.26).tolist() == [1, 1]
+
+
+def test_a_joined_basin_has_the_higher_summits_prominence():
+    # Along a line: 0.5, then over passes of 0.4 and 0.3, 1.0 and 0.6; joining the first to 1.0 lowers nothing of it.
+    basins, summits = np.array([1, 2, 3]), np.array([0.5, 1.0, 0.6])
+    passes = (np.array([1, 2]), np.array([2, 3]), np.array([0.4, 0.3]))
+    assert watershed._join_basins(basins, summits, passes, seed_threshold=0.2).tolist() == [1, 1, 2]
+    assert watershed._join_basins(basins, summits, passes, seed_threshold=0.4).tolist() == [1, 1, 1]
+    assert watershed._join_basins(basins, summits, passes, seed_threshold=0.09).tolist() == [1, 2, 3]

@@ -193,3 +193,9 @@ def test_the_time_does_not_grow_with_the_number_of_cells():
             took.append(time.perf_counter() - start)
         seconds.append(min(took))
     assert max(seconds) < 0.25
+
+
+def test_a_wide_band_between_three_classes_reaches_no_pixel_of_the_third():
+    class_map = np.array([[1, 1, 1, 0, 0, 0, 2, 2, 1, 1]])
+    assert edge_band(class_map, Sides(1, 0), 2).tolist() == [[0, 2, 1, -1, -2, 0, 0, 0, 0, 0]]
+    assert edge_band(class_map, Sides(1, 0), 3).tolist() == [[3, 2, 1, -1, -2, -3, 0, 0, 3, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -136,3 +137,58 @@ def test_only_what_a_step_leaves_open_is_tuned():
     assert list(tuned(Step("reconnect"))) == ["threshold"]
     assert tuned(Step("reconnect", {"threshold": 0.3})) == {}
     assert {name: tuned(Step(name)) for name in names()}["reassign"] == {}
+
+
+def test_the_defaults_of_every_step_are_the_documented_ones():
+    sides = {"inside": "", "outside": ""}
+    assert {name: msgspec.structs.asdict(options_of(Step(name))) for name in names()} == {
+        "boundary_tuning": {
+            **sides,
+            "method": "svm",
+            "features": "intensity+sobel",
+            "width_px": 1,
+            "images": 200,
+            "pixels": 50,
+        },
+        "closing": {**sides, "radius_px": 2},
+        "reassign": {"connected": "", "rest": "", "compact": "", "rounds": 0},
+        "reconnect": {
+            "connected": "",
+            "rest": "",
+            "threshold": 0.2,
+            "longest_px": 40.0,
+            "smallest_px": 40.0,
+            "spur_px": 8.0,
+            "width_px": 0.0,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "least", "too_little"),
+    [
+        ("boundary_tuning", "width_px", 1, 0),
+        ("boundary_tuning", "width_px", 100, 101),
+        ("boundary_tuning", "images", 1, 0),
+        ("boundary_tuning", "pixels", 1, 0),
+        ("closing", "radius_px", 0, -1),
+        ("closing", "radius_px", 1000, 1001),
+        ("reassign", "rounds", 0, -1),
+        ("reconnect", "threshold", 0, -0.01),
+        ("reconnect", "longest_px", 0.1, 0),
+        ("reconnect", "smallest_px", 0, -0.01),
+        ("reconnect", "spur_px", 0, -0.01),
+        ("reconnect", "width_px", 0, -0.01),
+    ],
+)
+def test_numbers_at_the_ends_of_their_range_are_taken_and_those_beyond_refused(name, option, least, too_little):
+    assert getattr(options_of(Step(name, {option: least})), option) == least
+    with pytest.raises(InputError, match=f"step '{name}': Expected"):
+        options_of(Step(name, {option: too_little}))
+
+
+@pytest.mark.parametrize("name", names())
+def test_options_of_a_step_cannot_be_changed_behind_its_back(name):
+    options = options_of(Step(name))
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(options, msgspec.structs.fields(options)[0].name, "other")

@@ -349,6 +349,13 @@ def test_the_shipped_study_names_the_papers_networks_in_every_size():
     assert recipe.training.batch == 2
 
 
+def test_a_small_size_has_all_the_folds_that_the_paper_had_of_its_own_set():
+    study = read_recipe("kato2021").study
+    laptop = study.profiles["laptop"]
+    assert (laptop.images, laptop.folds, study.division.folds) == (50, None, 5)
+    assert "liver" not in laptop.only_folds
+
+
 NEW_STEP = '''
 """All pixels become one class."""
 

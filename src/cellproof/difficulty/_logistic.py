@@ -14,6 +14,10 @@ LARGEST_LOGIT = 12.0
 """Beyond this a probability is 1 or 0 for all purposes; it also keeps `numpy.exp` in range."""
 
 
+SMALLEST_SD = 1e-4
+"""A feature that varies by less does not vary: numbers are kept to five decimals."""
+
+
 def fit_logistic(
     features: Mapping[str, np.ndarray],
     truth: np.ndarray,
@@ -33,7 +37,7 @@ def fit_logistic(
         bent: Whether a feature may count otherwise above its mean than below.
 
     Returns:
-        The model. Features that never change get the coefficient 0.
+        The model. Features that hardly change get a coefficient of about 0.
 
     Raises:
         InputError: no row, or lengths differ.
@@ -53,7 +57,7 @@ def fit_logistic(
     mean = np.where(known, table, 0).sum(axis=0) / count
     centered = np.where(known, table - mean, 0)
     sd = np.sqrt((centered**2).sum(axis=0) / count)
-    sd[sd < 1e-9] = 1.0
+    sd[sd < SMALLEST_SD] = 1.0
     rows = centered / sd
     if bent:
         rows = np.concatenate([rows, np.maximum(rows, 0)], axis=1)

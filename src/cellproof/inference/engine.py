@@ -73,7 +73,7 @@ def choose_engines(
     device: Device = "auto",
     threads: int | None = None,
     cache_key: str | None = None,
-    ranges: Sequence[Sequence[tuple[float, float]]] = (),
+    ranges: Sequence[Sequence[Sequence[float]]] = (),
 ) -> tuple[Engine, ...]:
     """Make one engine for each network of a model.
 
@@ -117,7 +117,7 @@ def _openvino_engines(
     precision: Precision,
     threads: int | None,
     cache_key: str | None,
-    ranges: Sequence[Sequence[tuple[float, float]]],
+    ranges: Sequence[Sequence[Sequence[float]]],
 ) -> tuple[Engine, ...]:
     """OpenVINO engines from the cache, else converted; torch's where "auto" meets a network that cannot be."""
     from .openvino_engine import ConversionError, openvino_engines, openvino_from_cache

@@ -41,7 +41,7 @@ _CONTENT = "deep features"
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500, "int8": 120}
 """Of int8 for EfficientNet-Lite0 with its light decoder; of the others for a U-Net, the largest network."""
 
-_AllRanges = Sequence[Sequence[tuple[float, float]]]
+_AllRanges = Sequence[Sequence[Sequence[float]]]
 
 _INT8 = "-int8"
 """What names of rounded networks in the cache end in."""
@@ -147,7 +147,7 @@ def openvino_from_cache(
 
 def int8_ranges(
     module: nn.Module, images: Iterable[np.ndarray], *, example_shape: tuple[int, int, int]
-) -> tuple[tuple[float, float], ...]:
+) -> tuple[tuple[float, float, float], ...]:
     """What a network's convolutions are given, by which it may later run in 8-bit integers.
 
     Args:
@@ -156,7 +156,8 @@ def int8_ranges(
         example_shape: As in `openvino_engines`.
 
     Returns:
-        Lowest and highest value for each convolution; (0, 0) for those that are not to be rounded.
+        For each convolution that is to be rounded: a sum of its weights that tells it from others, and the lowest and
+        highest value of its input.
 
     Raises:
         ConversionError: As `openvino_engines`.
@@ -185,7 +186,7 @@ def _engines(
 
 def _rounded(
     models: Sequence[openvino.Model],
-    ranges: Sequence[Sequence[tuple[float, float]]],
+    ranges: _AllRanges,
     example_shape: tuple[int, int, int],
 ) -> list[openvino.Model]:
     """The networks in 8 bits; none where there are no ranges, or the results are not about the same."""

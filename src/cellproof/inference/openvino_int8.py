@@ -17,11 +17,15 @@ import numpy as np
 import openvino
 from openvino import opset13
 
-Ranges = tuple[tuple[float, float], ...]
-"""Lowest and highest value that the input of each convolution takes, in the order of the graph; (0, 0): left alone."""
+Ranges = tuple[tuple[float, float, float], ...]
+"""For each convolution that is rounded: the sum of its weights' absolute values, by which it is known whatever order
+and names a version of OpenVINO gives; and the lowest and highest value that its input takes."""
 
 _WEIGHT_AXES = {"Convolution": (1, 2, 3), "GroupConvolution": (2, 3, 4), "ConvolutionBackpropData": (0, 2, 3)}
 """Axes over which the weights of a kind of convolution share a scale: all but those of the output channel."""
+
+_SAME = 1e-4
+"""Relative difference up to which two sums of weights are those of one convolution."""
 
 _SAMPLED = 7
 """Every so many values of an input are looked at."""
@@ -41,15 +45,13 @@ def measure_ranges(model: openvino.Model, images: Iterable[np.ndarray]) -> Range
         images: (C, H, W) float32 each, of sizes that the network takes, at least one.
 
     Returns:
-        One entry for each convolution.
+        One entry for each convolution between others.
     """
     observed = model.clone()
-    layers = _convolutions(observed)
-    inner = _inner(observed)
-    results = len(observed.outputs)
-    sources = [layer.input_value(0) for layer, kept in zip(layers, inner, strict=True) if kept]
-    places = {_key(source): place for place, source in enumerate({_key(one): one for one in sources}.values())}
-    observed.add_outputs(list({_key(one): one for one in sources}.values()))
+    layers, results = _inner(observed), len(observed.outputs)
+    sources = {_key(layer): layer.input_value(0) for layer in layers}
+    places = {key: place for place, key in enumerate(sources)}
+    observed.add_outputs(list(sources.values()))
     compiled = openvino.Core().compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     extremes = []
     for image in images:
@@ -58,40 +60,41 @@ def measure_ranges(model: openvino.Model, images: Iterable[np.ndarray]) -> Range
         extremes.append([np.percentile(one, (100 - _INSIDE_PERCENT, _INSIDE_PERCENT)) for one in values])
     lows, highs = np.moveaxis(np.array(extremes), 2, 0)
     low, high = np.quantile(lows, 1 - _INSIDE_IMAGES, axis=0), np.quantile(highs, _INSIDE_IMAGES, axis=0)
-    ranges = []
-    for layer, kept in zip(layers, inner, strict=True):
-        place = places[_key(layer.input_value(0))] if kept else 0
-        ranges.append((float(f"{low[place]:.5g}"), float(f"{high[place]:.5g}")) if kept else (0.0, 0.0))
-    return tuple(ranges)
+    entries = []
+    for layer in layers:
+        place, mark = places[_key(layer)], np.abs(_constant(layer.input_value(1))).sum(dtype=np.float64)
+        entries.append((_short(mark), _short(low[place]), _short(high[place])))
+    return tuple(entries)
 
 
-def quantized(model: openvino.Model, ranges: Sequence[tuple[float, float]]) -> openvino.Model:
-    """A copy of a network whose convolutions OpenVINO carries out in 8-bit integers, where ranges are given.
+def quantized(model: openvino.Model, ranges: Sequence[Sequence[float]]) -> openvino.Model:
+    """A copy of a network whose inner convolutions OpenVINO carries out in 8-bit integers.
 
     Args:
         model: As in `measure_ranges`.
         ranges: From there.
 
     Raises:
-        ValueError: Another number of ranges than convolutions.
+        ValueError: They are those of another network.
     """
     copy = model.clone()
-    layers = _convolutions(copy)
+    layers = _inner(copy)
     if len(layers) != len(ranges):
         raise ValueError(f"{len(ranges)} ranges for {len(layers)} convolutions")
     rounded: dict[tuple[str, int], openvino.Node] = {}
-    for layer, (low, high) in zip(layers, ranges, strict=True):
-        if low >= high:
-            continue
-        source = layer.input_value(0)
-        if _key(source) not in rounded:
-            rounded[_key(source)] = _steps(source, low, high)
-        layer.input(0).replace_source_output(rounded[_key(source)].output(0))
+    for layer in layers:
         weights = _constant(layer.input_value(1))
+        mark = float(np.abs(weights).sum(dtype=np.float64))
+        fitting = [(low, high) for known, low, high in ranges if abs(known - mark) <= _SAME * mark]
+        if len(fitting) != 1:
+            raise ValueError(f"{len(fitting)} ranges for the convolution {layer.get_friendly_name()}")
+        if _key(layer) not in rounded:
+            rounded[_key(layer)] = _steps(layer.input_value(0), *fitting[0])
+        layer.input(0).replace_source_output(rounded[_key(layer)].output(0))
         largest = np.maximum(np.abs(weights).max(_WEIGHT_AXES[layer.get_type_name()], keepdims=True), 1e-8)
-        ends = [opset13.constant(sign * largest) for sign in (-1, 1)]
+        both = [opset13.constant(sign * largest) for sign in (-1, 1)]
         # Of 8 bits weights use the 255 values that lie alike on both sides of 0.
-        steps = opset13.fake_quantize(opset13.constant(weights), *ends, *ends, 255)
+        steps = opset13.fake_quantize(opset13.constant(weights), *both, *both, 255)
         layer.input(1).replace_source_output(steps.output(0))
     copy.validate_nodes_and_infer_types()
     return copy
@@ -108,33 +111,37 @@ def _steps(source: openvino.Output, low: float, high: float) -> openvino.Node:
     return opset13.fake_quantize(source, *ends, *ends, 256)
 
 
-def _convolutions(model: openvino.Model) -> list[openvino.Node]:
-    return [node for node in model.get_ordered_ops() if node.get_type_name() in _WEIGHT_AXES]
+def _short(value: float) -> float:
+    """The number with as many digits as matter."""
+    return float(f"{value:.6g}")
 
 
-def _inner(model: openvino.Model) -> list[bool]:
-    """Of each convolution, whether another lies before it on every way from the image, and another after it."""
+def _inner(model: openvino.Model) -> list[openvino.Node]:
+    """Convolutions before which, on every way from the image, lies another, and after which lies another."""
+    ordered = model.get_ordered_ops()
     after: dict[str, bool] = {}
     before: set[str] = set()
-    ordered = model.get_ordered_ops()
     for node in ordered:
         sources = [one.get_source_output().get_node() for one in node.inputs()]
         behind = [after[one.get_friendly_name()] for one in sources if one.get_type_name() != "Constant"]
-        is_parameter = node.get_type_name() == "Parameter"
-        after[node.get_friendly_name()] = node.get_type_name() in _WEIGHT_AXES or (not is_parameter and all(behind))
+        is_image = node.get_type_name() == "Parameter"
+        after[node.get_friendly_name()] = node.get_type_name() in _WEIGHT_AXES or (not is_image and all(behind))
     for node in reversed(ordered):
-        leads = node.get_type_name() in _WEIGHT_AXES or node.get_friendly_name() in before
-        if leads:
+        if node.get_type_name() in _WEIGHT_AXES or node.get_friendly_name() in before:
             before |= {one.get_source_output().get_node().get_friendly_name() for one in node.inputs()}
-    found = []
-    for layer in _convolutions(model):
-        source = layer.input_value(0).get_node()
-        found.append(after[source.get_friendly_name()] and layer.get_friendly_name() in before)
-    return found
+    return [
+        node
+        for node in ordered
+        if node.get_type_name() in _WEIGHT_AXES
+        and after[node.input_value(0).get_node().get_friendly_name()]
+        and node.get_friendly_name() in before
+    ]
 
 
-def _key(output: openvino.Output) -> tuple[str, int]:
-    return output.get_node().get_friendly_name(), output.get_index()
+def _key(layer: openvino.Node) -> tuple[str, int]:
+    """What names the input of a convolution, which several may share."""
+    source = layer.input_value(0)
+    return source.get_node().get_friendly_name(), source.get_index()
 
 
 def _constant(output: openvino.Output) -> np.ndarray:

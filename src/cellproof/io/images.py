@@ -24,6 +24,9 @@ IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".n
 """Endings, in lower case, of the files that `read_image` reads."""
 
 _MAKERS_SUFFIXES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oif", ".vsi", ".mrxs", ".ims", ".dv")
+_OTHER_SUFFIXES = (*_MAKERS_SUFFIXES, ".zarr", ".zvi", ".scn", ".bif", ".gif", ".jp2", ".heic", ".h5", ".hdf5", ".mrc")
+"""Of files that hold images, none of which is read."""
+
 _ANTIALIASED_SHARE = 0.5
 _FEWEST_EDGE_PIXELS = 16
 _MOST_ALONE = 0.02
@@ -185,6 +188,18 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
             raise refusal(Path(given), f"cannot be looked into ({error.strerror}); check its permissions") from error
         found.update(dict.fromkeys(paths))
     return list(found)
+
+
+def unread_images(folder: Path) -> list[Path]:
+    """Images of a folder that `find_images` leaves out, as their format is not read, by name.
+
+    Example:
+        >>> unread_images(Path(__file__).parent)
+        []
+    """
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in _OTHER_SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def _expand(given: Path) -> list[Path]:

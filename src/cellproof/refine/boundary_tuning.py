@@ -225,7 +225,7 @@ def edge_band(class_map: np.ndarray, sides: Sides, width_px: int) -> np.ndarray:
     if not (inside | outside).all():
         # An edge to a third class, or to pixels without annotation, is none between the sides.
         other = rings(outside, width_px)
-        band = np.where(inside, np.where(other < 0, -other, 0), np.where(outside, np.minimum(band, 0), 0))
+        band = np.where(inside, np.where(other < 0, -other, 0), np.where(outside, band, 0))
     return band.astype(np.int8, copy=False)
 
 

@@ -42,3 +42,14 @@ def test_a_result_given_by_its_own_path_is_taken(results, tmp_path):
 def test_an_error_within_a_place_keeps_its_class_and_its_arguments():
     error = InputError("no such axes", argument=("axes", "channels")).within("a.tif")
     assert (type(error), str(error), error.arguments) == (InputError, "a.tif: no such axes", ("axes", "channels"))
+
+
+def test_images_of_formats_that_are_not_read_are_named(tmp_path):
+    for name in ("a.png", "b.czi", "c.GIF", "notes.txt", "._d.nd2"):
+        (tmp_path / name).write_bytes(b"")
+    said: list[str] = []
+    inputs, failures = find_inputs([tmp_path], out=tmp_path / "out", say=said.append)
+    assert ([one.path.name for one in inputs], failures) == (["a.png"], [])
+    assert said == [
+        f"{tmp_path}: 2 images left out, for the format is not read (b.czi, c.GIF); save as OME-TIFF or PNG"
+    ]

@@ -31,7 +31,9 @@ def test_a_score_that_still_rises_is_called_undertrained_with_both_numbers():
 
 def test_too_few_validations_are_said():
     (sentence,) = judge([rows(s1=0.6)], {"ap50": 0.6}, baseline=(0.3, "x"), has_instances=True)
-    assert "1 steps, of which 1 were validated, are too few" in sentence
+    assert sentence.startswith("undertrained: a single step is too few to see the score come to rest")
+    (sentence,) = judge([rows(s1=0.6, s2=0.6)], {"ap50": 0.6}, baseline=(0.3, "x"), has_instances=True)
+    assert "2 steps, of which 2 were validated, are too few" in sentence
 
 
 @pytest.mark.parametrize("score", [0.144, float("nan")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...checks import InputError
-from ...io import read_image, write_csv, write_text
+from ...io import read_image, read_json, write_csv, write_text
 from ...io.images import read_labels
 from ...metrics import objects
 from ...report.difficulty_pictures import Captioned, inline_figures
@@ -26,6 +27,9 @@ MATCHED_FROM = 0.5
 MOST_FIGURES = 30
 
 FIGURE_PX = 480
+
+RUN_JSON = "run.json"
+"""What `segment` says of its inputs."""
 
 
 def write_evaluation(
@@ -110,14 +114,16 @@ def _figure(image: ImageScore, names: ClassNames) -> Captioned | None:
     if names.has_objects:
         hits, missed, false = _objects(truth, prediction, ignored)
         counts = [len(np.unique(some[some > 0])) for some in (hits, missed, false)]
-        caption = "{} found, {} missed, {} false".format(*counts)
+        caption = "{} found, {} missed, {} false at IoU {:g}".format(*counts, MATCHED_FROM)
     else:
         right, is_there, is_said = prediction == truth, truth > 0, prediction > 0
         masks = (right & is_there, ~right & is_there, ~right & is_said & ~is_there)
         hits, missed, false = (np.where(ignored, 0, mask).astype(np.uint8) for mask in masks)
         caption = "classes other than the first: found, missed, false"
-    drawn = hits_overlay(_pixels(image.reference, truth.shape), hits=hits, missed=missed, false=false, max_px=FIGURE_PX)
-    return Captioned(caption, drawn)
+    pixels = _pixels(image, truth.shape)
+    if pixels is None:
+        pixels, caption = np.zeros((1, *truth.shape), np.uint8), f"{caption}; the image itself was not found"
+    return Captioned(caption, hits_overlay(pixels, hits=hits, missed=missed, false=false, max_px=FIGURE_PX))
 
 
 def _objects(
@@ -134,19 +140,29 @@ def _objects(
     return np.where(is_hit, prediction, nothing), np.where(is_missed, truth, 0), np.where(is_false, prediction, nothing)
 
 
-def _pixels(reference: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """(C, H, W) of the image that a mask belongs to, as data sets lay it; black where it is not there."""
-    name = reference.stem.removesuffix(".ome")
-    folders = [reference.parent.parent / "images"] if reference.parent.name == "masks" else []
-    for folder in folders:
-        for path in sorted(folder.glob(f"{name}.*")) if folder.is_dir() else []:
-            try:
-                pixels = read_image(path).pixels
-            except InputError:
-                continue
-            if len(pixels) == 1 and pixels.shape[-2:] == shape:
-                return np.asarray(pixels[0])
-    return np.zeros((1, *shape), np.uint8)
+def _pixels(image: ImageScore, shape: tuple[int, ...]) -> np.ndarray | None:
+    """(C, H, W) of the image that a mask belongs to; None where none of this size is found."""
+    for path in _image_files(image):
+        try:
+            pixels = read_image(path).pixels
+        except InputError:
+            continue
+        if len(pixels) == 1 and pixels.shape[-2:] == shape:
+            return np.asarray(pixels[0])
+    return None
+
+
+def _image_files(image: ImageScore) -> list[Path]:
+    """Where an image may lie: beside its mask as data sets have it, then where `segment` read it."""
+    found: list[Path] = []
+    reference = image.reference
+    if reference.parent.name == "masks":
+        found += sorted((reference.parent.parent / "images").glob(f"{reference.stem.removesuffix('.ome')}.*"))
+    job = None if image.prediction is None else image.prediction.parent / RUN_JSON
+    if job is not None and job.is_file():
+        with contextlib.suppress(InputError, LookupError, TypeError):
+            found += [Path(one["file"]["path"]) for one in read_json(job)["inputs"] if one["name"] == image.name]
+    return found
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...checks import InputError, UsageError
-from ...io import Position, describe_absence, find_images, list_positions, readable
+from ...io import Position, describe_absence, find_images, list_positions, readable, unread_images
 from .record import ENDINGS, PICTURE_KINDS, Record, given_path
 
 _LONGEST_NAME_BYTES = 255
@@ -83,6 +83,7 @@ def find_inputs(
     for given in inputs:
         try:
             paths = find_images([given])
+            _name_unread(Path(given), say)
             for path in paths if paths == [Path(given)] else _without_results(paths, given, say):
                 first = found.setdefault(_target(path), path)
                 if given_path(first) != given_path(path):
@@ -239,6 +240,17 @@ def _target(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError):
         return path.absolute()
+
+
+def _name_unread(given: Path, say: Callable[[str], None]) -> None:
+    """Say which images of a folder are of formats that are not read."""
+    if not given.is_dir():
+        return
+    unread = unread_images(given)
+    if unread:
+        names = ", ".join(path.name for path in unread[:3]) + (", …" if len(unread) > 3 else "")
+        count = f"{len(unread)} image{'' if len(unread) == 1 else 's'}"
+        say(f"{given}: {count} left out, for the format is not read ({names}); save as OME-TIFF or PNG")
 
 
 def _without_results(paths: list[Path], given: str | Path, say: Callable[[str], None]) -> list[Path]:

@@ -91,7 +91,7 @@ def duration(seconds: float) -> str:
 
 
 def _status(state: RunState) -> str:
-    trained = f"{state.steps} steps in {duration(state.trained_s)}"
+    trained = f"{state.steps} step{'' if state.steps == 1 else 's'} in {duration(state.trained_s)}"
     if state.status == "finished":
         return f"Finished: {trained}; the model is {state.request.out / 'model.safetensors'}."
     begun = max(len(state.history), 1)

@@ -103,6 +103,8 @@ def _still_rising(rows: Sequence[HistoryRow]) -> str:
     if best is None or np.isnan(best.score):
         return ""
     if len(rows) < FEWEST_VALIDATIONS:
+        if rows[-1].step == 1:
+            return "a single step is too few to see the score come to rest"
         return f"{rows[-1].step} steps, of which {len(rows)} were validated, are too few to see the score come to rest"
     earlier = best_row([row for row in rows if row.step <= 0.75 * rows[-1].step])
     if earlier is None or not best.score - earlier.score > RISING_BY:
