@@ -133,7 +133,8 @@ def _claims(cells: Sequence[Cell]) -> list[str]:
             low, high = paired.interval or (float("nan"), float("nan"))
             within = f"{low:+.3f} to {high:+.3f}" if paired.interval else "–"
             least = POINT if (entry, rival) == (PROPOSED, BASELINE) else 0.0
-            verdict = "holds" if low > least else "fails" if high < least else "undecided"  # also without interval
+            verdict = "holds" if low > least else "fails" if high < least else "undecided"
+            verdict = verdict if paired.interval else "–"
             claim = f"{entry} exceeds {rival}" + (" by 1 point" if least else "")
             p = "–" if paired.p_value is None else "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
             rows.append([set_, claim, len(both), f"{paired.difference:+.3f}", within, p, verdict])
