@@ -22,6 +22,7 @@ from page import table, write_page
 from cellproof.data.description import read_description
 from cellproof.data.index import Record, index
 from cellproof.metrics import objects
+from cellproof.metrics.bootstrap import FEWEST_IMAGES
 from cellproof.metrics.rows import Row
 from cellproof.workflows.evaluate.score import evaluate_folders
 from cellproof.workflows.predict.load import load_model
@@ -104,7 +105,7 @@ def _accuracy(part: Part, arguments: argparse.Namespace) -> list[str]:
     headings = ["", *groups]
     pooled = table(headings, _pooled_lines(groups.values()))
     by_image = table(headings, _by_image_lines(groups.values()))
-    return ["Pooled:", "", pooled, "", "Mean ± standard deviation over images:", "", by_image]
+    return ["Pooled:", "", pooled, "", "Mean over images, ± standard deviation from five images on:", "", by_image]
 
 
 def _pooled_lines(groups: Sequence[Sequence[Row]]) -> list[list[object]]:
@@ -155,7 +156,7 @@ def _has_interval(row: Row) -> bool:
 
 
 def _by_image_cell(row: Row) -> str:
-    return f"{row.value:.3f}" + (f" ± {row.sd:.3f}" if row.sd is not None else "")
+    return f"{row.value:.3f}" + (f" ± {row.sd:.3f}" if row.sd is not None and row.n_images >= FEWEST_IMAGES else "")
 
 
 def _records(part: Part, arguments: argparse.Namespace) -> list[Record]:

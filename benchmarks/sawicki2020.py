@@ -141,7 +141,7 @@ def scored(names: Sequence[str], data: Path, work: Path, *, tta: bool) -> Scored
         glands.append(count_glands(labels, reference))
         square = Square((reference.shape[0], reference.shape[1]))
         masks.append(count_masks(square.labels(labels > 0), square.labels(reference > 0)))
-    title = "all that start from ImageNet" if names == TOGETHER else " + ".join(TITLES[name] for name in names)
+    title = " + ".join(TITLES[name] for name in names)
     title += ", TTA" if tta else ""
     trained = "; ".join(how_trained(work / name, model) for name, model in zip(names, models, strict=True))
     said = f"{options.method}, threshold {options.foreground_threshold:g}, specks below {options.smallest_area_px} px"

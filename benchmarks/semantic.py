@@ -101,10 +101,10 @@ def _foreign_copy(record: Record, folder: Path) -> Record:
 def _write(results: Sequence[Result], seed: int) -> None:
     """The page of everything known so far."""
     body = [
-        "One training without a recipe for each set. Scores pooled over the held-out images; mean IoU also as mean ± "
-        "standard deviation over images. The last row scores the model of `wbc` on copies of its held-out images with "
-        f"{MAGNIFICATION} times as many pixels, another stain, another white balance and less light: a stand-in for "
-        "another laboratory, not one.",
+        "One training without a recipe for each set. Scores pooled over the held-out images; mean IoU also as mean "
+        "over images, ± standard deviation from five images on. The last row scores the model of `wbc` on copies of "
+        f"its held-out images with {MAGNIFICATION} times as many pixels, another stain, another white balance and less "
+        "light: a stand-in for another laboratory, not one.",
         "",
         table(
             [

@@ -23,13 +23,14 @@ from cellproof.data.description import Description, description_to_toml, read_de
 from cellproof.data.index import Record, index
 from cellproof.io import read_labels
 from cellproof.metrics import pixel
+from cellproof.metrics.bootstrap import FEWEST_IMAGES
 from cellproof.metrics.objects import average_precision
 from cellproof.metrics.pixel import Confusion
 from cellproof.metrics.protocols import ObjectImage, count_objects, foreground_confusion
 
 
 class Score(msgspec.Struct, frozen=True):
-    """One metric: pooled over images, and its mean and standard deviation over those where it is defined."""
+    """One metric: pooled over images, and its mean and spread over those where it is defined; of five at least."""
 
     pooled: float
     mean: float
@@ -267,7 +268,7 @@ def _mean_dice(counts: Confusion) -> float:
 def _score(pooled: float, values: Sequence[float]) -> Score:
     defined = [value for value in values if not math.isnan(value)]
     mean = float(np.mean(defined)) if defined else math.nan
-    return Score(pooled, mean, float(np.std(defined, ddof=1)) if len(defined) > 1 else None)
+    return Score(pooled, mean, float(np.std(defined, ddof=1)) if len(defined) >= FEWEST_IMAGES else None)
 
 
 def _expected_dice(out: Path, names: Sequence[str]) -> list[float]:

@@ -56,14 +56,23 @@ def test_probabilities_are_the_mean_and_each_model_keeps_scale_and_temperature(t
     assert maps.probabilities.shape == (2, 24, 32)
 
 
-def test_only_outputs_that_all_have_are_kept_and_the_method_follows(tmp_path, write_threshold_model):
+def test_the_first_model_s_outputs_and_method_are_kept_also_where_others_lack_them(
+    tmp_path, write_threshold_model, image
+):
     first = write_threshold_model(tmp_path / "a.safetensors", instance=InstanceOptions("components", 0.4))
     second = write_threshold_model(
         tmp_path / "b.safetensors", heads=heads_of(2, ["distance"]), instance=InstanceOptions("watershed", 0.6)
     )
-    header = Model.combine([second, first], tmp_path / "both.safetensors", name="pair")
-    assert (header.name, header.heads.names) == ("pair", ())
-    assert (header.instance.method, header.instance.foreground_threshold) == ("components", 0.5)
+    header = Model.combine([second, first], tmp_path / "pair.safetensors", name="pair")
+    assert (header.name, header.heads.names) == ("pair", ("distance",))
+    assert (header.instance.method, header.instance.foreground_threshold) == ("watershed", 0.5)
+    heights = []
+    for path in (second, tmp_path / "pair.safetensors"):
+        predictor = Predictor.of_model(load_model(path, TORCH))
+        heights.append(predictor.predict(predictor.prepare(image), scale=1.0).fields["distance"])
+    np.testing.assert_array_equal(heights[0], heights[1])
+    turned = Model.combine([first, second], tmp_path / "turned.safetensors")
+    assert (turned.heads.names, turned.instance.method) == (("boundary",), "components")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ def combine_command(
 ) -> None:
     """Combine models of the same classes, whose class probabilities are averaged.
 
-    Objects are made of the outputs that all have. One of the models may be a detector, which then proposes objects that
-    the others shape.
+    Objects are made as by the first, so give the one first whose objects are best. One of the models may be a detector,
+    which then proposes objects that the others shape.
     """
     from ..io import format_json
     from ..workflows.predict import Model

@@ -16,18 +16,20 @@ from ...types import Heads, InstanceOptions, ModelHeader, TrainingRecord
 ARCHITECTURE = "ensemble"
 """What the header of a combined file says; its parts name their own."""
 
-_ALIKE = ("classes", "in_channels", "conditions", "normalization")
+_ALIKE = ("classes", "in_channels", "conditions", "unknown", "normalization")
 """What all parts must have in common: they are shown the same pixels, and mean the same by their outputs."""
 
 
 def combine(paths: Sequence[Path], out: Path, *, name: str = "") -> ModelHeader:
     """Write one model file of several.
 
-    Class probabilities are averaged over the models, each counting alike whatever its number of members, and so are
-    the outputs that all dense models have. Where one is a detector, it proposes objects and the mean probabilities
-    shape them (method "shaped"); else objects are made as the first model makes them, if the outputs that this needs
-    are common to all. The foreground threshold is the mean of the dense models'. Each model keeps its own scale and
-    temperature. Nothing is fitted on the whole, so that its verdicts rest on pixels.
+    Class probabilities are averaged over the models, each counting alike whatever its number of members. Further
+    outputs are those of the first dense model, averaged over the models that have them too; one that another has under
+    the same name with other options is left out. Where one is a detector, it proposes objects and the mean
+    probabilities shape them (method "shaped"); else objects are made as the first model makes them that can with these
+    outputs, so give the one first whose objects are best. The foreground threshold is the mean of the dense models'.
+    Each model keeps its own scale and temperature. Nothing is fitted on the whole, so that its
+    verdicts rest on pixels.
 
     Args:
         paths: Model files, at least two.
@@ -80,8 +82,12 @@ def _said(value: object) -> str:
 def _header(headers: Sequence[ModelHeader], name: str) -> ModelHeader:
     dense = [header for header in headers if not header.heads.is_detector]
     detectors = [header for header in headers if header.heads.is_detector]
-    common = [head for head in dense[0].heads.fields if all(head in one.heads.fields for one in dense)]
-    fields = (*common, *(head for one in detectors for head in one.heads.fields))
+    kept = [
+        head
+        for head in dense[0].heads.fields
+        if all(head in one.heads.fields or head.name not in one.heads.names for one in dense)
+    ]
+    fields = (*kept, *(head for one in detectors for head in one.heads.fields))
     first = headers[0]
     return ModelHeader(
         name=name or "+".join(header.name for header in headers),
@@ -93,6 +99,7 @@ def _header(headers: Sequence[ModelHeader], name: str) -> ModelHeader:
         in_channels=first.in_channels,
         channels=first.channels,
         conditions=first.conditions,
+        unknown=first.unknown,
         normalization=first.normalization,
         scale=first.scale,
         fit_side_px=first.fit_side_px,
