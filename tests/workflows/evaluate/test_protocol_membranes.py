@@ -68,6 +68,11 @@ def test_validation_chooses_a_threshold_that_closes_what_is_there():
     assert found["none"]["adapted Rand error"] > found["reconnect"]["adapted Rand error"]
     assert abs(found["reconnect"]["width change %"]) < 5
     assert found["none"]["width change %"] == 0
+    # One wall is open in the network, and the gap's centerline is all that is added.
+    assert found["none"]["fraction of open walls closed"] == 0
+    assert found["reconnect"]["fraction of open walls closed"] == 1
+    assert found["none"]["cells harmed"] == found["reconnect"]["cells harmed"] == 0
+    assert found["reconnect"]["added centerline precision"] == 1
 
 
 def test_validation_closes_nothing_where_the_reference_has_gaps_too():
