@@ -18,6 +18,7 @@ class Finished:
 
     Attributes:
         seconds: From its start to its end.
+        processor_s: Of all its threads.
         peak_bytes: Largest resident memory.
         code: Exit code.
         output: What it printed on stdout.
@@ -25,6 +26,7 @@ class Finished:
     """
 
     seconds: float
+    processor_s: float
     peak_bytes: int
     code: int
     output: str
@@ -51,7 +53,8 @@ def run_cellproof(*words: str | Path, environment: Mapping[str, str] | None = No
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
-        finished = Finished(seconds, usage.ru_maxrss * 1024, process.returncode, output.read(), errors.read())
+        busy = usage.ru_utime + usage.ru_stime
+        finished = Finished(seconds, busy, usage.ru_maxrss * 1024, process.returncode, output.read(), errors.read())
     if finished.code not in (0, 1):
         raise SystemExit(
             f"cellproof {' '.join(map(str, words))} ended with {finished.code}:\n{finished.errors[-2000:]}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCALES = (1 / 16, 8.0)
 """Smallest and largest scale that a diameter may lead to."""
 
-QUICK_WINDOW_BYTES = 540_000_000
+QUICK_WINDOW_BYTES = 300_000_000
 """Windows may grow up to this where the engine needs little for a pixel: fewer of them read fewer pixels twice."""
 
 LARGEST_WINDOW_BYTES = 4_000_000_000

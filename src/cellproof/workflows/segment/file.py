@@ -113,8 +113,8 @@ def segment_file(
     read_s: float,
     say: Callable[[str], None],
     progress: Callable[[Path, float], None],
-) -> Record:
-    """Segment and write one input; its record comes last.
+) -> Callable[[], Record]:
+    """Segment one input.
 
     Args:
         task: The input.
@@ -126,8 +126,12 @@ def segment_file(
         say: Called with what a person must know of how the image is cut.
         progress: Called with the fraction that is done.
 
+    Returns:
+        What writes the results, their record last, in any thread; it raises `InputError` where it cannot. It holds the
+        image and its maps but no probabilities.
+
     Raises:
-        InputError: The input cannot be used or its results cannot be written.
+        InputError: The input cannot be used.
     """
     model = model.with_steps(options.steps)
     model = replace(model, header=promised(model.header, options.promise))
@@ -142,18 +146,23 @@ def segment_file(
     planes = _segment_planes(
         model, image, options=options, timings=timings, progress=lambda share: progress(task.path, share)
     )
-    segmented = time.perf_counter()
-    outputs = write_results(out, task.name, image=image, planes=planes, header=model.header)
-    seconds = Seconds(
-        read=read_s,
-        network=timings.network_s,
-        instances=timings.instances_s,
-        measure=segmented - started - timings.network_s - timings.instances_s,
-        write=time.perf_counter() - segmented,
-    )
-    record = _record(model, task, image, planes, outputs=outputs, seconds=seconds)
-    write_record(out, record)
-    return record
+    measured = time.perf_counter() - started - timings.network_s - timings.instances_s
+
+    def write() -> Record:
+        began = time.perf_counter()
+        outputs = write_results(out, task.name, image=image, planes=planes, header=model.header)
+        seconds = Seconds(
+            read=read_s,
+            network=timings.network_s,
+            instances=timings.instances_s,
+            measure=measured,
+            write=time.perf_counter() - began,
+        )
+        record = _record(model, task, image, planes, outputs=outputs, seconds=seconds)
+        write_record(out, record)
+        return record
+
+    return write
 
 
 def engine_facts(model: Model) -> EngineFacts:

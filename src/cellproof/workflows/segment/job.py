@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,10 @@ from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, i
 from .summary import Run, write_summaries
 
 _log = logging.getLogger(__name__)
+
+MOST_PIXELS_BESIDE = 2**25
+"""Results of larger images, all planes and channels counted, are not kept while the next is segmented: they take about
+12 bytes for each of these pixels, 0.4 GB in all. Nor are any where memory is limited."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,24 @@ class JobRequest:
     overwrite: bool
 
 
+@dataclass(frozen=True)
+class _Segmented:
+    """An input whose results wait to be written."""
+
+    task: FileTask
+    write: Callable[[], Record]
+    pixels: int
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """An input whose results are being written."""
+
+    task: FileTask
+    where: str
+    record: Future[Record]
+
+
 class Job:
     """A job at work, input by input.
 
@@ -125,6 +148,7 @@ class Job:
         self.outcomes: list[Outcome] = []
         self.run = Run(threads=request.options.choice.threads, max_memory_bytes=request.options.max_memory_bytes)
         self.model: Model | None = None
+        self._writing: _Writing | None = None
 
     def run_all(
         self,
@@ -147,8 +171,7 @@ class Job:
         try:
             for failure in missing:
                 self._end(_without_result(failure))
-            for one, name in names.items():
-                self._end(replace(self._do(one, name), where=one.where))
+            self._do_all(names)
             if score is not None:
                 self.run.scores = score()
         except KeyboardInterrupt:
@@ -179,7 +202,41 @@ class Job:
             out, [*rows, *others], run=self.run, header=self.request.header, parameters=self.request.parameters
         )
 
-    def _do(self, one: Input, name: str) -> Outcome:
+    def _do_all(self, names: Mapping[Input, str]) -> None:
+        """Do the inputs in their order: the results of one are written while the next is segmented."""
+        with ThreadPoolExecutor(max_workers=1) as writer:
+            try:
+                for one, name in names.items():
+                    begun = self._do(one, name)
+                    self._finish()
+                    if isinstance(begun, Outcome):
+                        self._end(replace(begun, where=one.where))
+                        continue
+                    self._writing = _Writing(begun.task, one.where, writer.submit(begun.write))
+                    if begun.pixels > MOST_PIXELS_BESIDE or self.request.options.max_memory_bytes is not None:
+                        self._finish()
+            finally:
+                self._finish()
+
+    def _finish(self) -> None:
+        """Wait until the results that are being written are there."""
+        writing = self._writing
+        if writing is None:
+            return
+        try:
+            record = writing.record.result()
+        # Whatever a single input does to us, the hundreds after it are still to be done.
+        except Exception as error:
+            outcome = self._given_up(writing.task, error)
+        else:
+            self.records[writing.task.name] = record
+            self.run.pixels += record.planes * record.height * record.width
+            self.run.parts += record.seconds
+            outcome = Outcome(writing.task.path, writing.task.name, "done", record)
+        self._writing = None
+        self._end(replace(outcome, where=writing.where))
+
+    def _do(self, one: Input, name: str) -> Outcome | _Segmented:
         """Segment one input unless it is complete; whatever is wrong with it is its outcome."""
         out, overwrite, watcher = self.request.out, self.request.overwrite, self.request.watcher
         path = one.path
@@ -208,7 +265,7 @@ class Job:
         try:
             forget(out, name)
             self.records.pop(name, None)
-            record = segment_file(
+            write = segment_file(
                 task,
                 image,
                 model,
@@ -221,13 +278,9 @@ class Job:
         except KeyboardInterrupt:
             forget(out, name)
             raise
-        # Whatever a single input does to us, the hundreds after it are still to be done.
         except Exception as error:
             return self._given_up(task, error)
-        self.records[name] = record
-        self.run.pixels += record.planes * record.height * record.width
-        self.run.parts += record.seconds
-        return Outcome(path, name, "done", record)
+        return _Segmented(task, write, image.pixels.size)
 
     def _ready_model(self) -> Model:
         """The model with its engines, loaded when the first input needs it.
