@@ -106,10 +106,10 @@ def _write(results: Sequence[Result], seed: int) -> None:
     body = [
         "Each row is one training on few annotated images without a recipe, and its model's score on images that it "
         "never saw. Scores: pooled over images, in brackets mean over images, ± standard deviation from five images "
-        "on. Start `nuclei`: the shipped weights, which the plan takes by itself; they were trained on dsb2018 train, so "
-        "that for the two dsb2018 rows they had seen the twelve images and their like; `random` is the honest number there. Expected "
-        "Dice: mean of what `segment` promised less the foreground Dice that was reached, and the rank correlation "
-        "of the two over images.",
+        "on. Start `nuclei`: the shipped weights, which the plan takes by itself; they were trained on dsb2018 train, "
+        "so that for the two dsb2018 rows they had seen the twelve images and their like; `random` is the honest "
+        "number there. Expected Dice: mean of what `segment` promised less the foreground Dice that was reached, and "
+        "the rank correlation of the two over images.",
     ]
     for task, metrics in (("objects", ("AP@0.5", "AP@0.75", "Dice")), ("classes", ("mean IoU", "mean Dice"))):
         chosen = sorted((r for r in results if r.task == task), key=lambda r: (list(CASES).index(r.name), r.start))

@@ -21,6 +21,7 @@ from page import table, write_page
 from trust_cases import DEGRADED, Case, annotated, foreign, training_sample
 from trust_foreign import compared, look_of, mistaken, strangers
 from trust_judge import judge_all
+from trust_precision import compared_precisions
 from trust_rivals import draw, rank, rankings, rival_table
 
 from cellproof.difficulty.calibration import expected_calibration_error
@@ -56,7 +57,7 @@ Judgement = tuple[Case, Judged]
 def main() -> None:
     """Segment, fit, score, write the page or the model."""
     arguments = _arguments()
-    model = load_model(arguments.model, EngineChoice(threads=arguments.threads))
+    model = load_model(arguments.model, EngineChoice("openvino", arguments.precision, threads=arguments.threads))
     dsb, work = arguments.data / "dsb2018", arguments.work
     looks = [look_of(*one) for one in judge_all(model, training_sample(dsb), work)]
     familiar = fit_kinds(looks)
@@ -76,6 +77,10 @@ def main() -> None:
     body += ["", "## Dice and counts", "", _counts(val, apart, other, theirs)]
     known = {"dsb2018 val": (val, apart), "kromp2020": (other, theirs)}
     body += ["", "## Foreign images", "", *_foreign(strange, looks, trust, known)]
+    some = [case for case, one in val if not one.is_copy][::5] + [case for case, _ in strange][::7]
+    body += ["", "## Other arithmetic", "", "Every fifth image of `dsb2018` val and every seventh foreign one.", ""]
+    fitted, threads = arguments.precision, arguments.threads
+    body += [compared_precisions(arguments.model, some, trust, work, fitted=fitted, threads=threads)]
     body += ["", "## Accepted though bad", "", *_failures([*val, *other], _joined(apart, theirs))]
     body += ["", "## Coefficients", "", *_coefficients(trust)]
     write_page("trust", f"Trust in the verdicts of `{model.header.name}`", "\n".join(body), seed=0)
@@ -87,6 +92,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
     parser.add_argument("--work", type=Path, default=Path("results/benchmarks/trust"), help="where results are kept")
     parser.add_argument("--threads", type=int, default=1, help="of the network")
+    parser.add_argument("--precision", default="bf16", help="of the network's arithmetic (default: bf16)")
     parser.add_argument("--promise", type=Promise.parse, default=PROMISE, help=f"of accepted images ({PROMISE})")
     parser.add_argument("--write", help="model file that the numbers are written into, instead of the page")
     return parser.parse_args()
@@ -124,12 +130,13 @@ def _joined(one: OutOfSample, other: OutOfSample) -> OutOfSample:
 
 
 def _introduction(model: Model, trust: TrustRecord) -> str:
-    header = model.header
+    header, precision = model.header, model.engines[0].precision
     return (
-        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view. An object "
-        "is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images "
-        f"at most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}; an image is accepted from an "
-        f"expected F1 of {trust.accept_f1:.3f} and an expected Dice of {trust.accept_dice} on, unless it is unlike the "
+        f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view, "
+        f"{precision}. An object is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. "
+        f"Promise: of accepted images at most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}. "
+        f"An image is accepted from an expected F1 of {trust.accept_f1:.3f} and an expected Dice of "
+        f"{trust.accept_dice} on, unless it is unlike the "
         "training images. `dsb2018` val chose the model's thresholds and best moment, so that it is held out from "
         "these verdicts but not from the model. Each image, with its copies, is judged by coefficients and by a "
         "threshold that were fitted on others. `kromp2020` had no part in any fit; it did show that averages of sizes "

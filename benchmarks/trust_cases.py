@@ -234,15 +234,20 @@ def _cut(path: Path) -> np.ndarray:
 def weights_of(path: Path) -> str:
     """Names what a model file predicts, whatever it says of how far that can be trusted: 12 hexadecimal digits."""
     header, tensors = read_model(path)
-    found = hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(header, trust=None)))
+    found = hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(header, trust=None, rounding=None)))
     for name in sorted(tensors):
         found.update(name.encode() + tensors[name].tobytes())
     return found.hexdigest()[:12]
 
 
+def key_of(model: Model) -> str:
+    """Names what a model predicts in the arithmetic that runs it."""
+    return f"{weights_of(model.path)}-{model.engines[0].precision}"
+
+
 def answer(model: Model, case: Case, cache: Path, *, tta: bool = False) -> Answer:
     """What the model says of a case, from the cache if it is there."""
-    path = cache / f"{weights_of(model.path)}-{'eight' if tta else 'one'}" / case.key
+    path = cache / f"{key_of(model)}-{'eight' if tta else 'one'}" / case.key
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels, reference, ignored = case.load()

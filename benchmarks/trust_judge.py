@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from trust_cases import Answer, Case, answer, weights_of
+from trust_cases import Answer, Case, answer, key_of
 
 from cellproof.difficulty.fit import Judged
 from cellproof.difficulty.object_trust import object_truth
@@ -25,7 +25,7 @@ def judge_all(model: Model, cases: Iterable[Case], cache: Path, *, tta: bool = F
     """Evidence on every case, from the cache where it is there."""
     found = []
     for case in cases:
-        path = cache / EVIDENCE / ("eight" if tta else "one") / f"{weights_of(model.path)}-{case.key}"
+        path = cache / EVIDENCE / ("eight" if tta else "one") / f"{key_of(model)}-{case.key}"
         path = path.with_suffix(".pickle")
         if path.exists():
             found.append((case, pickle.loads(path.read_bytes())))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from trust_cases import Case, answer, weights_of
+from trust_cases import Case, answer, key_of
 
 from cellproof.difficulty.disagreement import Disagreement
 from cellproof.workflows.predict import Model, Predictor
@@ -19,7 +19,7 @@ def disagreements(model: Model, cases: Iterable[Case], cache: Path) -> list[np.n
     """Of each case (n,) mean disagreement of four views over each object's pixels; from the cache where it is there."""
     found = []
     for case in cases:
-        path = (cache / "views" / f"{weights_of(model.path)}-{case.key}").with_suffix(".npy")
+        path = (cache / "views" / f"{key_of(model)}-{case.key}").with_suffix(".npy")
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".part.npy")

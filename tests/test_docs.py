@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 import cellproof
+from cellproof import detectors
 from cellproof.cli import COMMANDS, main
 from cellproof.data.description import Description
 from cellproof.recipe.study import Recipe
@@ -162,12 +163,13 @@ def test_the_example_of_a_description_is_read():
     assert description.classes == ("cell", "membrane")
 
 
-def test_the_examples_of_recipes_are_read_and_their_detectors_take_the_options():
+def test_the_examples_of_recipes_are_read_and_their_architectures_take_the_options():
     _, *examples = blocks(REPOSITORY / "docs" / "train.md", "toml")
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         recipe = parse_recipe(example)
-        build = importlib.import_module(f"cellproof.detectors.{recipe.model.architecture}").build
+        room = "detectors" if recipe.model.architecture in detectors.names() else "models"
+        build = importlib.import_module(f"cellproof.{room}.{recipe.model.architecture}").build
         assert set(recipe.model.options) <= set(inspect.signature(build).parameters)
 
 

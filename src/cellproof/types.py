@@ -41,11 +41,15 @@ __all__ = [
     "Step",
     "TrainingRecord",
     "TrustRecord",
+    "Unknown",
     "with_current_keys",
 ]
 
 IGNORE = 255
 """Value in a class map of a pixel without annotation; losses and metrics leave it out."""
+
+Unknown = Literal["zeros", "mean"]
+"""How a network that is told a condition is told that nothing is known of it."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,8 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         instance: How objects are made; ignored for semantic models.
         steps: Repairs of the class map that belong to the model; none for models that tell objects apart.
         conditions: Values of the image attribute that the network is told, each a channel after the image's: 1
-            everywhere for the value that holds, else 0; all 0 where nothing is told.
+            everywhere for the value that holds, else 0.
+        unknown: What these channels are where nothing is told: all 0, or for "mean" 1 / their number.
         training: Provenance.
         statistics: Of the training images.
         metrics: Validation results, name → value.
@@ -262,6 +267,7 @@ class ModelHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance: InstanceOptions = InstanceOptions()
     steps: tuple[Step, ...] = ()
     conditions: tuple[str, ...] = ()
+    unknown: Unknown = "zeros"
     training: TrainingRecord = TrainingRecord()
     statistics: IntensityStatistics = IntensityStatistics()
     metrics: Mapping[str, float] = {}

@@ -92,6 +92,21 @@ def test_a_condition_that_the_model_does_not_know_is_refused_with_those_it_does(
         cellproof.segment(noise, "nuclei", condition="full")
 
 
+def test_the_best_moment_is_that_with_and_without_the_condition(model):
+    with (model.parent / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    told, withheld, score = (float(rows[-1][name]) for name in ("mean_iou", "mean_iou_withheld", "score"))
+    assert withheld < told  # noise tells nothing
+    assert score == pytest.approx((told + withheld) / 2)
+
+
+def test_what_is_unknown_may_be_the_mean_of_what_is_known():
+    told = with_condition(np.ones((1, 3, 4), np.float32), ("a", "b", "c", "d"), "", unknown="mean")
+    np.testing.assert_array_equal(told[1:], np.full((4, 3, 4), 0.25, np.float32))
+    known = with_condition(np.ones((1, 3, 4), np.float32), ("a", "b", "c", "d"), "b", unknown="mean")
+    np.testing.assert_array_equal(known[1:, 0, 0], [0, 1, 0, 0])
+
+
 def test_an_image_without_condition_gets_channels_of_zeros():
     image = np.ones((2, 3, 4), np.float32)
     told = with_condition(image, ("a", "b"), "")

@@ -34,6 +34,7 @@ class Record:
         group: What folds never divide; the name itself where no group column is given.
         attributes: The row of the attributes table; empty where there is none.
         folder: Name of the folder that the split stands for; empty where there is none.
+        source: File and row of its attributes, for messages; empty where there are none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Record:
     group: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ def scan(folder: Path, description: Description) -> Index:
         # Folders that are called nothing like a split are experiments of one set, unless some are.
         split = splits[part] if part in named or named else ""
         for name, (image, mask) in sorted(pairs.items()):
-            row = table.get(name, {})
+            source, row = table.get(name, ("", {}))
             group = _group(name, row, description)
-            records.append(Record(name, split, image, mask, group, row, part))
+            records.append(Record(name, split, image, mask, group, row, part, source))
     if not records:
         raise InputError(f"{folder} holds {_without_masks(folder)}; expected {LAYOUTS}")
     return Index(sorted(records, key=lambda record: (record.split, record.folder, record.name)), tuple(notes))
@@ -211,8 +213,8 @@ def _pictures(folder: Path) -> list[Path]:
     )
 
 
-def _read_attributes(folder: Path, description: Description) -> dict[str, dict[str, str]]:
-    """Name → its row without the columns ``name`` and ``split``."""
+def _read_attributes(folder: Path, description: Description) -> dict[str, tuple[str, dict[str, str]]]:
+    """Name → file and number of its row, and the row without the columns ``name`` and ``split``."""
     if not description.attributes:
         if description.group:
             raise InputError(
@@ -222,18 +224,19 @@ def _read_attributes(folder: Path, description: Description) -> dict[str, dict[s
     path = folder / description.attributes
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            table = csv.DictReader(file)
+            rows = [(f"{path}, row {table.line_num}", row) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"the attributes table {path} cannot be read: {error}") from error
-    columns = list(rows[0]) if rows else []
+    columns = list(rows[0][1]) if rows else []
     for wanted in ("name", description.group):
         if wanted and wanted not in columns:
             raise InputError(
                 f"the attributes table {path} has no column {wanted!r}; there: {', '.join(map(str, columns)) or 'none'}"
             )
     return {
-        row["name"]: {key: value or "" for key, value in row.items() if key not in ("name", "split", None)}
-        for row in rows
+        row["name"]: (where, {key: value or "" for key, value in row.items() if key not in ("name", "split", None)})
+        for where, row in rows
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..checks import InputError, check_finite, check_ndim
-from ..types import Normalization
+from ..types import Normalization, Unknown
 
 LOWEST, HIGHEST = -1.0, 3.0
 """Results are clipped to this: a hot pixel or a dust grain must not dominate what the network computes."""
@@ -109,13 +109,17 @@ def _one_each(low: np.ndarray, ranges: np.ndarray, channels: int) -> tuple[list[
     return np.broadcast_to(low, channels).tolist(), np.broadcast_to(ranges, channels).tolist()
 
 
-def with_condition(image: np.ndarray, conditions: Sequence[str], value: str) -> np.ndarray:
+def with_condition(
+    image: np.ndarray, conditions: Sequence[str], value: str, *, unknown: Unknown = "zeros"
+) -> np.ndarray:
     """An image with one constant channel per condition after its own: 1 for the value, 0 for the others.
 
     Args:
         image: (C, H, W) float32, normalized.
         conditions: Values that the network may be told.
-        value: One of them; "" for unknown, for which all are 0.
+        value: One of them; "" for unknown.
+        unknown: What all channels are then: "zeros", or "mean", the mean over the conditions, 1 / their number, which
+            lies between what the network is told of known ones.
 
     Returns:
         (C + len(conditions), H, W) float32; the image itself without conditions.
@@ -126,12 +130,17 @@ def with_condition(image: np.ndarray, conditions: Sequence[str], value: str) -> 
     Examples:
         >>> with_condition(np.zeros((1, 1, 1), np.float32), ("astro", "cort"), "cort").ravel().tolist()
         [0.0, 0.0, 1.0]
+        >>> with_condition(np.zeros((1, 1, 1), np.float32), ("astro", "cort"), "", unknown="mean").ravel().tolist()
+        [0.0, 0.5, 0.5]
     """
     if value and value not in conditions:
         known = f"expected one of {', '.join(conditions)}" if conditions else "the model has no conditions"
         raise InputError(f"condition is {value!r}; {known}", argument="condition")
     if not conditions:
         return image
-    told = np.array([float(value == one) for one in conditions], np.float32)
+    if not value and unknown == "mean":
+        told = np.full(len(conditions), 1 / len(conditions), np.float32)
+    else:
+        told = np.array([float(value == one) for one in conditions], np.float32)
     planes = np.broadcast_to(told[:, np.newaxis, np.newaxis], (len(conditions), *image.shape[1:]))
     return np.concatenate([image, planes])

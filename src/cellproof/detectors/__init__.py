@@ -9,6 +9,7 @@ states ``stride`` and ``receptive_field_px`` like other networks.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,20 @@ def names() -> list[str]:
         ['mask_rcnn']
     """
     return part_names(__name__, needs="build")
+
+
+def lacking(name: str) -> str:
+    """Package that an architecture is built with and that is not installed; empty where it can be built.
+
+    Raises:
+        InputError: No such architecture.
+
+    Examples:
+        >>> lacking("mask_rcnn") in ("", "torchvision")
+        True
+    """
+    package: str = getattr(find_part(__name__, name, needs="build", what="detector"), "PACKAGE", "")
+    return package if package and find_spec(package) is None else ""
 
 
 def load(name: str, **options: Any) -> nn.Module:

@@ -25,6 +25,9 @@ from ._operators import torchvision
 Backbone = Literal["resnet10", "resnet18", "resnet34", "resnet50"]
 Norm = Literal["batch", "frozen"]
 
+PACKAGE = "torchvision"
+"""What must be installed for it."""
+
 LEVELS = 5
 """Resolutions at which anchors lie: strides 4, 8, 16, 32 and 64."""
 

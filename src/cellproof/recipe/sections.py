@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..types import LossTerm, Normalization, Setting
+from ..types import LossTerm, Normalization, Setting, Unknown
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -35,7 +35,11 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         object_power: … times (its number of objects, at least 1) ** this.
         condition: Attribute of the images that the network is told, one constant channel per value; "" for none.
         conditions: Its values, in the order of the channels; found out from the data where empty.
-        condition_dropout: Fraction of patches whose value is withheld, so that the network also works without it.
+        skip_unseen: Whether images without a value, and held-out images of a value that the network did not learn from,
+            are left out; they are refused otherwise.
+        condition_dropout: Fraction of patches whose value is withheld, so that the network also works without it; more
+            than 0, and validation chooses the moment that is best with the value and without.
+        unknown: What the channels are where the value is withheld: "zeros", or "mean", 1 / their number.
         normalization: How intensities are scaled.
     """
 
@@ -50,7 +54,9 @@ class DataConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     object_power: NotNegative = 0.0
     condition: str = ""
     conditions: tuple[str, ...] = ()
+    skip_unseen: bool = False
     condition_dropout: Share = 0.1
+    unknown: Unknown = "zeros"
     normalization: Normalization = Normalization()
 
     @property

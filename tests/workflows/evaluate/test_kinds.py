@@ -139,3 +139,12 @@ def test_at_most_twenty_masks_spread_over_the_set_are_looked_at(tmp_path, files,
 def test_a_flat_mask_is_a_plane_and_a_stack_several():
     assert len(planes_of(np.zeros((3, 4)))) == 1
     assert [plane.shape for plane in planes_of(np.zeros((2, 3, 4)))] == [(3, 4)] * 2
+
+
+def test_where_no_reference_can_be_read_it_is_said_why(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"broken")
+    np.save(tmp_path / "b.npy", blocks(1, 2))
+    with pytest.raises(InputError, match=r"^none of 1 references can be used; .*a\.png"):
+        look_at({"a": tmp_path / "a.png"}, [tmp_path / "b.npy"])
+    both = look_at({"a": tmp_path / "a.png", "b": tmp_path / "b.npy"}, [tmp_path / "a.png"])
+    assert (len(both.references), len(both.predictions)) == (1, 0)

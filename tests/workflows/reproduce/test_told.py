@@ -7,12 +7,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from cellproof import detectors
 from cellproof.checks import UsageError
 from cellproof.data.index import Record
 from cellproof.recipe import read_recipe
 from cellproof.workflows.reproduce.cells import cell_fingerprint
 from cellproof.workflows.reproduce.entries import plan_entries
+from cellproof.workflows.reproduce.fold import ReproduceRequest
 from cellproof.workflows.reproduce.predictions import Trained
+from cellproof.workflows.reproduce.run import _buildable, open_study
+from cellproof.workflows.train import Watcher
 
 
 def told(value, told, known=("astro", "cort", "shsy5y")):
@@ -48,15 +52,24 @@ def test_scores_depend_on_what_was_told():
     assert prints["given"] == cell_fingerprint(["t"], test=[], protocols={}, steps=[], note="")
 
 
-def test_the_studys_entries_train_nine_networks_and_ask_some_of_them_again():
+def test_the_studys_entries_train_ten_networks_and_ask_some_of_them_again():
     recipe = read_recipe("corona2022")
     plan = plan_entries(recipe, recipe.study, recipe.study.profiles["laptop"])
-    assert len(plan.recipes) == 9
+    assert len(plan.recipes) == 10
     assert plan.entries["Hot, class wrong"].trainings == ("Hot",)
     assert plan.recipes["U-Net"].data.condition == ""
     assert plan.recipes["FiLM, dropped"].model.options["conditioning"] == "film"
     (term,) = plan.recipes["Hot weighted"].loss.terms
     assert (term.name, term.options) == ("binary_cross_entropy", {"positive_weight": 3.0})
+
+
+def test_a_detector_is_left_out_with_a_word_where_its_package_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(detectors, "find_spec", lambda package: None)
+    said = []
+    request = ReproduceRequest(recipe="corona2022", data=tmp_path, out=tmp_path / "out", profile="smoke")
+    study = open_study(request, Watcher(say=said.append))
+    assert list(_buildable(study, study.plan.entries)) == ["U-Net", "Hot", "Hot, tuned"]
+    assert said == ["Mask R-CNN: torchvision is not installed (pip install 'cellproof[detect]'); left out"]
 
 
 def test_an_ensemble_cannot_be_told_otherwise(tmp_path):

@@ -5,7 +5,9 @@ What a threshold leaves of such a map is the objects as one foreground, which is
 target that tells objects apart.
 
 References:
-    Corona et al. (2022), "Hot-Flow": a U-Net trained on this target with the mean squared error, then a threshold.
+    Corona, Silva, Calado, Cardoso, Silva (2022). Deep learning semantic segmentation of neuronal cell images.
+    University of Porto (FEUP). "Hot-Flow": a U-Net trained on this target with the mean squared error, then a
+    threshold.
     Stringer, Wang, Michaelos, Pachitariu (2021). Nature Methods 18, 100-106. doi:10.1038/s41592-020-01018-x (colors of
     flows, ``plot.dx_to_circ`` of its code)
 """

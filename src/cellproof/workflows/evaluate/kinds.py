@@ -43,10 +43,11 @@ _HINTS: dict[str, frozenset[Kind]] = {
 
 @dataclass(frozen=True)
 class _Facts:
-    """Facts of one side's masks, and the kinds that its names and contents say."""
+    """Facts of one side's masks, the kinds that names and contents say, and what is wrong with the first bad one."""
 
     facts: tuple[MaskFacts, ...]
     hints: frozenset[Kind]
+    error: InputError | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,13 @@ def look_at(masks: Mapping[str, Path], predictions: Sequence[Path]) -> Sides:
     Args:
         masks: Name → reference.
         predictions: Files that may be predictions; one is compared with all.
+
+    Raises:
+        InputError: No reference can be read.
     """
     references = _facts(list(masks.values()))
+    if references.error is not None and not references.facts:
+        raise InputError(f"none of {len(masks)} references can be used; {references.error}")
     if not predictions:
         return Sides(references.facts, (), references.hints, None)
     predicted = _facts(predictions)
@@ -87,11 +93,13 @@ def _facts(paths: Sequence[Path]) -> _Facts:
     step = max(1, -(-len(paths) // _MASKS_TO_GUESS_FROM))
     facts: list[MaskFacts] = []
     hints: set[Kind] = set()
+    first_error: InputError | None = None
     for path in paths[::step]:
         try:
             mask = read_mask(path)
-        except InputError:
+        except InputError as error:
             # It gets a row of its own when it is to be counted.
+            first_error = first_error or error
             continue
         facts += [mask_facts(plane, color=mask.color) for plane in planes_of(mask.values)]
         hints |= _HINTS.get(mask.content, frozenset())
@@ -99,7 +107,7 @@ def _facts(paths: Sequence[Path]) -> _Facts:
     for ending, kind in _NAMED.items():
         if stems and all(name.endswith(ending) for name in stems):
             hints.add(kind)
-    return _Facts(tuple(facts), frozenset(hints))
+    return _Facts(tuple(facts), frozenset(hints), first_error)
 
 
 def _agreement(pairs: Sequence[tuple[Path, Path]]) -> float | None:

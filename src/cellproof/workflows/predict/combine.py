@@ -16,7 +16,7 @@ from ...types import Heads, InstanceOptions, ModelHeader, TrainingRecord
 ARCHITECTURE = "ensemble"
 """What the header of a combined file says; its parts name their own."""
 
-_ALIKE = ("classes", "in_channels", "conditions", "normalization")
+_ALIKE = ("classes", "in_channels", "conditions", "unknown", "normalization")
 """What all parts must have in common: they are shown the same pixels, and mean the same by their outputs."""
 
 
@@ -99,6 +99,7 @@ def _header(headers: Sequence[ModelHeader], name: str) -> ModelHeader:
         in_channels=first.in_channels,
         channels=first.channels,
         conditions=first.conditions,
+        unknown=first.unknown,
         normalization=first.normalization,
         scale=first.scale,
         fit_side_px=first.fit_side_px,

@@ -18,7 +18,7 @@ from ...inference.engine import Engine
 from ...inference.predict import DEFAULT_MAX_PIXELS, predict
 from ...inference.tiles import smallest_window
 from ...inference.tta import ONE_VIEW, View
-from ...types import Heads, ModelHeader, Normalization, Sample
+from ...types import Heads, ModelHeader, Normalization, Sample, Unknown
 from .detect import detect
 from .ensemble import mean_of_parts
 from .load import Model
@@ -60,6 +60,7 @@ class Predictor:
         heads: Meaning of the output channels.
         in_channels: Channels of the image that the networks read.
         conditions: Values of an attribute that they may be told, each a constant channel after those.
+        unknown: What these channels are where nothing is told.
         stride_px: Their input is padded to multiples of this.
         radius_px: Of the receptive field.
         normalization: How raw intensities become network input.
@@ -79,6 +80,7 @@ class Predictor:
     fit_side_px: int = 0
     temperature: float = 1.0
     conditions: tuple[str, ...] = ()
+    unknown: Unknown = "zeros"
     parts: tuple[Predictor, ...] = ()
 
     @classmethod
@@ -90,6 +92,7 @@ class Predictor:
             heads=header.heads,
             in_channels=header.in_channels - len(header.conditions),
             conditions=header.conditions,
+            unknown=header.unknown,
             stride_px=header.stride_px,
             radius_px=header.receptive_field_px,
             normalization=header.normalization,
@@ -109,6 +112,7 @@ class Predictor:
         precision: str = "auto",
         temperature: float = 1.0,
         conditions: tuple[str, ...] = (),
+        unknown: Unknown = "zeros",
     ) -> Predictor:
         """Of a network in training, where it lies; samples are on its grid already, so the scale is 1.
 
@@ -120,6 +124,7 @@ class Predictor:
                 would only be slower.
             temperature: Of the softmax.
             conditions: Values that it may be told.
+            unknown: What their channels are where nothing is told.
         """
         import torch
 
@@ -132,6 +137,7 @@ class Predictor:
             heads=heads,
             in_channels=in_channels,
             conditions=conditions,
+            unknown=unknown,
             stride_px=int(module.stride),  # type: ignore[arg-type]  # part of the contract of models
             radius_px=int(module.receptive_field_px),  # type: ignore[arg-type]
             temperature=temperature,
@@ -224,10 +230,12 @@ class Predictor:
             )
         scaled = image if scale == 1.0 else rescale_image(image, scaled_shape(shape, scale))
         windows = self.windows(scaled.shape[1:], channels=len(image), max_memory_bytes=max_memory_bytes)
+        fitted = fit_channels(scaled, self.in_channels)
+        seen = with_condition(fitted, self.conditions, condition, unknown=self.unknown)
         if self.heads.is_detector:
             return detect(
                 self.engines,
-                with_condition(fit_channels(scaled, self.in_channels), self.conditions, condition),
+                seen,
                 shape=(shape[0], shape[1]),
                 heads=self.heads,
                 stride_px=self.stride_px,
@@ -240,7 +248,7 @@ class Predictor:
             )
         maps = predict(
             self.engines,
-            with_condition(fit_channels(scaled, self.in_channels), self.conditions, condition),
+            seen,
             heads=self.heads,
             stride_px=self.stride_px,
             halo_px=windows.halo_px,

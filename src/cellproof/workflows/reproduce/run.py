@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ... import __version__
+from ... import __version__, detectors
 from ...checks import InputError, UsageError
 from ...io import folder_lock, make_folder, read_json, write_csv, write_json, write_text
 from ...recipe import StudyConfig, format_recipe, read_recipe
@@ -65,7 +65,7 @@ def reproduce(request: ReproduceRequest, watcher: Watcher) -> Results:
     choose_device(request.device)
     study = open_study(request, watcher)
     wanted_sets = select({config.name: config for config in study.config.sets}, request.sets, "set")
-    wanted_entries = select(study.plan.entries, request.entries, "entry")
+    wanted_entries = _buildable(study, select(study.plan.entries, request.entries, "entry"))
     with folder_lock(make_folder(request.out) / ".lock"):
         if (request.out / OLD_SCORES).is_file():
             watcher.say(
@@ -116,6 +116,19 @@ def open_study(request: ReproduceRequest, watcher: Watcher) -> Study:
         protocol_options(config, own, protocols)
     profile = with_folds(profile, config, request.folds)
     return Study(request, recipe, config, profile, plan_entries(recipe, config, profile), protocols, watcher)
+
+
+def _buildable(study: Study, wanted: Mapping[str, Planned]) -> dict[str, Planned]:
+    """Entries without those whose networks need a package that is not installed, of which the watcher is told."""
+    kept = {}
+    for name, planned in wanted.items():
+        architectures = [study.plan.recipes[training].model.architecture for training in planned.trainings]
+        lacking = [detectors.lacking(one) for one in architectures if one in detectors.names()]
+        if any(lacking):
+            study.watcher.say(f"{name}: {max(lacking)} is not installed (pip install 'cellproof[detect]'); left out")
+        else:
+            kept[name] = planned
+    return kept
 
 
 def _check_names(config: StudyConfig) -> None:

@@ -16,7 +16,7 @@ from ...data.targets import make_targets
 from ...losses import maps_of
 from ...recipe import DataConfig, Recipe
 from ...training.batch import Batch
-from ...types import Heads, Sample
+from ...types import Heads, Sample, Unknown
 from ..collect import Collection, SampleStore
 from .augment import augmentation
 from .build import heads_of, terms_of
@@ -38,6 +38,7 @@ class BatchMaker:
         seed: Random seed.
         conditions: Values that the network may be told, each a constant channel after the image's.
         condition_dropout: Fraction of patches whose value is withheld.
+        unknown: What the channels then are.
         maps: What the terms of the loss ask for besides targets.
     """
 
@@ -52,6 +53,7 @@ class BatchMaker:
     seed: int
     conditions: tuple[str, ...] = ()
     condition_dropout: float = 0.0
+    unknown: Unknown = "zeros"
     maps: tuple[str, ...] = ()
 
     def __call__(self, step: int) -> Batch:
@@ -61,7 +63,10 @@ class BatchMaker:
         fitted = [fit_channels(patch.image, self.in_channels) for patch in patches]
         if self.conditions:
             told = [self._told(step, place, patch.condition) for place, patch in enumerate(patches)]
-            fitted = [with_condition(image, self.conditions, value) for image, value in zip(fitted, told, strict=True)]
+            fitted = [
+                with_condition(image, self.conditions, value, unknown=self.unknown)
+                for image, value in zip(fitted, told, strict=True)
+            ]
         images = np.stack(fitted)
         return Batch(
             images=torch.from_numpy(images),
@@ -136,6 +141,7 @@ def batch_maker(collection: Collection, fold: Fold, recipe: Recipe, *, seed: int
         in_channels=recipe.data.in_channels,
         conditions=recipe.data.conditions,
         condition_dropout=recipe.data.condition_dropout,
+        unknown=recipe.data.unknown,
         batch=config.batch,
         seed=seed,
     )

@@ -19,6 +19,7 @@ from ...types import LossTerm
 from ..collect import load_sample
 from ..predict import find_model
 from .build import build_module, heads_of, terms_of
+from .conditions import with_conditions
 from .plan import plan
 from .start import start_from
 from .state import TrainRequest
@@ -57,41 +58,10 @@ def choose_recipe(
         # A detector has one output, which need not be named.
         recipe = msgspec.structs.replace(recipe, heads=(HeadConfig("detections"),))
     if recipe.data.condition:
-        recipe, reason = _with_conditions(recipe, records)
+        recipe, reason = with_conditions(recipe, records)
         reasons = [*reasons, reason]
     _check(recipe, description)
     return recipe, reasons
-
-
-def _with_conditions(recipe: Recipe, records: Sequence[Record]) -> tuple[Recipe, str]:
-    """The recipe with the values of its condition, and a sentence on them.
-
-    Raises:
-        InputError: An image lacks the attribute, or has a value that the recipe does not list.
-    """
-    name = recipe.data.condition
-    lacking = [record for record in records if not record.attributes.get(name)]
-    if lacking:
-        known = ", ".join(lacking[0].attributes) or "none"
-        raise InputError(
-            f"{lacking[0].name} has no attribute {name!r}, which data.condition names; its attributes are {known}",
-            argument="overrides",
-        )
-    found = sorted({record.attributes[name] for record in records})
-    values = recipe.data.conditions or tuple(found)
-    unknown = [value for value in found if value not in values]
-    if unknown:
-        raise InputError(
-            f"{recipe.data.condition} is {unknown[0]!r} in the data; data.conditions of the recipe lists "
-            f"{', '.join(values)}: add it there, or leave data.conditions out",
-            argument="overrides",
-        )
-    data = msgspec.structs.replace(recipe.data, conditions=values)
-    reason = f"the network is told the {data.condition} of each image ({', '.join(values)})"
-    model = recipe.model
-    if model.options.get("conditioning") == "film":
-        model = msgspec.structs.replace(model, options={**model.options, "conditions": len(values)})
-    return msgspec.structs.replace(recipe, data=data, model=model), reason
 
 
 def _check(recipe: Recipe, description: Description) -> None:

@@ -54,6 +54,7 @@ def _example(name: str, sample: Sample, module: nn.Module, header: ModelHeader) 
         heads=header.heads,
         in_channels=header.in_channels - len(header.conditions),
         conditions=header.conditions,
+        unknown=header.unknown,
         temperature=header.temperature,
     )
     maps = predictor.predict_sample(sample)
@@ -79,7 +80,8 @@ def _explained(module: nn.Module, sample: Sample, header: ModelHeader) -> dict[s
     if explain is None:
         return {}
     fitted = fit_channels(sample.image, header.in_channels - len(header.conditions))
-    image = torch.from_numpy(with_condition(fitted, header.conditions, sample.condition)[None])
+    told = with_condition(fitted, header.conditions, sample.condition, unknown=header.unknown)
+    image = torch.from_numpy(told[None])
     with torch.inference_mode():
         given = explain(image.to(next(module.parameters()).device))
     maps = {name: np.asarray(values, np.float32) for name, values in given.items()}

@@ -27,6 +27,7 @@ from ...training.history import columns
 from ...training.trainer import Trainer
 from ..collect import divide
 from .choose import choose_recipe
+from .conditions import without_unseen
 from .over_folds import FOLDS_CSV, over_folds, write_over_folds
 from .page import training_page
 from .state import RunState, TrainRequest
@@ -64,7 +65,11 @@ def open_run(
                 argument=("resume", "out"),
             )
         recipe, reasons = choose_recipe(request, records, description, device)
-        state = RunState(request, recipe, description, reasons, divide(records, recipe, request.seed), device)
+        folds = divide(records, recipe, request.seed)
+        if recipe.data.condition:
+            recipe, folds, left_out = without_unseen(recipe, folds, records)
+            reasons += [left_out] if left_out else []
+        state = RunState(request, recipe, description, reasons, folds, device)
     remove_leftovers(make_folder(request.out))
     return state
 

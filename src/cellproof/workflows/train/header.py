@@ -29,6 +29,7 @@ def make_header(members: int, collection: Collection, state: RunState, tuned: Tu
         colors=description.colors if not background else (),
         in_channels=recipe.data.network_channels,
         conditions=recipe.data.conditions,
+        unknown=recipe.data.unknown,
         channels=collection.channels if len(collection.channels) == recipe.data.in_channels else (),
         normalization=recipe.data.normalization,
         scale=recipe.data.scale,

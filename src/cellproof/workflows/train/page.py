@@ -27,6 +27,8 @@ METRIC_NAMES = {
     "ap90": "AP at IoU 0.9",
     "dice": "Dice of the foreground",
     "mean_iou": "IoU, mean over classes",
+    "map_withheld": "AP, mean over IoU 0.5 … 0.95, condition withheld",
+    "mean_iou_withheld": "IoU, mean over classes, condition withheld",
     "mean_dice": "Dice, mean over classes",
     "rand_error_unrepaired": "adapted Rand error of enclosed regions, before repairs",
     "rand_error": "adapted Rand error of enclosed regions, repaired",

@@ -241,6 +241,8 @@ def _validator(fold: Fold, collection: Collection, state: RunState) -> Validator
         heads=heads_of(recipe, collection.description),
         in_channels=recipe.data.in_channels,
         conditions=recipe.data.conditions,
+        unknown=recipe.data.unknown,
+        withheld=recipe.data.condition_dropout > 0,
         options=recipe.instance,
         most_pixels=recipe.training.validation_pixels,
         precision=recipe.training.precision,

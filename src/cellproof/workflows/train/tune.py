@@ -175,6 +175,7 @@ class _OnePredictor:
                 heads=self.heads,
                 in_channels=self.recipe.data.in_channels,
                 conditions=self.recipe.data.conditions,
+                unknown=self.recipe.data.unknown,
                 precision=self.recipe.training.precision,
             )
         return self.predictor

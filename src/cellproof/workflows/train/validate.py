@@ -13,7 +13,7 @@ from ...instances.decode import decode
 from ...metrics import objects, pixel
 from ...metrics.protocols import foreground_confusion
 from ...report.curves import WATCHED
-from ...types import IGNORE, Heads, InstanceOptions, Sample
+from ...types import IGNORE, Heads, InstanceOptions, Sample, Unknown
 from ..predict import Predictor
 
 LARGEST_SIDE_PX = 1024
@@ -23,7 +23,8 @@ class Validator:
     """Score of a network on fixed samples; called by the training loop.
 
     Samples are cut to their middle where they are large, and left out once ``most_pixels`` are reached, so
-    that a validation stays short against the training between two of them.
+    that a validation stays short against the training between two of them. A network that is also to work without
+    its condition (``withheld``) is scored with it and without, and the mean of both counts.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class Validator:
         most_pixels: int,
         precision: str = "auto",
         conditions: tuple[str, ...] = (),
+        unknown: Unknown = "zeros",
+        withheld: bool = False,
     ) -> None:
         self.samples = limited(samples, most_pixels=most_pixels)
         self.heads = heads
@@ -43,6 +46,8 @@ class Validator:
         self.options = options
         self.precision = precision
         self.conditions = conditions
+        self.unknown: Unknown = unknown
+        self.withheld = withheld and bool(conditions)
 
     def __call__(self, module: nn.Module) -> tuple[float, dict[str, float]]:
         """Mean AP over 0.5 … 0.95 with instances, mean IoU without; and all metrics.
@@ -53,14 +58,27 @@ class Validator:
             FloatingPointError: The network's outputs are not numbers.
         """
         predictor = Predictor.of_module(
-            module, heads=self.heads, in_channels=self.in_channels, precision=self.precision, conditions=self.conditions
+            module,
+            heads=self.heads,
+            in_channels=self.in_channels,
+            precision=self.precision,
+            conditions=self.conditions,
+            unknown=self.unknown,
         )
-        maps = [predictor.predict_sample(sample) for sample in self.samples]
-        check_outputs(maps)
-        metrics = measure(self.samples, maps, heads=self.heads, options=self.options)
+        metrics = self._measured(predictor, self.samples)
         watched: Callable[[], Mapping[str, float]] = getattr(module, "watched", dict)
-        score = metrics["map" if self.heads.has_instances else "mean_iou"]
+        counts = "map" if self.heads.has_instances else "mean_iou"
+        score = metrics[counts]
+        if self.withheld:
+            without = self._measured(predictor, [replace(sample, condition="") for sample in self.samples])[counts]
+            score = (score + without) / 2
+            metrics |= {f"{counts}_withheld": without}
         return score, metrics | {f"{WATCHED}{name}": value for name, value in watched().items()}
+
+    def _measured(self, predictor: Predictor, samples: Sequence[Sample]) -> dict[str, float]:
+        maps = [predictor.predict_sample(sample) for sample in samples]
+        check_outputs(maps)
+        return measure(samples, maps, heads=self.heads, options=self.options)
 
 
 def check_outputs(maps: Sequence[Maps]) -> None:
