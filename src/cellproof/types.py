@@ -290,6 +290,8 @@ class Quality:
         expected_f1: Expected F1 of the objects at IoU 0.5, in [0, 1]; NaN where the model cannot tell.
         expected_count: Expected number of objects in the image, missed ones included; NaN where the model cannot tell.
         expected_count_sd: Standard deviation of the true count about it.
+        expected_iou: Of each class of pixels, NaN for one that is not there; empty where objects, not pixels, have
+            classes.
 
     Example:
         >>> Quality(12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects").count
@@ -304,6 +306,7 @@ class Quality:
     expected_f1: float = math.nan
     expected_count: float = math.nan
     expected_count_sd: float = math.nan
+    expected_iou: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from cellproof.difficulty.calibration import (
     expected_calibration_error,
     fit_temperature,
     reliability,
+    risk_coverage,
 )
 
 
@@ -159,3 +160,15 @@ def test_confidence_outside_0_to_1_is_refused(value):
 def test_no_bins_are_refused():
     with pytest.raises(InputError, match="bins is 0"):
         reliability(np.ones(1), np.ones(1, bool), bins=0)
+
+
+def test_risk_of_the_surest_is_the_mean_over_all_orders_of_those_that_are_equally_sure():
+    rng = np.random.default_rng(4)
+    score, risk = rng.integers(0, 4, 40), rng.random(40)
+    coverage, found = risk_coverage(score, risk)
+    orders = [np.lexsort((rng.random(40), -score)) for _ in range(3000)]
+    means = np.mean([np.cumsum(risk[order]) / np.arange(1, 41) for order in orders], axis=0)
+    np.testing.assert_allclose(found, means, atol=0.03)
+    np.testing.assert_allclose(coverage, np.arange(1, 41) / 40)
+    assert found[-1] == pytest.approx(risk.mean())
+    assert [values.size for values in risk_coverage(np.zeros(0), np.zeros(0))] == [0, 0]

@@ -10,6 +10,7 @@ from cellproof.checks import InputError
 from cellproof.difficulty.confidence import (
     check_probabilities,
     confidence,
+    confidence_in,
     difficult_pixels,
     difficulty_from_confidence,
     entropy,
@@ -124,3 +125,17 @@ def test_sums_within_a_thousandth_pass():
     check_probabilities(np.full((2, 3, 3), 0.5 + 0.0004))
     with pytest.raises(InputError):
         check_probabilities(np.full((2, 3, 3), 0.5 + 0.0006))
+
+
+def test_the_confidence_of_a_class_that_was_given_is_its_own_probability():
+    probabilities = np.array([[[0.9, 0.3, 0.5]], [[0.1, 0.6, 0.5]], [[0.0, 0.1, 0.0]]])
+    found = confidence_in(probabilities, np.array([[1, 1, 255]], np.uint8))
+    np.testing.assert_array_equal(found, [[0.1, 0.6, 0.5]])
+    # A likely class is as easy as before; one that is less likely than a guess is as hard as can be.
+    np.testing.assert_allclose(difficulty_from_confidence(found, classes=3), [[1, 0.6, 0.75]])
+
+
+def test_the_confidence_of_the_likeliest_classes_is_the_confidence():
+    probabilities = np.random.default_rng(3).dirichlet(np.ones(4), (7, 9)).transpose(2, 0, 1)
+    found = confidence_in(probabilities, probabilities.argmax(axis=0))
+    np.testing.assert_array_equal(found, confidence(probabilities))

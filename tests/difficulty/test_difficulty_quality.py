@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from cellproof.checks import InputError
-from cellproof.difficulty.quality import assess, expected_dice, object_confidence
+from cellproof.difficulty.quality import assess, expected_dice, expected_iou, object_confidence
 
 
 def two_classes(foreground):
@@ -134,3 +134,23 @@ def test_an_image_of_one_sure_pixel_is_accepted():
 def test_a_confidence_map_of_another_picture_is_refused():
     with pytest.raises(InputError, match="sure"):
         assess(two_classes(np.ones((3, 3))), np.zeros((3, 3), int), sure=np.ones((3, 4)))
+
+
+def test_expected_iou_of_calibrated_probabilities_is_the_mean_iou_of_drawn_truths():
+    rng = np.random.default_rng(0)
+    raw = np.exp(3 * np.stack([ndimage.gaussian_filter(rng.normal(size=(60, 60)), 2) * 8 for _ in range(3)]))
+    probabilities = raw / raw.sum(axis=0)
+    given = probabilities.argmax(axis=0)
+    drawn = (rng.random((200, 1, 60, 60)) > np.cumsum(probabilities, axis=0)[:-1]).sum(axis=1)
+    for number, expected in enumerate(expected_iou(probabilities, given)):
+        pairs = [(truth == number, given == number) for truth in drawn]
+        ious = [(one & other).sum() / (one | other).sum() for one, other in pairs]
+        assert expected == pytest.approx(np.mean(ious), abs=0.003)
+
+
+def test_a_class_that_is_nowhere_has_no_expected_iou_and_one_nearly_found_has_none_right():
+    probabilities = np.array([[[0.95, 0.6]], [[0.05, 0.1]], [[0.0, 0.3]]])
+    first, second, third = expected_iou(probabilities, np.zeros((1, 2), int))
+    assert first == pytest.approx(1.55 / 2)
+    assert math.isnan(second)
+    assert third == 0

@@ -232,6 +232,19 @@ def _training(**changes):
     return replace(report, **changes)
 
 
+def test_the_page_of_a_training_draws_reliability_and_risk_of_what_it_has():
+    html = train_report(
+        _training(reliability={"pixels": ((0.6, 0.9), (0.5, 0.95))}, risk={"by confidence": ((0.5, 1.0), (0.1, 0.2))})
+    )
+    drawn = _Page(html).values("svg", "aria-label")
+    assert drawn[2:] == [
+        "True on average against Said: pixels, as it should be",
+        "Mean error against Fraction of the surest that is kept: by confidence",
+    ]
+    assert "Can its certainty be believed?" in html
+    assert "Can its certainty be believed?" not in train_report(_training())
+
+
 def test_the_page_of_a_training_tells_plan_curves_metrics_and_examples():
     html = train_report(_training())
     page = _Page(html)

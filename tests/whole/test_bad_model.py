@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import save, save_file
 
+from cellproof.io import read_csv, read_labels
 from cellproof.types import IntensityStatistics, Normalization
 
 
@@ -110,3 +113,22 @@ def test_a_model_file_that_is_not_ours_is_refused_in_one_line_and_none_of_its_co
     assert str(path) in outcome.err[0]
     assert not (tmp_path / "sprung").exists()
     assert not list((tmp_path / "out").glob("[!.]*"))
+
+
+def test_a_model_of_the_first_format_works_and_says_that_its_verdicts_are_of_the_old_kind(
+    pictures, model_file, tmp_path, cellproof
+):
+    with safe_open(model_file, "numpy") as file:
+        header = json.loads(file.metadata()["cellproof"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    old = {name: header[name] for name in ("name", "architecture", "classes", "in_channels", "stride_px", "options")}
+    old |= {"receptive_field_px": header["receptive_field_px"], "instance": {"method": "components"}}
+    old |= {"heads": {"classes": 2, "boundary": True, "distance": False, "flows": False}}
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(save(tensors, metadata={"cellproof": json.dumps(old), "format_version": "1"}))
+    image = pictures.folder / "disks0.tif"
+    assert cellproof("segment", image, "--out", tmp_path / "out", "--model", path, "--engine", "torch").code == 0
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "disks0_labels.tif"), pictures.labels["disks0"])
+    table = read_csv(tmp_path / "out" / "images.csv")
+    assert table["why"][0].endswith("(judged by pixels alone, as the model holds no trust record)")
+    assert table["expected_f1"] == [""]

@@ -14,7 +14,7 @@ from cellproof.data.description import Description
 from cellproof.data.index import index
 from cellproof.data.targets import heads_of
 from cellproof.io.png import write_png
-from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization
+from cellproof.types import Heads, InstanceOptions, IntensityStatistics, ModelHeader, Normalization, Step
 from cellproof.workflows.predict.load import Model, find_model
 from cellproof.workflows.predict.objects import Timings, too_large_by
 from cellproof.workflows.predict.predictor import Predictor
@@ -237,3 +237,30 @@ def test_a_network_of_another_scale_is_scored_on_the_grid_that_it_knows(tmp_path
     assert {shape[2:] for shape in engine.seen} == {(32, 48), (48, 32)}
     assert predicted.probabilities.shape == (2, 64, 96)
     assert (predicted.classes == (image > 100)).mean() > 0.9
+
+
+def test_where_a_repair_changes_pixels_the_difficulty_map_says_so():
+    bands = np.zeros((1, 40, 40), np.uint8)
+    bands[:, 10:18], bands[:, 20:28], bands[:, 18:20] = 255, 255, 60
+    steps = (Step("closing", {"inside": "bright", "outside": "dark"}),)
+    one, other = (segment_plane(model_of(Brightness(), steps=chosen), bands) for chosen in ((), steps))
+    changed = one.classes != other.classes
+    # At the image's edge a closing leaves gaps open.
+    np.testing.assert_array_equal(changed[18:20, 1:-1], np.ones((2, 38), bool))
+    assert changed.sum() == 76
+    np.testing.assert_array_equal(one.difficulty[~changed], other.difficulty[~changed])
+    # The network says bright with a probability far below a guess.
+    np.testing.assert_array_equal(other.difficulty[changed], np.ones(76, np.float32))
+    assert one.difficulty[changed].max() < 0.1
+    assert other.objects["confidence"][0] < one.objects["confidence"].min()
+
+
+def test_a_class_map_expects_an_iou_of_each_class_and_objects_none():
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (8, 1))[None]
+    sure, ends = (
+        segment_plane(model_of(Brightness()), discs(pitch_px=64, radius_px=20)),
+        segment_plane(model_of(Brightness(classes=3)), ramp),
+    )
+    assert np.allclose(sure.quality.expected_iou, 1, atol=1e-6)
+    assert len(ends.quality.expected_iou) == 3
+    assert 0.7 < ends.quality.expected_iou[1] < ends.quality.expected_iou[0] < 1

@@ -99,7 +99,8 @@ def evaluate_command(
             json_path,
             {"predictions": predictions, "reference": reference, "headline": scores.headline, "rows": scores.rows},
         )
-    write_evaluation(scores, predictions, reference, csv=csv_path, html=html_path)
+    for sentence in write_evaluation(scores, predictions, reference, csv=csv_path, html=html_path):
+        typer.echo(sentence)
     problems = [row.problem for row in scores.rows if row.problem]
     _show_problems(problems)
     if problems:

@@ -128,6 +128,34 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) 
     )
 
 
+def risk_coverage(score: np.ndarray, risk: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean risk of the surest, for each number of them that is kept.
+
+    Args:
+        score: (n,) how sure each is; of equal ones the mean risk counts.
+        risk: (n,) how wrong each is, such as 1 for a wrong pixel.
+
+    Returns:
+        Coverage, (n,) fractions that are kept, 1/n to 1; and (n,) the mean risk of those.
+
+    Raises:
+        InputError: shapes differ.
+
+    References:
+        El-Yaniv, Wiener (2010). On the foundations of noise-free selective classification. JMLR 11, 1605-1641.
+
+    Example:
+        >>> risk_coverage(np.array([0.9, 0.5, 0.7, 0.6]), np.array([0, 1, 0, 1]))[1].tolist()
+        [0.0, 0.0, 0.3333333333333333, 0.5]
+    """
+    check_same_shape(score=score, risk=risk)
+    order = np.argsort(-score, kind="stable")
+    _, group, size = np.unique(-score[order], return_inverse=True, return_counts=True)
+    even = (np.bincount(group, risk[order], size.size) / np.maximum(size, 1))[group]
+    number = np.arange(1, score.size + 1)
+    return number / max(score.size, 1), np.cumsum(even) / number
+
+
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, *, bins: int = 15) -> float:
     """Mean distance between confidence and accuracy over the bins, weighted by their pixels.
 

@@ -29,6 +29,30 @@ def confidence(probabilities: np.ndarray) -> np.ndarray:
     return largest
 
 
+def confidence_in(probabilities: np.ndarray, class_map: np.ndarray) -> np.ndarray:
+    """Probability of the class that each pixel was given, such as by a repair, which may give an unlikely one.
+
+    Args:
+        probabilities: (K, H, W), K at least 2, summing to 1 over classes.
+        class_map: (H, W) whole numbers; pixels of K or more, which are of no class, have their largest probability.
+
+    Returns:
+        (H, W) in the input's dtype, in [0, 1]; that of `confidence` where a pixel has its likeliest class.
+
+    Raises:
+        InputError: the values are no probabilities, or shapes differ.
+
+    Example:
+        >>> confidence_in(np.array([[[0.9, 0.4]], [[0.1, 0.6]]]), np.array([[1, 1]]))
+        array([[0.1, 0.6]])
+    """
+    found = confidence(probabilities)
+    check_same_shape(confidence=found, class_map=class_map)
+    for number, plane in enumerate(probabilities):
+        np.copyto(found, plane, where=class_map == number)
+    return found
+
+
 def difficulty_from_confidence(confidence: np.ndarray, *, classes: int) -> np.ndarray:
     """Chance of error relative to a blind guess: (1 - confidence) / (1 - 1/K).
 
@@ -37,11 +61,12 @@ def difficulty_from_confidence(confidence: np.ndarray, *, classes: int) -> np.nd
     entropy has no such reading.
 
     Args:
-        confidence: Largest probabilities, in [1/K, 1], any shape.
+        confidence: Largest probabilities, or those of the classes that were given; any shape.
         classes: K, at least 2.
 
     Returns:
-        Same shape and dtype, in [0, 1]: 0 for a sure pixel, 1 where all classes are as likely.
+        Same shape and dtype, in [0, 1]: 0 for a sure pixel, 1 where all classes are as likely, or the class is less
+        likely than that.
 
     Raises:
         InputError: ``classes`` is below 2.

@@ -128,9 +128,7 @@ def object_features(
     if boundary is not None:
         features["inner_boundary"] = _inner(labels, boundary, count)
     if height is not None:
-        summit = np.full(count, -np.inf)
-        np.maximum.at(summit, owner, height.ravel()[pixels])
-        features["summit"] = summit
+        features["summit"] = _highest(owner, height.ravel()[pixels], count)
     features |= {f"agrees_{name}": agreement(labels, rival) for name, rival in (rivals or {}).items()}
     return features
 
@@ -252,20 +250,30 @@ def _quantile(owner: np.ndarray, values: np.ndarray, area: np.ndarray, fraction:
     return np.asarray(bits.view(np.float32), np.float64)
 
 
+def _highest(owner: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Highest value of each object; minus infinity for one without values."""
+    found = np.full(count, -np.inf)
+    if owner.size:
+        # Pixels of an object lie beside each other in stretches, whose highest values are few.
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        np.maximum.at(found, owner[starts], np.maximum.reduceat(values, starts))
+    return found
+
+
 def _rim_mean(labels: np.ndarray, foreground: np.ndarray, count: int) -> np.ndarray:
     """Mean foreground probability of the background within `RIM_PX` of each object; 0 where there is none."""
-    near = _spread(_spread(labels > 0, RIM_PX, RIM_PX, axis=0), RIM_PX, RIM_PX, axis=1)
+    highest = labels
+    for axis in (0, 1):
+        wide = highest.copy()
+        for step in range(1, RIM_PX + 1):
+            low, high = (np.s_[:-step], np.s_[step:]) if axis == 0 else (np.s_[:, :-step], np.s_[:, step:])
+            np.maximum(wide[low], highest[high], out=wide[low])
+            np.maximum(wide[high], highest[low], out=wide[high])
+        highest = wide
+    near = highest > 0
     near &= labels == 0
     pixels = np.flatnonzero(near)
-    height, width = labels.shape
-    row, column = np.divmod(pixels, max(width, 1))
-    owner = np.zeros(pixels.size, labels.dtype)
-    flat = labels.ravel()
-    for rows in range(-RIM_PX, RIM_PX + 1):
-        line = np.clip(row + rows, 0, height - 1) * width
-        for columns in range(-RIM_PX, RIM_PX + 1):
-            np.maximum(owner, flat[line + np.clip(column + columns, 0, width - 1)], out=owner)
-    owner -= 1
+    owner = highest.ravel()[pixels] - 1
     area = np.bincount(owner, minlength=count)
     total = np.bincount(owner, foreground.ravel()[pixels], count)
     mean: np.ndarray = total / np.maximum(area, 1)

@@ -60,6 +60,37 @@ def expected_dice(foreground_probability: np.ndarray, mask: np.ndarray) -> float
     return 2 * inside / (area + float(foreground_probability.sum(dtype=np.float64)))
 
 
+def expected_iou(probabilities: np.ndarray, class_map: np.ndarray) -> tuple[float, ...]:
+    """IoU of each class of pixels that the probabilities promise: Σ_mask p / (Σ mask + Σ p - Σ_mask p).
+
+    Intersection and union are replaced by their expectations, as in `expected_dice`, and with the same limits.
+
+    Args:
+        probabilities: (K, H, W), summing to 1 over classes.
+        class_map: (H, W), the class that each pixel was given.
+
+    Returns:
+        (K,) values in [0, 1]; NaN for a class that no pixel was given and none reaches with `NEARLY_FOREGROUND`.
+
+    Raises:
+        InputError: shapes differ.
+
+    Example:
+        >>> inside = np.array([[0.5, 0.0, 1.0, 1.0]])
+        >>> expected_iou(np.stack([1 - inside, inside]), np.array([[1, 0, 1, 1]]))
+        (0.6666666666666666, 0.8333333333333334)
+    """
+    check_same_shape(probabilities=probabilities[0], class_map=class_map)
+    found = []
+    for number, plane in enumerate(probabilities):
+        mask = class_map == number
+        area, total = int(np.count_nonzero(mask)), float(plane.sum(dtype=np.float64))
+        inside = float(plane.sum(where=mask, dtype=np.float64))
+        absent = area == 0 and plane.max(initial=0) < NEARLY_FOREGROUND
+        found.append(math.nan if absent else inside / (area + total - inside))
+    return tuple(found)
+
+
 def object_confidence(labels: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Mean confidence of each object's pixels; it ranks objects, and is not the probability that one is right.
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..types import Quality
-from .curves import training_curves
+from .curves import compared_curves, training_curves
 from .dots import dots
 from .histogram import histogram
 from .pictures import Figure, Picture, end_of_scale, moved_inside
@@ -158,6 +158,8 @@ class TrainReport:
         parameters: Name and value of every option that matters.
         notes: Sentences for the reader.
         over_folds: Metric, mean ± standard deviation as text, and value in each fold, of a cross-validation.
+        reliability: Name → means of what was said, ascending, and what was true on average.
+        risk: Name → fraction of the surest that is kept, and the mean error in it.
     """
 
     title: str
@@ -173,6 +175,8 @@ class TrainReport:
     parameters: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     over_folds: Sequence[tuple[str, str, Sequence[float]]] = ()
+    reliability: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
+    risk: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
 
 
 def segment_report(report: SegmentReport) -> str:
@@ -236,7 +240,12 @@ def train_report(report: TrainReport) -> str:
     curves = Markup(training_curves(report.history, best_step=report.best_step, step_losses=report.step_losses))
     values = {name: values for name, _, values in report.over_folds}
     scatter = Markup(dots(values, label="held-out score of each fold, mean as a bar"))
-    return render("train.html.j2", report=report, curves=curves, scatter=scatter)
+    straight = {"as it should be": ((0.0, 1.0), (0.0, 1.0))} if report.reliability else {}
+    said = compared_curves({**report.reliability, **straight}, label="True on average", axis="Said")
+    risk = compared_curves(report.risk, label="Mean error", axis="Fraction of the surest that is kept")
+    return render(
+        "train.html.j2", report=report, curves=curves, scatter=scatter, reliability=Markup(said), risk=Markup(risk)
+    )
 
 
 def doubt(row: ImageRow) -> tuple[int, float, float, str]:

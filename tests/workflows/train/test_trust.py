@@ -132,3 +132,24 @@ def test_a_model_without_trust_record_keeps_no_promise(trust):
     with pytest.raises(InputError, match="judges by pixels alone and keeps no promise"):
         promised(msgspec.structs.replace(header(trust), trust=None), Promise(0.1))
     assert promised(header(trust), None) == header(trust)
+
+
+@pytest.mark.parametrize("side", [0, 1, 32])
+def test_an_image_of_no_object_of_one_and_of_a_thousand_is_judged(trust, side):
+    image = np.full((1, 20 * max(side, 2), 20 * max(side, 2)), 0.05, np.float32)
+    for place in range(side * side):
+        top, left = 20 * (place // side) + 4, 20 * (place % side) + 4
+        image[0, top : top + 10, left : left + 10] = 0.95 if place % 2 else 0.6
+    (quality, right), labels = judged(trust, image)
+    assert labels.max() == quality.count == right.size == side * side
+    assert quality.verdict != "accept"
+    if not side:
+        assert np.isnan(quality.expected_f1)
+        assert "nothing found" in quality.why
+        return
+    assert ((right > 0) & (right < 1)).all()
+    assert 0 < quality.expected_f1 < 1
+    assert min(quality.expected_count, quality.expected_count_sd) > 0
+    brightness = ndimage.mean(image[0], labels, np.arange(1, labels.max() + 1))
+    if side > 1:
+        assert np.median(right[brightness > 0.8]) > np.median(right[brightness < 0.8])

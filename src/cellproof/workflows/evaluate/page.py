@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...metrics import objects
 from ...report.difficulty_pictures import Captioned, inline_figures
 from ...report.hits import hits_overlay
 from ...report.study_page import StudyPictures, StudyReport, StudyTable, study_report
-from .images import image_columns, worst_images
+from .images import expected_against_true, image_columns, worst_images
 from .kinds import planes_of
 from .protocol import ClassNames, shown
 from .score import FolderScores, ImageScore
@@ -34,7 +34,7 @@ RUN_JSON = "run.json"
 
 def write_evaluation(
     scores: FolderScores, predictions: Path, reference: Path, *, csv: Path | None = None, html: Path | None = None
-) -> None:
+) -> list[str]:
     """Write scores image by image, as a table or as a self-contained page.
 
     Args:
@@ -44,16 +44,29 @@ def write_evaluation(
         csv: File of the table, one row per image, see `image_columns`; None for none.
         html: File of the page; None for none.
 
+    Returns:
+        How well what `segment` expected of the images foretold their scores, a sentence for each score.
+
     Raises:
         InputError: A file cannot be written.
     """
+    by_image = image_columns(scores, predictions)
     if csv is not None:
-        write_csv(csv, image_columns(scores, predictions))
+        write_csv(csv, by_image)
+    expectations = [str(one) for one in expected_against_true(by_image)]
     if html is not None:
-        write_text(html, _page(scores, predictions, reference))
+        write_text(html, _page(scores, predictions, reference, by_image=by_image, expectations=expectations))
+    return expectations
 
 
-def _page(scores: FolderScores, predictions: Path, reference: Path) -> str:
+def _page(
+    scores: FolderScores,
+    predictions: Path,
+    reference: Path,
+    *,
+    by_image: Mapping[str, Sequence[object]],
+    expectations: Sequence[str],
+) -> str:
     task = scores.task
     overall = shown([row for row in scores.rows if not row.group], task.protocol.columns_for(task.options))
     numbers = StudyTable(
@@ -63,7 +76,6 @@ def _page(scores: FolderScores, predictions: Path, reference: Path) -> str:
         1,
         tuple((t, _text(r.value)) for t, (r, _) in overall.items()),
     )
-    by_image = image_columns(scores, predictions)
     order = [name for name, _ in worst_images(scores, len(scores.images))[1]]
     names = [str(name) for name in by_image["name"]]
     places = sorted(range(len(names)), key=lambda i: order.index(names[i]) if names[i] in order else -1)
@@ -75,6 +87,7 @@ def _page(scores: FolderScores, predictions: Path, reference: Path) -> str:
             status=f"{scores.headline}.",
             notes=[
                 *task.protocol.notes,
+                *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in expectations),
                 "Light blue: found. Yellow: missed. Orange-red: predicted where there is none. "
                 + (f"An object is found from an IoU of {MATCHED_FROM:g} on." if task.has_objects else ""),
             ],

@@ -127,7 +127,8 @@ class Column:
         title: Heading; the metric and its class where empty.
         high_is_good: Whether more is better; None where neither is.
         on_screen: Whether it is among the few that fit a terminal.
-        expected: Column of ``images.csv`` that holds an estimate of the same number; empty without.
+        expected: Column of ``images.csv`` that holds an estimate of the same number, ``{of}`` in the place of the row's
+            class; empty without.
     """
 
     metric: str

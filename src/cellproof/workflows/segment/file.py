@@ -240,6 +240,7 @@ def _record(
         plane_facts=tuple(_plane_facts(plane, place, image) for place, plane in enumerate(planes)),
         channel_facts=tuple(_channel_facts(image.pixels[:, channel]) for channel in range(image.pixels.shape[1])),
         views=max(plane.views for plane in planes),
+        expected_iou=dict(zip(model.header.classes, map(_known, quality.expected_iou), strict=False)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...difficulty.confidence import confidence, difficulty_from_confidence
+from ...difficulty.confidence import confidence, confidence_in, difficulty_from_confidence
 from ...instances.measure import measure
 from ...types import Segmentation
 from ..predict import Labeled, Model, Predictor, Timings, predict_objects
@@ -96,8 +96,10 @@ def _describe(
 ) -> Segmentation:
     """Difficulty, table and verdict of a labeled plane."""
     started = time.perf_counter()
-    header, labels = model.header, view.labels
-    sure = confidence(view.maps.probabilities)
+    header, labels, probabilities = model.header, view.labels, view.maps.probabilities
+    # A repair gives pixels classes that are not their likeliest: the difficulty is that of what they were given.
+    is_repaired = bool(header.steps) and not header.heads.has_instances
+    sure = confidence_in(probabilities, view.classes) if is_repaired else confidence(probabilities)
     first = np.zeros(int(labels.max(initial=0)) + 1, np.uint8)
     first[labels.ravel()] = view.classes.ravel()
     objects: Mapping[str, np.ndarray] = measure(
@@ -111,7 +113,7 @@ def _describe(
     return Segmentation(
         labels=labels,
         classes=view.classes,
-        probabilities=view.maps.probabilities,
+        probabilities=probabilities,
         difficulty=difficulty,
         objects=objects,
         quality=quality,

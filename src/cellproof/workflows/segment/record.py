@@ -185,6 +185,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         plane_facts: Of each plane; empty in older records.
         channel_facts: Of each channel that was read; empty in older records.
         views: Ways to lay the image whose maps were averaged, most over planes; None in older records.
+        expected_iou: Mean over planes that have one, of each class of pixels by name, of models without objects.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plane_facts: tuple[PlaneFacts, ...] = ()
     channel_facts: tuple[ChannelFacts, ...] = ()
     views: int | None = None
+    expected_iou: Mapping[str, float | None] = {}
 
 
 def given_path(path: Path) -> str:

@@ -71,8 +71,9 @@ def _join_tables(path: Path, tables: Sequence[Path]) -> None:
 def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     """One row an input; of one without result only its name, "failed" or "left out" as verdict, and the reason.
 
-    Models that give classes to pixels add a column ``fraction_NAME`` for the area fraction of each class; each channel
-    that was read adds mean, extremes and standard deviation of its intensities. Last come the views that were averaged.
+    Models that give classes to pixels add for each class a column ``fraction_NAME``, its area fraction, and
+    ``expected_iou_NAME``; each channel that was read adds mean, extremes and standard deviation of its intensities.
+    Last come the views that were averaged.
     """
     lines = [_image_line(row) for row in rows]
     names = ["image", "file", "height", "width", "planes", "pixel_size_um", "scale", "count", *_EXPECTED]
@@ -80,6 +81,7 @@ def image_columns(rows: Sequence[Row]) -> dict[str, list[object]]:
     table = {name: [line[place] for line in lines] for place, name in enumerate(names)}
     classes = dict.fromkeys(name for row in rows if isinstance(row, Record) for name in row.class_fractions)
     table |= {f"fraction_{name}": [_fraction(row, name) for row in rows] for name in classes}
+    table |= {f"expected_iou_{name}": [_expected_iou(row, name) for row in rows] for name in classes}
     channels = max((len(row.channel_facts) for row in rows if isinstance(row, Record)), default=0)
     for channel in range(channels):
         for name in ("mean", "min", "max", "std"):
@@ -112,6 +114,10 @@ def _fraction(row: Row, name: str) -> float | None:
     if not isinstance(row, Record) or name not in row.class_fractions:
         return None
     return round(row.class_fractions[name], _DIGITS)
+
+
+def _expected_iou(row: Row, name: str) -> float | None:
+    return _rounded(row.expected_iou.get(name), _DIGITS) if isinstance(row, Record) else None
 
 
 def _image_line(row: Row) -> tuple[object, ...]:

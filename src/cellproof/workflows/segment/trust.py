@@ -11,7 +11,7 @@ from ...checks import InputError
 from ...difficulty.confidence import mean_confidence
 from ...difficulty.drift import drift_notes
 from ...difficulty.image_trust import with_promise
-from ...difficulty.quality import assess
+from ...difficulty.quality import assess, expected_iou
 from ...difficulty.verdict import judge
 from ...types import ModelHeader, Promise, Quality
 from ..predict import Labeled
@@ -70,4 +70,6 @@ def judge_plane(
     quality = assess(
         probabilities, labels, sure=sure, drift=drift_notes(header.statistics, diameters_px=known), noun=noun
     )
-    return (replace(quality, why=f"{quality.why} ({OLD_KIND})") if header.heads.has_instances else quality), None
+    if header.heads.has_instances:
+        return replace(quality, why=f"{quality.why} ({OLD_KIND})"), None
+    return replace(quality, expected_iou=expected_iou(probabilities, view.classes)), None

@@ -161,6 +161,7 @@ def join_quality(qualities: Sequence[Quality]) -> Quality:
         expected_count=sum(quality.expected_count for quality in qualities),
         # Errors of planes are taken for independent.
         expected_count_sd=math.hypot(*(quality.expected_count_sd for quality in qualities)),
+        expected_iou=tuple(map(_mean_known, zip(*(quality.expected_iou for quality in qualities), strict=True))),
     )
 
 

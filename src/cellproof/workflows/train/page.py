@@ -50,6 +50,8 @@ def training_page(state: RunState) -> str:
             step_losses=state.step_losses.get(0, []) if len(state.folds) == 1 else [],
             best_step=_best_step(state),
             metrics=[(metric_name(state, name), f"{value:.3f}") for name, value in state.metrics.items()],
+            reliability=state.certainty.reliability,
+            risk=state.certainty.risk,
             examples=[_example(example, state) for example in state.examples],
             classes=_legend(state),
             parameters=_parameters(state),

@@ -298,7 +298,7 @@ def _finish(members: Members, tuned: Tuned, collection: Collection, state: RunSt
     path = state.request.out / MODEL_FILE
     header = make_header(len(members), collection, state, tuned)
     write_trained(path, header, members, half_precision=state.recipe.model.half_precision)
-    state.metrics = dict(tuned.metrics)
+    state.metrics, state.certainty = dict(tuned.metrics), tuned.certainty
     module = build_module(state.recipe, collection.description).to(state.device)
     state.examples = make_examples(members, state.folds, collection, header=header, module=module)
     state.verdict = _verdict(collection, state)

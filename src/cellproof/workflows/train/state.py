@@ -15,6 +15,7 @@ from ...difficulty.measures import DifficultyMaps
 from ...recipe import Recipe
 from ...training.history import HistoryRow
 from ...training.loop import Progress
+from .certainty import Certainty
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class RunState:
         metrics: Of the finished model on held-out images.
         verdict: Whether the model can be used, a sentence each; empty before the end, and where nothing is to be said.
         examples: Some of those images.
+        certainty: Whether what the model says of itself is true of them.
         timings: Of this run.
     """
 
@@ -108,6 +110,7 @@ class RunState:
     metrics: dict[str, float] = field(default_factory=dict)
     verdict: tuple[str, ...] = ()
     examples: list[ValidationExample] = field(default_factory=list)
+    certainty: Certainty = field(default_factory=Certainty)
     timings: Timings = field(default_factory=Timings)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -15,11 +15,10 @@ from ...instances import methods, needs, on_request, tuned, with_option
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
 from ..predict import Predictor
+from .certainty import Certainty, annotated_pixels, certainty_of
 from .trust import fit_on_held_out
 from .tune_steps import learn_from_training, tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
-
-CALIBRATED_PIXELS = 200_000
 
 SMALLEST_AREAS_PX = (5, 10, 20, 30, 45)
 
@@ -38,6 +37,7 @@ class Tuned:
         steps: Repairs of the class map, with the options that were chosen.
         trust: How results are to be judged; None where validation is too small, or for semantic data.
         note: Why nothing was chosen, in a sentence; empty where something was.
+        certainty: Whether what the model says of itself is true of the held-out samples.
     """
 
     options: InstanceOptions
@@ -46,6 +46,7 @@ class Tuned:
     steps: tuple[Step, ...] = ()
     note: str = ""
     trust: TrustRecord | None = None
+    certainty: Certainty = field(default_factory=Certainty)
 
 
 def tune(
@@ -122,7 +123,8 @@ def tune(
     steps, errors = _steps(samples, maps, taught, predictors, temperature, classes=classes, seed=seed, say=say)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
-    return Tuned(options, temperature, metrics | errors, steps, note, trust)
+    certainty = certainty_of(samples, maps, temperature=temperature, trust=trust)
+    return Tuned(options, temperature, metrics | errors, steps, note, trust, certainty)
 
 
 def _steps(
@@ -257,14 +259,6 @@ def _best(
 
 def calibrate(samples: Sequence[Sample], maps: Sequence[Maps]) -> float:
     """Temperature that makes the class probabilities most likely, from a regular grid of pixels."""
-    total = sum(sample.class_map.size for sample in samples)
-    step = max(1, int(np.sqrt(total / CALIBRATED_PIXELS)))
-    logs, classes = [], []
-    for sample, m in zip(samples, maps, strict=True):
-        seen = sample.class_map[::step, ::step]
-        annotated = seen != IGNORE
-        probabilities = m.probabilities[:, ::step, ::step][:, annotated]
-        # A softmax takes logits up to a constant, and log-probabilities are such logits.
-        logs.append(np.log(np.maximum(probabilities, 1e-7)))
-        classes.append(seen[annotated])
-    return fit_temperature(np.concatenate(logs, axis=1), np.concatenate(classes))
+    probabilities, classes = annotated_pixels(samples, maps)
+    # A softmax takes logits up to a constant, and log-probabilities are such logits.
+    return fit_temperature(np.log(np.maximum(probabilities, 1e-7)), classes)

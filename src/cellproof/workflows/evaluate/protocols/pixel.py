@@ -19,7 +19,7 @@ VIEWS = False
 
 COLUMNS = (
     Column("IoU", "mean", on_screen=True),
-    Column("IoU", None, on_screen=True),
+    Column("IoU", None, on_screen=True, expected="expected_iou_{of}"),
     Column("Dice", "mean"),
     Column("Dice", None),
     Column("precision", None),

@@ -18,7 +18,7 @@ COLUMNS = (
     Column("AP (StarDist)", "0.5", "AP 0.5", on_screen=True),
     Column("AP (StarDist)", "0.75", "AP 0.75"),
     Column("AP (StarDist)", "mean 0.5…0.95", "mean AP", on_screen=True),
-    Column("F1", "0.5", "F1 0.5", on_screen=True),
+    Column("F1", "0.5", "F1 0.5", on_screen=True, expected="expected_f1"),
     Column("PQ", "0.5", "PQ 0.5"),
     Column("Dice", "foreground", "Dice", on_screen=True, expected="expected_dice"),
     Column("merges", "", high_is_good=False),
