@@ -160,7 +160,7 @@ def by_folds(study: Path, commit: str) -> str:
 
 def detector(study: Path, sets: Mapping[str, Mapping[str, Sequence[Cell]]], commit: str) -> str:
     """Mask R-CNN beside the plain network on the same images."""
-    parts = ["## Mask R-CNN", f"On the folds of the study above. {_said(study, commit)}"]
+    parts = ["## Mask R-CNN", f"On the folds of the study above; 100 steps of a small one. {_said(study, commit)}"]
     for name, entries in read_cells(study).items():
         beside = {entry: sets[name][entry] for entry in ("U-Net", "Hot Dice") if entry in sets.get(name, {})}
         parts += [f"### {name}", scores_table({**beside, **entries})]
