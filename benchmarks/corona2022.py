@@ -49,7 +49,7 @@ def main() -> None:
     """Write the page."""
     arguments = _arguments()
     sets = read_cells(arguments.study)
-    parts = [_said(arguments.study, arguments.trained_at), paper_table()]
+    parts = [_said(arguments.study, arguments.trained_at), *([arguments.note] if arguments.note else []), paper_table()]
     order = [entry.name for entry in read_recipe("corona2022").study.entries]  # type: ignore[union-attr]
     for name, entries in sets.items():
         missing = [entry for entry in order if entry not in entries]
@@ -76,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="what reproduce wrote")
     parser.add_argument("--trained-at", default="", help="commit that reproduce ran at, where it is another one")
+    parser.add_argument("--note", default="", help="a sentence on the study, where its recipe has changed since")
     parser.add_argument("--told", type=Path, help="what reproduce wrote of the profile told")
     parser.add_argument("--folds", type=Path, help="what reproduce wrote of usiigaci.toml")
     parser.add_argument("--detector", type=Path, help="what reproduce wrote of Mask R-CNN, where not in the study")
@@ -159,7 +160,7 @@ def by_folds(study: Path, commit: str) -> str:
 
 def detector(study: Path, sets: Mapping[str, Mapping[str, Sequence[Cell]]], commit: str) -> str:
     """Mask R-CNN beside the plain network on the same images."""
-    parts = ["## Mask R-CNN", f"On the folds of the study above. {_said(study, commit)}"]
+    parts = ["## Mask R-CNN", f"On the folds of the study above; 100 steps of a small one. {_said(study, commit)}"]
     for name, entries in read_cells(study).items():
         beside = {entry: sets[name][entry] for entry in ("U-Net", "Hot Dice") if entry in sets.get(name, {})}
         parts += [f"### {name}", scores_table({**beside, **entries})]

@@ -127,22 +127,25 @@ def _claims(cells: Sequence[Cell]) -> list[str]:
         for entry, rival in asked:
             ours, theirs = _images(cells, set_, entry), _images(cells, set_, rival)
             both = [name for name in ours if name in theirs]
-            if len(both) < 5:
+            if not both:
                 continue
             paired = compare(np.array([ours[n] for n in both]), np.array([theirs[n] for n in both]))
             low, high = paired.interval or (float("nan"), float("nan"))
+            within = f"{low:+.3f} to {high:+.3f}" if paired.interval else "–"
             least = POINT if (entry, rival) == (PROPOSED, BASELINE) else 0.0
             verdict = "holds" if low > least else "fails" if high < least else "undecided"
+            verdict = verdict if paired.interval else "–"
             claim = f"{entry} exceeds {rival}" + (" by 1 point" if least else "")
             p = "–" if paired.p_value is None else "< 0.001" if paired.p_value < 0.001 else f"{paired.p_value:.3f}"
-            rows.append([set_, claim, len(both), f"{paired.difference:+.3f}", f"{low:+.3f} to {high:+.3f}", p, verdict])
+            rows.append([set_, claim, len(both), f"{paired.difference:+.3f}", within, p, verdict])
     said = [row[-1] for row in rows if str(row[1]).startswith(f"{PROPOSED} ")]
     count = ", ".join(f"{said.count(word)} {word}" for word in ("holds", "fails", "undecided"))
     return [
         "",
         "## Claims",
         "",
-        "Mean IoU of each test image of all folds; 95 % bootstrap interval, two-sided Wilcoxon test. A claim holds "
+        "Mean IoU of each test image of all folds; 95 % bootstrap interval and two-sided Wilcoxon test, neither for "
+        "fewer than 5 images. A claim holds "
         "where the whole interval lies above what is claimed, and fails where all of it lies below; of the proposed "
         f"model: {count}. The intervals say nothing of other trainings: a fold was trained once.",
         "",

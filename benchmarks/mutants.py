@@ -198,7 +198,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, Callable[[], None]]]:
                 yield node, _setter(node, "value", value + 1)
             case ast.Constant(value=float() as value):
                 yield node, _setter(node, "value", 2 * value if value else 1.0)
-            case ast.Return(value=ast.expr()):
+            case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
                 yield node, _setter(node, "value", ast.Constant(None))
 
 

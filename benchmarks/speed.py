@@ -50,7 +50,7 @@ class Job:
         shape: (H, W) of an image.
         folder: Of the images.
         megapixels: In all images.
-        runs: Contender → one entry a round: seconds, processor seconds, peak memory in bytes, and what ``run.json`` says.
+        runs: Contender → for each round seconds, processor seconds, peak memory in bytes, what ``run.json`` says.
         first: Contender → seconds and peak memory of the first start, which converts the network.
     """
 

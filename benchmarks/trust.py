@@ -133,9 +133,10 @@ def _introduction(model: Model, trust: TrustRecord) -> str:
     header, precision = model.header, model.engines[0].precision
     return (
         f"Model {header.name} ({header.training.steps} steps on {header.training.images} images), one view, "
-        f"{precision}. An object is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. Promise: of accepted images "
-        f"at most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}; an image is accepted from an "
-        f"expected F1 of {trust.accept_f1:.3f} and an expected Dice of {trust.accept_dice} on, unless it is unlike the "
+        f"{precision}. An object is right where its IoU with some reference object reaches 0.5; F1 is at IoU 0.5. "
+        f"Promise: of accepted images at most {100 * trust.promise_fraction:.0f} % have F1 below {trust.promise_f1}. "
+        f"An image is accepted from an expected F1 of {trust.accept_f1:.3f} and an expected Dice of "
+        f"{trust.accept_dice} on, unless it is unlike the "
         "training images. `dsb2018` val chose the model's thresholds and best moment, so that it is held out from "
         "these verdicts but not from the model. Each image, with its copies, is judged by coefficients and by a "
         "threshold that were fitted on others. `kromp2020` had no part in any fit; it did show that averages of sizes "

@@ -336,6 +336,11 @@ def test_importing_loads_no_heavy_library(module):
     assert loaded.stdout.split() == []
 
 
+def test_segmenting_begins_without_torch():
+    code = "import sys, cellproof.workflows.segment; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 ROOMS = {"io", "models"}
 FACES = {"predict": {"load_model"}, "segment": {"segment"}, "train": {"train"}}
 

@@ -379,6 +379,8 @@ def test_a_page_shows_what_was_found_missed_and_made_up(split: Path, results: Pa
     assert run(results, split, "--html", page)[0] == 0
     text = page.read_text(encoding="utf-8")
     assert "3 of 3 references have a prediction." in text
+    for words, number in (("score", "value"), ("name", "n_objects")):
+        assert f'<th scope="col">{words}</th><th scope="col" class="number">{number}</th>' in text
     assert text.index("0 found, 4 missed, 4 false") < text.index("4 found, 1 missed, 0 false")
     assert text.index("4 found, 1 missed, 0 false") < text.index("3 found, 0 missed, 0 false")
 

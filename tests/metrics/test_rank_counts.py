@@ -40,3 +40,11 @@ def test_a_constant_score_is_chance_and_a_perfect_one_is_one():
 def test_what_is_no_score_is_refused(score):
     with pytest.raises(InputError):
         count_ranks(np.array([0.5, score]), np.array([True, False]))
+
+
+def test_scores_that_differ_by_four_in_a_thousand_are_told_apart_down_to_the_smallest():
+    for score in (0.5, 0.001, 1e-6):
+        near = np.array([score, score * (1 + 1 / 128)], np.float32)
+        assert auroc_of_counts(count_ranks(near, np.array([False, True]))) == 1
+    halves = np.array([0.5, 0.5 * (1 + 1 / 256)], np.float32)
+    assert auroc_of_counts(count_ranks(halves, np.array([False, True]))) == 1

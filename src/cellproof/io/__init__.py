@@ -6,11 +6,12 @@ from ._channels import find_channel, list_channels
 from ._json import readable
 from ._tiff_series import Position, describe_absence
 from .atomic import atomic_path, make_folder, remove_leftovers, write_bytes, write_text
-from .images import IMAGE_SUFFIXES, Mask, find_images, list_positions, read_image, read_labels, read_mask, unread_images
+from .images import IMAGE_SUFFIXES, Mask, find_images, list_positions, read_image, read_labels, read_mask
 from .labels import write_classes, write_difficulty, write_labels
 from .lock import folder_lock
 from .model_file import model_hash, read_header, read_model, write_model
 from .tables import format_json, read_csv, read_json, write_csv, write_json
+from .unread import unread_images
 
 __all__ = [
     "IMAGE_SUFFIXES",

@@ -19,13 +19,10 @@ from ._picture import read_picture
 from ._stored import Planes, Stored, arrange, rename_axes, settle_axes
 from ._tiff import read_tiff, tiff_positions
 from ._tiff_series import Position
+from .unread import MAKERS_SUFFIXES
 
 IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".npy", ".svs", ".ndpi")
 """Endings, in lower case, of the files that `read_image` reads."""
-
-_MAKERS_SUFFIXES = (".czi", ".nd2", ".lif", ".lsm", ".oib", ".oif", ".vsi", ".mrxs", ".ims", ".dv")
-_OTHER_SUFFIXES = (*_MAKERS_SUFFIXES, ".zarr", ".zvi", ".scn", ".bif", ".gif", ".jp2", ".heic", ".h5", ".hdf5", ".mrc")
-"""Of files that hold images, none of which is read."""
 
 _ANTIALIASED_SHARE = 0.5
 _FEWEST_EDGE_PIXELS = 16
@@ -190,18 +187,6 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found)
 
 
-def unread_images(folder: Path) -> list[Path]:
-    """Images of a folder that `find_images` leaves out, as their format is not read, by name.
-
-    Example:
-        >>> unread_images(Path(__file__).parent)
-        []
-    """
-    return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _OTHER_SUFFIXES and not path.name.startswith(".")
-    )
-
-
 def _expand(given: Path) -> list[Path]:
     if given.is_dir() and given.suffix.lower() != ".zarr":
         files = sorted(path for path in given.iterdir() if _may_be_file(path) and not path.name.startswith("."))
@@ -255,7 +240,7 @@ def _check_suffix(path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix == ".zarr":
         raise refusal(path, "Zarr is not read; save the image as OME-TIFF")
-    if suffix in _MAKERS_SUFFIXES:
+    if suffix in MAKERS_SUFFIXES:
         raise refusal(path, f"{suffix} is not read; save it as OME-TIFF, for example with Fiji's Bio-Formats exporter")
     if suffix not in IMAGE_SUFFIXES:
         raise refusal(path, f"files ending in {suffix or 'nothing'} are not read; expected {', '.join(IMAGE_SUFFIXES)}")

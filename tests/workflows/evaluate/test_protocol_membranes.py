@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cellproof.checks import InputError
+from cellproof.metrics.gaps import count_gaps
 from cellproof.types import IGNORE
 from cellproof.workflows.evaluate.protocol import ClassNames, Predicted, Reference
 from cellproof.workflows.evaluate.protocols import difficulty, membranes
@@ -67,6 +68,11 @@ def test_validation_chooses_a_threshold_that_closes_what_is_there():
     assert found["none"]["adapted Rand error"] > found["reconnect"]["adapted Rand error"]
     assert abs(found["reconnect"]["width change %"]) < 5
     assert found["none"]["width change %"] == 0
+    # One wall is open in the network, and the gap's centerline is all that is added.
+    assert found["none"]["fraction of open walls closed"] == 0
+    assert found["reconnect"]["fraction of open walls closed"] == 1
+    assert found["none"]["cells harmed"] == found["reconnect"]["cells harmed"] == 0
+    assert found["reconnect"]["added centerline precision"] == 1
 
 
 def test_validation_closes_nothing_where_the_reference_has_gaps_too():
@@ -156,3 +162,19 @@ def test_a_class_that_a_set_lacks_is_named():
 def test_a_choice_is_told_in_words():
     assert membranes.describe(Choice(0.25, 41.7)) == "reconnect: threshold 0.25, no region below 42 px"
     assert membranes.describe(Choice(NOTHING_CLOSED, 0.0)) == "reconnect: nothing closed, no region below 0 px"
+
+
+@pytest.mark.parametrize(
+    ("closed", "falsely", "most_false", "is_kept"),
+    [
+        (0, 0, 0.0, True),
+        (1, 1, 0.1, False),
+        (0, 1, 0.1, False),
+        (28, 0, 0.1, False),
+        (29, 0, 0.1, True),
+        (45, 1, 0.1, True),
+    ],
+)
+def test_the_limit_is_on_false_ones_among_all_closings(closed, falsely, most_false, is_kept):
+    gaps = replace(count_gaps(*[np.zeros((4, 4), bool)] * 3, tolerance_px=1), closed=closed, falsely_closed=falsely)
+    assert membranes._passes(gaps, Options(most_false=most_false, confidence=0.95)) is is_kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import msgspec
 import pytest
 
@@ -10,6 +12,7 @@ from cellproof.data.description import Description
 from cellproof.metrics.rows import Row
 from cellproof.workflows.evaluate.protocol import Column, NoOptions, row_title, shown
 from cellproof.workflows.evaluate.protocols import load, names
+from cellproof.workflows.evaluate.score import evaluate_folders, score_folders
 
 ON_SCREEN = {
     "boundary": ["surface Dice", "boundary Dice", "median HD95"],
@@ -198,3 +201,13 @@ def test_options_stand_in_the_place_of_their_names():
     wall = protocol.columns_for(protocol.options({"connected": "wall"}))
     assert [one.of for one in wall if one.metric == "recall"] == ["wall", None]
     assert NoOptions() == load("pixel").options({})
+
+
+@pytest.mark.parametrize("name", sorted(ON_SCREEN))
+def test_intervals_are_drawn_from_seed_nought_and_rows_are_of_all_images_unless_it_is_said(name):
+    defaults = {key: one.default for key, one in inspect.signature(load(name).rows).parameters.items()}
+    assert (defaults["seed"], defaults["group"]) == (0, "")
+    for scoring in (score_folders, evaluate_folders):
+        asked = inspect.signature(scoring).parameters
+        assert (asked["seed"].default, asked["by"].default, asked["protocol"].default) == (0, "", None)
+    assert inspect.signature(score_folders).parameters["only_predicted"].default is False
