@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 SCALES = (1 / 16, 8.0)
 """Smallest and largest scale that a diameter may lead to."""
 
-QUICK_WINDOW_BYTES = 300_000_000
-"""Windows may grow up to this where the engine needs little for a pixel: fewer of them read fewer pixels twice."""
-
 LARGEST_WINDOW_BYTES = 4_000_000_000
 """Where no memory limit is given, a window grows up to this if the receptive field needs it."""
 
@@ -278,7 +275,7 @@ class Predictor:
             allowed = window_pixels(
                 max_memory_bytes, shape=(channels, rows, columns), heads=self.heads, bytes_per_pixel=per_pixel
             )
-        quick = min(max(DEFAULT_MAX_PIXELS, QUICK_WINDOW_BYTES // per_pixel), allowed)
+        quick = min(DEFAULT_MAX_PIXELS, allowed)
         needed = smallest_window((rows, columns), halo_px=self.radius_px, stride_px=self.stride_px)
         if needed <= allowed:
             return Windows(max(quick, needed), self.radius_px)
