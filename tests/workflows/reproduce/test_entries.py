@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from cellproof.checks import UsageError
-from cellproof.recipe import Entry, Profile, Recipe, StudyConfig
+from cellproof.recipe import Entry, Profile, Recipe, StudyConfig, read_recipe
 from cellproof.workflows.reproduce.entries import plan_entries
 
 
@@ -71,3 +71,12 @@ def test_entries_that_make_no_sense_are_refused(entries, words):
 def test_a_profile_with_an_entry_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match="no entry 'z'; there: a"):
         planned(Entry("a"), profile=Profile("", entries={"z": ()}))
+
+
+@pytest.mark.parametrize("name", ["matsuzuki2020", "kato2021", "beker2020", "sawicki2020", "corona2022"])
+def test_small_profiles_say_of_each_network_how_small_it_is(name):
+    recipe = read_recipe(name)
+    for profile in (one for one in recipe.study.profiles.values() if one.entries):
+        plan = plan_entries(recipe, recipe.study, profile)
+        trained = {training.split(", seed +")[0] for training in plan.recipes}
+        assert trained <= set(profile.entries), profile.note
