@@ -157,8 +157,14 @@ def _bridges(mask: np.ndarray, run: np.ndarray, line: np.ndarray, *, tolerance_p
     if count < 2:
         return False
     pieces, _ = label(mask & (_distance_px(run) <= 2 * tolerance_px), EIGHT)
-    near = [set(np.unique(pieces[_distance_px(ends == end) <= tolerance_px]).tolist()) for end in range(1, count + 1)]
-    return bool(set.intersection(*near) - {0})
+    joining = set(range(1, int(pieces.max(initial=0)) + 1))
+    reach = math.ceil(tolerance_px) + 1
+    for end, (rows, columns) in enumerate(find_objects(ends), start=1):
+        if not joining:
+            break
+        window = (_wider(rows, reach), _wider(columns, reach))
+        joining &= set(np.unique(pieces[window][_distance_px(ends[window] == end) <= tolerance_px]).tolist())
+    return bool(joining)
 
 
 def _wider(part: slice, by: int) -> slice:
