@@ -50,3 +50,9 @@ def test_a_piece_that_hangs_on_nothing_is_measured_from_end_to_end():
     found = cleaned(mask, 10)
     assert not found[25].any()
     assert found[30, 20:40].all()
+
+
+def test_three_pixels_about_a_joint_hold_no_line_between_them():
+    mask = np.zeros((7, 4), bool)
+    mask[4, [0, 2]] = mask[5, 1] = mask[6, 0] = True
+    np.testing.assert_array_equal(cleaned(mask, 8), mask)

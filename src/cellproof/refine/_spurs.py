@@ -44,7 +44,8 @@ def _spur_pixels(skeleton: Skeleton, spur_px: float) -> np.ndarray:
     kept.eliminate_zeros()
     count, branch = connected_components(kept, directed=False)
     # Every edge inside a branch is stored in both directions, one to a joint counts from the branch's side.
-    length_px = np.bincount(branch[one[inside]], edges.data[inside] / 2, count)
+    # A count of nothing is one of integers, to which no length can be added.
+    length_px = np.bincount(branch[one[inside]], edges.data[inside] / 2, count).astype(np.float64)
     leaving = ~is_joint[one] & is_joint[two]
     length_px += np.bincount(branch[one[leaving]], edges.data[leaving], count)
     joint_px = np.zeros(count)
