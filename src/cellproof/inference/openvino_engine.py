@@ -39,8 +39,8 @@ _CONTENT = "deep features"
 """Named in the key of kept networks, so that those of other outputs are made anew."""
 
 _BYTES_PER_PIXEL = {"f32": 850, "bf16": 500, "int8": 260}
-"""Of int8 for EfficientNet-Lite0 with its light decoder, measured from 0.6 to 2.4 Mpixel (248), rounded up; of the others
-for a U-Net, the largest network."""
+"""Of int8 for EfficientNet-Lite0 with its light decoder, measured from 0.6 to 2.4 Mpixel (248) and rounded up; of the
+others for a U-Net, the largest network."""
 
 _AllRanges = Sequence[Sequence[Sequence[float]]]
 
