@@ -24,7 +24,6 @@ from page import table, write_page
 from trust_cases import Case, annotated
 from views_times import evidence_time, times
 
-from cellproof.difficulty.verdict import judge
 from cellproof.inference.activate import Maps
 from cellproof.inference.tta import FOUR_VIEWS
 from cellproof.io import read_model
@@ -191,16 +190,7 @@ def _sum(one: Maps | None, other: Maps) -> Maps:
 def _judged(header: ModelHeader, one: Seen, views: int) -> Quality:
     """The verdict on what so many views make of an image."""
     assert header.trust is not None
-    found = one.evidence[views]
-    return judge(
-        header.trust,
-        objects=found.objects,
-        image=found.image,
-        statistics=found.statistics,
-        expected_dice=found.expected_dice,
-        mean_confidence=math.nan,
-        deep=found.deep,
-    )[0]
+    return one.evidence[views].judge(header.trust, mean_confidence=math.nan)[0]
 
 
 def _is_foreign_only(quality: Quality) -> bool:

@@ -13,11 +13,12 @@ from ...difficulty.appearance import image_statistics
 from ...difficulty.image_trust import image_features, with_image
 from ...difficulty.object_trust import agreement, object_features
 from ...difficulty.quality import expected_dice
+from ...difficulty.verdict import judge
 from ...inference.activate import Maps
 from ...instances import needs, with_option
 from ...instances.decode import decode_all
 from ...instances.hull import solidity
-from ...types import InstanceOptions
+from ...types import InstanceOptions, Quality, TrustRecord
 
 THRESHOLD_STEP = 0.2
 """The rivals' foreground threshold lies so far below and above that of the model."""
@@ -48,6 +49,18 @@ class Evidence:
     expected_dice: float
     count: int
     deep: np.ndarray | None = None
+
+    def judge(self, trust: TrustRecord, *, mean_confidence: float) -> tuple[Quality, np.ndarray]:
+        """The verdict, and (n,) each object's probability of being right; see `difficulty.verdict.judge`."""
+        return judge(
+            trust,
+            objects=self.objects,
+            image=self.image,
+            statistics=self.statistics,
+            expected_dice=self.expected_dice,
+            mean_confidence=mean_confidence,
+            deep=self.deep,
+        )
 
 
 def gather(maps: Maps, labels: np.ndarray, image: np.ndarray, *, options: InstanceOptions, scale: float) -> Evidence:

@@ -12,7 +12,6 @@ from ...difficulty.confidence import mean_confidence
 from ...difficulty.drift import drift_notes
 from ...difficulty.image_trust import with_promise
 from ...difficulty.quality import assess, expected_iou
-from ...difficulty.verdict import judge
 from ...types import ModelHeader, Promise, Quality
 from ..predict import Labeled
 
@@ -56,15 +55,7 @@ def judge_plane(
     probabilities, labels = view.maps.probabilities, view.labels
     if header.trust is not None:
         found = view.evidence(image, header.instance)
-        return judge(
-            header.trust,
-            objects=found.objects,
-            image=found.image,
-            statistics=found.statistics,
-            expected_dice=found.expected_dice,
-            mean_confidence=mean_confidence(sure, within=labels > 0),
-            deep=found.deep,
-        )
+        return found.judge(header.trust, mean_confidence=mean_confidence(sure, within=labels > 0))
     known = diameters_px * view.scale if header.heads.has_instances else None
     noun = "object" if header.heads.has_instances else "piece"
     quality = assess(
