@@ -92,7 +92,7 @@ def test_bf16_on_a_processor_without_it_is_refused(monkeypatch: pytest.MonkeyPat
         def get_property(self, device: str, name: str) -> list[str]:
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr(openvino_engine, "_core", OldProcessor)
+    monkeypatch.setattr(openvino_engine, "core", OldProcessor)
     with pytest.raises(InputError, match="does not compute bf16 natively; use precision='f32'"):
         openvino_from_cache("key", precision="bf16")
 

@@ -28,7 +28,7 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 try:
     import openvino
 
-    from .openvino_int8 import measure_ranges, quantized
+    from .openvino_int8 import core, measure_ranges, quantized
 finally:
     del sys.modules["openvino_telemetry"]
     if _reporting is not None:
@@ -78,7 +78,7 @@ class OpenVinoEngine:
         options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": rest}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        self._request = _core().compile_model(model, "CPU", options).create_infer_request()
+        self._request = core().compile_model(model, "CPU", options).create_infer_request()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Run the network on (N, C, H, W) float32; see `Engine`. The result is the request's own buffer."""
@@ -142,7 +142,7 @@ def openvino_from_cache(
     kept = sorted(entry.glob("*.xml"))
     is_rounded = [path.stem.endswith(_INT8) for path in kept]
     wanted = chosen[0] == "int8" and any(is_rounded)
-    models = [_core().read_model(path) for path, own in zip(kept, is_rounded, strict=True) if own == wanted]
+    models = [core().read_model(path) for path, own in zip(kept, is_rounded, strict=True) if own == wanted]
     return _engines([] if wanted else models, models if wanted else [], chosen, asked=precision, threads=threads)
 
 
@@ -219,19 +219,13 @@ def _spots(shape: tuple[int, int, int]) -> np.ndarray:
 
 def processor() -> tuple[str, tuple[str, ...]]:
     """The processor's name, and the arithmetic that OpenVINO has for it."""
-    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return str(_core().get_property("CPU", "FULL_DEVICE_NAME")), tuple(sorted(capabilities))
-
-
-@cache
-def _core() -> openvino.Core:
-    """OpenVINO's runtime, of which a process needs one."""
-    return openvino.Core()
+    capabilities = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return str(core().get_property("CPU", "FULL_DEVICE_NAME")), tuple(sorted(capabilities))
 
 
 def _choose_precision(precision: str, *, has_ranges: bool) -> tuple[str, str]:
     """The precision to use, and the reason for it."""
-    is_native = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    is_native = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and not is_native:
         raise InputError("this processor does not compute bf16 natively; use precision='f32'")
     if precision == "int8" and not has_ranges:
@@ -257,7 +251,7 @@ def _multiplies_int8() -> bool:
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False
-    if "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return True
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

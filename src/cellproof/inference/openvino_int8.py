@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 import openvino
@@ -37,6 +38,12 @@ _INSIDE_IMAGES = 0.95
 """A range holds those of so many images."""
 
 
+@cache
+def core() -> openvino.Core:
+    """OpenVINO's runtime, of which a process needs one."""
+    return openvino.Core()
+
+
 def measure_ranges(model: openvino.Model, images: Iterable[np.ndarray]) -> Ranges:
     """What the inputs of a network's convolutions amount to.
 
@@ -52,7 +59,7 @@ def measure_ranges(model: openvino.Model, images: Iterable[np.ndarray]) -> Range
     sources = {_key(layer): layer.input_value(0) for layer in layers}
     places = {key: place for place, key in enumerate(sources)}
     observed.add_outputs(list(sources.values()))
-    compiled = openvino.Core().compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     extremes = []
     for image in images:
         found = compiled({0: np.ascontiguousarray(image[np.newaxis], np.float32)})
@@ -148,7 +155,7 @@ def _constant(output: openvino.Output) -> np.ndarray:
     """Values of an output that depends on constants alone, float32."""
     if output.get_node().get_type_name() == "Constant":
         return np.array(output.get_node().data, np.float32)
-    compiled = openvino.Core().compile_model(
+    compiled = core().compile_model(
         openvino.Model([opset13.result(output)], [], "constant"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
     return np.array(compiled({})[0], np.float32)
