@@ -134,7 +134,7 @@ def show_summary(summary: JobSummary) -> None:
     if done:
         run = summary.run
         typer.echo(
-            f"{run.pixels / 1e6:.1f} megapixels in {run.parts.total:.1f} s from file to file: "
+            f"{run.pixels / 1e6:.1f} megapixels in {run.working_seconds:.1f} s from file to file: "
             f"{run.megapixels_per_s:.2f} Mpixel/s (and {run.load_seconds:.1f} s to load the model)"
         )
     if not summary.written:

@@ -42,7 +42,8 @@ class Run:
         finished: Date and time.
         seconds: From the first input to the last.
         load_seconds: Until the model was ready.
-        parts: Seconds of each part, summed over the inputs that were segmented.
+        parts: Seconds of each part, summed over the inputs that were segmented; as parts of different inputs
+            overlap, their sum is more than the time by the clock.
         pixels: Segmented in those.
         interrupted: Whether Ctrl-C ended it.
         scores: Name and value of measurements against a known truth.
@@ -61,9 +62,14 @@ class Run:
     scores: tuple[tuple[str, str], ...] = ()
 
     @property
+    def working_seconds(self) -> float:
+        """From file to file by the clock, without loading the model: parts that overlap count once."""
+        return self.seconds - self.load_seconds
+
+    @property
     def megapixels_per_s(self) -> float:
         """Speed from file to file; NaN where nothing was computed."""
-        return self.pixels / self.parts.total / 1e6 if self.parts.total else math.nan
+        return self.pixels / self.working_seconds / 1e6 if self.pixels else math.nan
 
 
 def write_summaries(out: Path, rows: Sequence[Row], *, run: Run, header: ModelHeader, parameters: Parameters) -> None:
@@ -155,7 +161,7 @@ def make_report(
         failures=[
             FailedInput(row.path.name, row.reason) for row in rows if isinstance(row, Failure) and not row.left_out
         ],
-        seconds=run.parts.total,
+        seconds=run.working_seconds,
         megapixels=run.pixels / 1e6,
         areas=areas,
         area_unit=unit,
