@@ -108,3 +108,10 @@ def test_nothing_is_reported_and_no_identity_is_stored(tmp_path: Path) -> None:
     assert result.stdout == "[]\n"
     assert result.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_on_a_part_of_the_cores_are_not_bound_to_the_first_ones(make_net: Callable[..., nn.Module]) -> None:
+    (engine,) = openvino_engines([make_net()], example_shape=EXAMPLE, precision="f32", threads=1)
+    compiled = engine._request.get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False

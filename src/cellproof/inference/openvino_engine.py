@@ -78,6 +78,8 @@ class OpenVinoEngine:
         options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": rest}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
+            # Several networks on a part of the cores, of one process or of many, would else all be bound to the first.
+            options["ENABLE_CPU_PINNING"] = False
         self._request = core().compile_model(model, "CPU", options).create_infer_request()
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:

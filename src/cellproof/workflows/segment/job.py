@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +17,10 @@ from typing import Literal
 from ...checks import InputError
 from ...io import write_text
 from ...refine import explain, steps_of
-from ...types import ModelHeader
+from ...types import Image, ModelHeader
 from ..predict import Model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_file
+from .lanes import Lanes
 from .names import Failure, Input, own_name
 from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole
 from .summary import Run, write_summaries
@@ -113,21 +116,29 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
-class _Segmented:
-    """An input whose results wait to be written."""
+class _Ready:
+    """An input that was read, and whose earlier results are gone."""
 
     task: FileTask
-    write: Callable[[], Record]
-    pixels: int
+    image: Image
+    read_s: float
 
 
 @dataclass(frozen=True)
-class _Writing:
-    """An input whose results are being written."""
+class _Working:
+    """An input in a thread of its own, which ends with its record.
+
+    Attributes:
+        task: The input.
+        where: What tells its position from others of the file.
+        record: When the results are there.
+        whole: Whether it is segmented there, too, and not only written.
+    """
 
     task: FileTask
     where: str
     record: Future[Record]
+    whole: bool
 
 
 class Job:
@@ -148,7 +159,7 @@ class Job:
         self.outcomes: list[Outcome] = []
         self.run = Run(threads=request.options.choice.threads, max_memory_bytes=request.options.max_memory_bytes)
         self.model: Model | None = None
-        self._writing: _Writing | None = None
+        self._working: deque[_Working] = deque()
 
     def run_all(
         self,
@@ -203,41 +214,78 @@ class Job:
         )
 
     def _do_all(self, names: Mapping[Input, str]) -> None:
-        """Do the inputs in their order: the results of one are written while the next is segmented."""
-        with ThreadPoolExecutor(max_workers=1) as writer:
+        """Do the inputs, and tell of them in their order: small ones side by side, see `Lanes`.
+
+        Of larger ones the results of one are written while the next is segmented.
+        """
+        lanes: Lanes | None = None
+        with ExitStack() as stack:
             try:
                 for one, name in names.items():
-                    begun = self._do(one, name)
-                    self._finish()
-                    if isinstance(begun, Outcome):
-                        self._end(replace(begun, where=one.where))
+                    ready = self._read(one, name)
+                    if isinstance(ready, Outcome):
+                        self._finish_all()
+                        self._end(replace(ready, where=one.where))
                         continue
-                    self._writing = _Writing(begun.task, one.where, writer.submit(begun.write))
-                    if begun.pixels > MOST_PIXELS_BESIDE or self.request.options.max_memory_bytes is not None:
-                        self._finish()
+                    if lanes is None:
+                        lanes = Lanes(self._ready_model(), self.request.options, inputs=len(names))
+                        threads = stack.enter_context(ThreadPoolExecutor(lanes.count))
+                    if lanes.take(ready.image):
+                        while len(self._working) >= lanes.count:
+                            self._finish()
+                        record = threads.submit(self._segment_whole, ready, lanes)
+                        self._working.append(_Working(ready.task, one.where, record, whole=True))
+                    else:
+                        self._do_large(ready, one.where, threads)
             finally:
-                self._finish()
+                self._finish_all()
+
+    def _do_large(self, ready: _Ready, where: str, threads: ThreadPoolExecutor) -> None:
+        """Segment an input on all cores, then begin to write its results."""
+        if any(working.whole for working in self._working):
+            self._finish_all()
+        try:
+            write = self._segment(ready, self._ready_model())
+        except KeyboardInterrupt:
+            forget(self.request.out, ready.task.name)
+            raise
+        except Exception as error:
+            self._finish_all()
+            self._end(replace(self._given_up(ready.task, error), where=where))
+            return
+        self._finish_all()
+        self._working.append(_Working(ready.task, where, threads.submit(write), whole=False))
+        if ready.image.pixels.size > MOST_PIXELS_BESIDE or self.request.options.max_memory_bytes is not None:
+            self._finish_all()
+
+    def _finish_all(self) -> None:
+        """Wait until the results of all inputs that were begun are there."""
+        while self._working:
+            self._finish()
 
     def _finish(self) -> None:
-        """Wait until the results that are being written are there."""
-        writing = self._writing
-        if writing is None:
-            return
+        """Wait until the results of the first input that was begun are there."""
+        working = self._working.popleft()
         try:
-            record = writing.record.result()
+            record = working.record.result()
+        except KeyboardInterrupt:
+            if working.record.done() and isinstance(working.record.exception(), KeyboardInterrupt):
+                forget(self.request.out, working.task.name)
+            else:  # the interruption came while we waited: what was begun is ended first
+                self._working.appendleft(working)
+            raise
         # Whatever a single input does to us, the hundreds after it are still to be done.
         except Exception as error:
-            outcome = self._given_up(writing.task, error)
+            outcome = self._given_up(working.task, error)
         else:
-            self.records[writing.task.name] = record
+            self.records[working.task.name] = record
             self.run.pixels += record.planes * record.height * record.width
             self.run.parts += record.seconds
-            outcome = Outcome(writing.task.path, writing.task.name, "done", record)
-        self._writing = None
-        self._end(replace(outcome, where=writing.where))
+            outcome = Outcome(working.task.path, working.task.name, "done", record)
+        self._end(replace(outcome, where=working.where))
 
-    def _do(self, one: Input, name: str) -> Outcome | _Segmented:
-        """Segment one input unless it is complete; whatever is wrong with it is its outcome."""
+    def _read(self, one: Input, name: str) -> Outcome | _Ready:
+        """Read one input unless it is complete; whatever is wrong with it is its outcome."""
         out, overwrite, watcher = self.request.out, self.request.overwrite, self.request.watcher
         path = one.path
         try:
@@ -259,28 +307,29 @@ class Job:
             started = time.perf_counter()
             image = read_input(task, self.request.options, self.request.header, watcher.say)
             read_s = time.perf_counter() - started
-        except Exception as error:
-            return self._given_up(task, error)
-        model = self._ready_model()
-        try:
             forget(out, name)
             self.records.pop(name, None)
-            write = segment_file(
-                task,
-                image,
-                model,
-                out,
-                options=self.request.options,
-                read_s=read_s,
-                say=watcher.say,
-                progress=watcher.progress,
-            )
-        except KeyboardInterrupt:
-            forget(out, name)
-            raise
         except Exception as error:
             return self._given_up(task, error)
-        return _Segmented(task, write, image.pixels.size)
+        return _Ready(task, image, read_s)
+
+    def _segment(self, ready: _Ready, model: Model) -> Callable[[], Record]:
+        """Segment an input; what is returned writes its results."""
+        watcher = self.request.watcher
+        return segment_file(
+            ready.task,
+            ready.image,
+            model,
+            self.request.out,
+            options=self.request.options,
+            read_s=ready.read_s,
+            say=watcher.say,
+            progress=watcher.progress,
+        )
+
+    def _segment_whole(self, ready: _Ready, lanes: Lanes) -> Record:
+        """Segment an input and write its results, in the thread of a lane."""
+        return self._segment(ready, lanes.model())()
 
     def _ready_model(self) -> Model:
         """The model with its engines, loaded when the first input needs it.

@@ -1,0 +1,108 @@
+"""Small images side by side: the same results in the same order as one after the other, and nothing lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from cellproof.io import read_labels
+from cellproof.simulate.nuclei import simulate_nuclei
+from cellproof.workflows.predict.load import EngineChoice, load_model
+from cellproof.workflows.segment import lanes as lanes_module
+from cellproof.workflows.segment.file import SegmentOptions
+from cellproof.workflows.segment.folder import segment_files
+from cellproof.workflows.segment.job import JobSummary, JobWatcher
+from cellproof.workflows.segment.lanes import Lanes
+from cellproof.workflows.segment.record import read_records
+
+pytest.importorskip("openvino")
+
+COUNT = 9
+SIDE_BY_SIDE = SegmentOptions(choice=EngineChoice(engine="openvino", threads=2))
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    """Nine images of nuclei of different numbers, and a tenth file that is none, in the middle of them."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(COUNT):
+        drawn = simulate_nuclei(rng=np.random.default_rng(number), shape=(96, 112), count=2 + number).image
+        tifffile.imwrite(folder / f"{number}.tif", drawn)
+    (folder / "4b.tif").write_bytes(b"no image")
+    return folder
+
+
+def run(images: Path, out: Path, *, options: SegmentOptions = SIDE_BY_SIDE, **watch: object) -> JobSummary:
+    return segment_files([images], out, options=options, watcher=JobWatcher(**watch))
+
+
+def test_results_and_their_order_are_those_of_one_image_after_the_other(images, tmp_path, monkeypatch):
+    together = run(images, tmp_path / "together")
+    monkeypatch.setattr(lanes_module, "FEWEST_INPUTS", COUNT + 2)
+    alone = run(images, tmp_path / "alone")
+    wanted = [*(("done", str(number)) for number in range(5)), ("failed", "4b"), ("done", "5")]
+    assert [(one.state, one.name) for one in together.outcomes[:7]] == wanted
+    assert [(one.state, one.name) for one in together.outcomes] == [(one.state, one.name) for one in alone.outcomes]
+    tables = [(tmp_path / folder / "objects.csv").read_text(encoding="utf-8") for folder in ("together", "alone")]
+    assert tables[0] == tables[1]
+    for number in range(COUNT):
+        found, expected = (read_labels(tmp_path / folder / f"{number}_labels.tif") for folder in ("together", "alone"))
+        assert expected.max() > 0
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_after_an_interruption_the_same_job_does_the_rest(images, tmp_path):
+    def stop(path: Path, fraction: float) -> None:
+        if path.name == "3.tif" and fraction > 0:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    stopped = run(images, out, progress=stop)
+    assert stopped.run.interrupted
+    # What was begun beside the image that was stopped is ended, and nothing of that one itself stays.
+    assert {one.name for one in stopped.of("done")} == set(read_records(out))
+    assert {"0", "1", "2"} <= set(read_records(out)) < set(map(str, range(COUNT)))
+    assert "3" not in read_records(out)
+    assert not list(out.glob("3_*"))
+    ended = run(images, out)
+    assert {one.name for one in ended.of("skipped")} == {one.name for one in stopped.of("done")}
+    assert set(read_records(out)) == set(map(str, range(COUNT)))
+
+
+def test_a_fault_of_ours_in_a_lane_is_told_of_its_image_alone(images, tmp_path, monkeypatch):
+    real = Lanes.model
+    calls = iter(range(1000))
+
+    def model(lanes: Lanes):
+        if next(calls) == 2:
+            raise RuntimeError("planted")
+        return real(lanes)
+
+    monkeypatch.setattr(Lanes, "model", model)
+    summary = run(images, tmp_path / "out")
+    failed = {one.name: one.reason for one in summary.of("failed")}
+    assert len(failed) == 2
+    assert "4b" in failed
+    assert any("planted" in reason for reason in failed.values())
+    assert len(summary.of("done")) == COUNT - 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "count"),
+    [
+        ({}, 2),
+        ({"inputs": 7}, 1),
+        ({"threads": 1}, 1),
+        ({"threads": 64}, 4),
+        ({"engine": "torch", "threads": 2}, 1),
+        ({"max_memory_bytes": 10**9}, 1),
+    ],
+)
+def test_there_is_one_lane_where_several_would_not_pay(changed, count):
+    choice = EngineChoice(engine=changed.get("engine", "openvino"), threads=changed.get("threads", 2))
+    options = SegmentOptions(choice=choice, max_memory_bytes=changed.get("max_memory_bytes"))
+    assert Lanes(load_model("nuclei", choice), options, inputs=changed.get("inputs", 8)).count == count
