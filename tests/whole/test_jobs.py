@@ -19,8 +19,8 @@ from cellproof.workflows.predict.load import EngineChoice, load_model
 from cellproof.workflows.segment import job as jobs
 from cellproof.workflows.segment.file import SegmentOptions
 from cellproof.workflows.segment.folder import segment_files
-from cellproof.workflows.segment.job import JobSummary, JobWatcher, Outcome
 from cellproof.workflows.segment.names import Input, assign_names
+from cellproof.workflows.segment.outcomes import JobSummary, JobWatcher, Outcome
 from cellproof.workflows.segment.plane import segment_plane
 from cellproof.workflows.segment.record import ENDINGS, read_records
 from cellproof.workflows.segment.write import join_quality, most_doubtful

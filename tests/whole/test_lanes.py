@@ -14,8 +14,8 @@ from cellproof.workflows.predict.load import EngineChoice, load_model
 from cellproof.workflows.segment import lanes as lanes_module
 from cellproof.workflows.segment.file import SegmentOptions
 from cellproof.workflows.segment.folder import segment_files
-from cellproof.workflows.segment.job import JobSummary, JobWatcher
 from cellproof.workflows.segment.lanes import Lanes
+from cellproof.workflows.segment.outcomes import JobSummary, JobWatcher
 from cellproof.workflows.segment.record import read_records
 
 pytest.importorskip("openvino")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .array import memory_bytes, segment
 from .file import SegmentOptions
 from .folder import segment_files
-from .job import JobSummary, JobWatcher, Outcome
 from .model import Model, load_model
+from .outcomes import JobSummary, JobWatcher, Outcome
 from .plane import segment_plane
 from .record import LABELS
 from .result import Segmentation

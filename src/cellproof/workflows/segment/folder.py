@@ -12,8 +12,9 @@ from ...refine import steps_of
 from ...types import ModelHeader
 from ..predict import find_model
 from .file import SegmentOptions, check_options
-from .job import Job, JobRequest, JobSummary, JobWatcher, nothing_done
+from .job import Job, JobRequest
 from .names import assign_names, find_inputs
+from .outcomes import JobSummary, JobWatcher, nothing_done
 from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, given_path, open_state, read_records
 from .summary import SUMMARIES
 

@@ -1,4 +1,4 @@
-"""A job at work on many files, and what it tells of itself."""
+"""A job at work on many files, input by input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from ...checks import InputError
 from ...io import write_text
@@ -22,6 +21,7 @@ from ..predict import Model, load_model
 from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_file
 from .lanes import Lanes
 from .names import Failure, Input, own_name
+from .outcomes import JobSummary, JobWatcher, Outcome, failed, without_result
 from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole
 from .summary import Run, write_summaries
 
@@ -30,76 +30,6 @@ _log = logging.getLogger(__name__)
 MOST_PIXELS_BESIDE = 2**25
 """Results of larger images, all planes and channels counted, are not kept while the next is segmented: they take about
 12 bytes for each of these pixels, 0.4 GB in all. Nor are any where memory is limited."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one input.
-
-    Attributes:
-        path: The input as given.
-        name: What the names of its results begin with.
-        state: "done" now, "skipped" because it was complete, "failed", or "left out" because its content is done
-            under another name.
-        record: Record of the results; None when failed or left out.
-        reason: Why it failed or was left out, in one line.
-        arguments: Names of the arguments that the reason advises to change.
-        where: What tells its position from others of the file; empty for the only one.
-    """
-
-    path: Path
-    name: str
-    state: Literal["done", "skipped", "failed", "left out"]
-    record: Record | None = None
-    reason: str = ""
-    arguments: tuple[str, ...] = ()
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class JobWatcher:
-    """Progress callbacks of a job on many files; each must return quickly.
-
-    Attributes:
-        say: Called with a sentence for the user.
-        begin: Called with the number of inputs, once it is known.
-        progress: Called with the input in work, and the fraction of it that is done.
-        end: Called with what became of one input.
-    """
-
-    say: Callable[[str], None] = lambda sentence: None
-    begin: Callable[[int], None] = lambda inputs: None
-    progress: Callable[[Path, float], None] = lambda path, fraction: None
-    end: Callable[[Outcome], None] = lambda outcome: None
-
-
-@dataclass(frozen=True)
-class JobSummary:
-    """What a job did.
-
-    Attributes:
-        out: Folder of the results.
-        outcomes: One for each input, those that do not exist first; fewer after an interruption.
-        run: What stands in ``run.json`` besides the inputs.
-        problem: Why tables or report could not be written; empty if they were.
-        written: Whether there are tables and a report; there are none where no input exists.
-    """
-
-    out: Path
-    outcomes: tuple[Outcome, ...]
-    run: Run
-    problem: str = ""
-    written: bool = True
-
-    def of(self, state: Literal["done", "skipped", "failed", "left out"]) -> list[Outcome]:
-        """Outcomes of one kind."""
-        return [outcome for outcome in self.outcomes if outcome.state == state]
-
-    @property
-    def verdicts(self) -> Mapping[str, int]:
-        """Number of this job's images with each verdict."""
-        found = [outcome.record.verdict for outcome in self.outcomes if outcome.record is not None]
-        return {verdict: found.count(verdict) for verdict in ("accept", "review", "reject")}
 
 
 @dataclass(frozen=True)
@@ -181,7 +111,7 @@ class Job:
         started = time.perf_counter()
         try:
             for failure in missing:
-                self._end(_without_result(failure))
+                self._end(without_result(failure))
             self._do_all(names)
             if score is not None:
                 self.run.scores = score()
@@ -291,7 +221,7 @@ class Job:
         try:
             source = identify(path, one.number)
         except (InputError, OSError) as error:
-            return _failed(path, name, error)
+            return failed(path, name, error)
         before = self.records.get(name)
         if before is not None and before.source.sha256 != source.sha256:
             watcher.say(f"{one}: has changed since it was segmented; it is done again")
@@ -302,7 +232,7 @@ class Job:
             watcher.progress(path, 0.0)
             claim(out, name, overwrite=overwrite)
         except (InputError, OSError) as error:
-            return _failed(path, name, error)  # files that are not ours are there, so that nothing is removed
+            return failed(path, name, error)  # files that are not ours are there, so that nothing is removed
         try:
             started = time.perf_counter()
             image = read_input(task, self.request.options, self.request.header, watcher.say)
@@ -357,10 +287,10 @@ class Job:
             _log.warning("%s", second)
         self.records.pop(task.name, None)
         if isinstance(error, InputError | OSError):
-            return _failed(task.path, task.name, error)
+            return failed(task.path, task.name, error)
         if isinstance(error, MemoryError):
             reason = f"{task.path}: memory ran out; allow less memory, so that windows are smaller, or cut the image"
-            return _failed(task.path, task.name, InputError(reason, argument="max_memory"))
+            return failed(task.path, task.name, InputError(reason, argument="max_memory"))
         log = self.request.out / STATE_FOLDER / f"{task.name}.traceback.txt"
         try:
             write_text(log, "".join(traceback.format_exception(error)))
@@ -369,23 +299,3 @@ class Job:
         what = " ".join(f"{type(error).__name__}: {error}".splitlines())[:200]
         reason = f"{task.path}: a fault of CellProof ({what}); please report it with {log}"
         return Outcome(task.path, task.name, "failed", reason=reason)
-
-
-def _failed(path: Path, name: str, error: InputError | OSError) -> Outcome:
-    if isinstance(error, OSError):
-        reason = f"{path}: {error.strerror or error}; check the name, its permissions and the disk"
-        return Outcome(path, name, "failed", reason=reason)
-    return Outcome(path, name, "failed", reason=str(error), arguments=error.arguments)
-
-
-def _without_result(failure: Failure) -> Outcome:
-    return Outcome(failure.path, failure.name, "left out" if failure.left_out else "failed", reason=failure.reason)
-
-
-def nothing_done(out: Path, missing: Sequence[Failure], watcher: JobWatcher) -> JobSummary:
-    """The summary of a job of which no input exists; nothing is written."""
-    watcher.begin(len(missing))
-    outcomes = tuple(_without_result(failure) for failure in missing)
-    for outcome in outcomes:
-        watcher.end(outcome)
-    return JobSummary(out, outcomes, Run(), written=False)
