@@ -12,10 +12,11 @@ from pathlib import Path
 
 import msgspec
 import torch
+from train_default_gpu import FOR_GPU
 
 from cellproof.data.folds import Fold
 from cellproof.models.effnet_unet import build
-from cellproof.recipe import read_recipe
+from cellproof.recipe import override, read_recipe
 from cellproof.workflows.collect import collect, find_records
 from cellproof.workflows.predict.write import write_trained
 from cellproof.workflows.train.build import heads_of
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=60_000_000, help="of val to look at (default: all)")
     arguments = parser.parse_args()
     content = torch.load(arguments.weights, weights_only=True, map_location="cpu")
-    recipe = read_recipe(str(Path(__file__).with_name("train_default.toml")))
+    recipe = override(read_recipe("nuclei"), FOR_GPU)
     model = msgspec.structs.replace(recipe.model, options=dict(content["options"]))
     training = msgspec.structs.replace(recipe.training, steps=int(content["steps"]))
     recipe = msgspec.structs.replace(recipe, model=model, training=training)

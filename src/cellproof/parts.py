@@ -39,17 +39,16 @@ def with_current_keys(values: Any) -> Any:
         values: What a TOML or JSON reader returns: dictionaries, lists and plain values.
 
     Returns:
-        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one.
+        A copy; where a mapping holds both spellings, both stay, and its reader refuses the old one. What stands below
+        ``options`` is a part's own, and stays as it is.
 
     Examples:
         >>> with_current_keys({"colours": ["#000000"], "augment": {"colour": 0.2}})
         {'colors': ['#000000'], 'augment': {'color': 0.2}}
     """
     if isinstance(values, dict):
-        return {
-            key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key): with_current_keys(value)
-            for key, value in values.items()
-        }
+        current = {key: key if RENAMED_KEYS.get(key, key) in values else RENAMED_KEYS.get(key, key) for key in values}
+        return {current[key]: value if key == "options" else with_current_keys(value) for key, value in values.items()}
     if isinstance(values, list):
         return [with_current_keys(value) for value in values]
     return values

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import string
+from importlib.resources import files
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import msgspec
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellproof.checks import InputError, UsageError
+from cellproof.io import read_header
 from cellproof.recipe.sections import (
     AugmentConfig,
     AugmentStep,
@@ -83,6 +86,12 @@ def test_a_recipe_written_as_toml_is_read_as_the_same_recipe(recipe):
     assert parse_recipe(format_recipe(recipe)) == recipe
 
 
+def test_options_of_a_part_keep_their_names_where_sections_have_new_ones():
+    recipe = parse_recipe('name = "a"\n[instance]\nmethod = "mine"\noptions = { colour = 1 }\n[augment]\ncolour = 0.4')
+    assert recipe.instance.options == {"colour": 1}
+    assert recipe.augment.color == 0.4
+
+
 def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
     assert "nuclei" in recipe_names()
     for name in recipe_names():
@@ -93,11 +102,14 @@ def test_every_recipe_of_the_package_is_read_and_named_for_its_file():
         assert parse_recipe(format_recipe(recipe)) == recipe
 
 
-def test_the_default_recipe_is_the_documented_one():
+def test_the_default_recipe_trains_the_network_of_the_model_that_ships():
     recipe = read_recipe("nuclei")
-    assert (recipe.training.steps, recipe.training.patch_px, recipe.training.batch) == (7000, 256, 4)
-    assert recipe.model.options == {"width": 32, "depth": 5, "max_width": 256, "upsample": "transposed"}
-    assert [head.name for head in recipe.heads] == ["boundary", "distance", "flows"]
+    header = read_header(Path(str(files("cellproof"))) / "weights" / "nuclei.safetensors")
+    assert recipe.model.architecture == header.architecture
+    options = {name: header.options[name] for name in recipe.model.options}
+    assert recipe.model.options == options == {"width": 72, "fine_width": 48, "blocks": 8}
+    assert {head.name for head in recipe.heads} == {head.name for head in header.heads.fields}
+    assert recipe.instance.method == header.instance.method == "watershed"
 
 
 @pytest.mark.parametrize(
