@@ -65,7 +65,7 @@ def main() -> None:
         rows.append([title, len(part), nuclei, *(_scores(part, number) for number in range(len(SCALES)))])
     body = [
         (__doc__ or "").split("\n\n")[1],
-        "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row, which are told apart by "
+        "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row, told apart by "
         "the usual diameter of the nuclei that are found at their own size.",
         table(["", "images", "nuclei", *(f"{scale:g} times" for scale in SCALES)], rows),
         "Images of val chose the decoding at their own size, and no other; small differences may be owed to that.",
