@@ -1,4 +1,4 @@
-"""Small images side by side: the same results in the same order as one after the other, and nothing lost."""
+"""Small images side by side give the same results in the same order, and nothing is lost; and little memory."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tifffile
 from cellproof.io import read_labels
 from cellproof.simulate.nuclei import simulate_nuclei
 from cellproof.workflows.predict.load import EngineChoice, load_model
+from cellproof.workflows.segment import folder as folder_module
 from cellproof.workflows.segment import lanes as lanes_module
 from cellproof.workflows.segment.file import SegmentOptions
 from cellproof.workflows.segment.folder import segment_files
@@ -106,3 +107,24 @@ def test_there_is_one_lane_where_several_would_not_pay(changed, count):
     choice = EngineChoice(engine=changed.get("engine", "openvino"), threads=changed.get("threads", 2))
     options = SegmentOptions(choice=choice, max_memory_bytes=changed.get("max_memory_bytes"))
     assert Lanes(load_model("nuclei", choice), options, inputs=changed.get("inputs", 8)).count == count
+
+
+@pytest.mark.parametrize(
+    ("limit", "asked", "allowed"),
+    [
+        (10**9, None, 700_000_000),
+        (4 * 10**8, None, 200_000_000),
+        (10**9, 6 * 10**8, 6 * 10**8),
+        (2 * 10**9, None, None),
+    ],
+)
+def test_a_job_keeps_within_a_small_container_and_says_so(images, tmp_path, monkeypatch, limit, asked, allowed):
+    monkeypatch.setattr(folder_module, "memory_limit_bytes", lambda: limit)
+    said: list[str] = []
+    summary = run(images / "0.tif", tmp_path / "out", options=SegmentOptions(max_memory_bytes=asked), say=said.append)
+    assert summary.run.max_memory_bytes == allowed
+    assert any(f"may use {limit / 1e9:.1f} GB of memory" in line for line in said) == (allowed not in (asked, None))
+    if allowed is not None and allowed < 4.5 * 10**8:  # less than the program takes before the first image
+        assert "GB of memory were allowed" in summary.outcomes[0].reason
+    else:
+        assert [one.state for one in summary.outcomes] == ["done"]

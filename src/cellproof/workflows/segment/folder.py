@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...checks import InputError, UsageError
+from ...inference.container import memory_limit_bytes
 from ...io import folder_lock, model_hash, read_header
 from ...recipe import format_step
 from ...refine import steps_of
@@ -17,6 +19,12 @@ from .names import assign_names, find_inputs
 from .outcomes import JobSummary, JobWatcher, nothing_done
 from .record import STATE_FOLDER, Parameters, Record, clear_leftovers, given_path, open_state, read_records
 from .summary import SUMMARIES
+
+AMPLE_BYTES = 2 * 10**9
+"""With a limit from this on windows are of their usual size: images of 2048 × 2048 pixels take 1.25 GB at most."""
+
+BESIDE_WINDOWS_BYTES = 3 * 10**8
+"""What other decodings and results of an image of 2048 × 2048 pixels take besides windows, measured and rounded up."""
 
 _COMPARED = (
     "model_hash",
@@ -83,6 +91,7 @@ def segment_files(
         return nothing_done(out, missing, watcher)
     if not overwrite:
         _check_ours(out)
+    options = _within_limit(options, watcher.say)
     with folder_lock(open_state(out) / "lock"):
         clear_leftovers(out)
         request = JobRequest(
@@ -97,6 +106,19 @@ def segment_files(
         records = read_records(out)
         _check_parameters(request, records, {given_path(one.path) for one in found})
         return Job(request, records).run_all(assign_names(found, records, out=out), missing, score=score)
+
+
+def _within_limit(options: SegmentOptions, say: Callable[[str], None]) -> SegmentOptions:
+    """Options that keep a job within the memory of its container, where that is little and none is asked for."""
+    limit = memory_limit_bytes()
+    if options.max_memory_bytes is not None or limit is None or limit >= AMPLE_BYTES:
+        return options
+    allowed = max(limit - BESIDE_WINDOWS_BYTES, limit // 2)
+    say(
+        f"this container or job may use {limit / 1e9:.1f} GB of memory, so windows are cut as for a maximum of "
+        f"{allowed / 1e9:.1f} GB; give a maximum to decide otherwise"
+    )
+    return replace(options, max_memory_bytes=allowed)
 
 
 def _check_ours(out: Path) -> None:
