@@ -43,6 +43,7 @@ TITLES = {
     "random": "instance-aware, 1,504 steps, from random weights",
     "gaps": "instance-aware, 1,504 steps, gaps weighted",
     "unet": "the paper's U-Net, 16 to 256 channels",
+    "unet_longer": "the paper's U-Net, trained on for as long",
     "mask_rcnn": "Mask R-CNN, from random weights",
 }
 
@@ -52,15 +53,16 @@ EXAMPLES = 5
 
 ROWS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("unet",), False),
+    (("unet_longer",), False),
     (("mask_rcnn",), False),
-    (("unet", "mask_rcnn"), False),
+    (("unet_longer", "mask_rcnn"), False),
     (("random",), True),
     (("gaps",), True),
     (("short",), True),
     (("half",), True),
     (BEST, False),
     (BEST, True),
-    ((*BEST, "unet"), True),
+    ((*BEST, "unet_longer"), True),
 )
 """Trainings that predict together, and whether in eight views."""
 
@@ -188,7 +190,7 @@ def how_trained(run: Path, model: Model) -> str:
     """Start, width, steps and minutes, as the run's own files say."""
     record = model.header.training
     recipe = parse_recipe((run / "recipe.toml").read_text(encoding="utf-8"))
-    start = "ImageNet" if recipe.model.init else "random"
+    start = {"": "random", "imagenet": "ImageNet"}.get(recipe.model.init, Path(recipe.model.init).parent.name)
     width = recipe.model.options.get("width", "?")
     size = f"scale {recipe.data.scale:.2g}, {recipe.training.batch} × {recipe.training.patch_px}²"
     return f"{start}, width {width}, {size}, {record.steps} steps, {record.seconds / 60:.0f} min"
