@@ -14,5 +14,6 @@ python=${PYTHON:-python}
 "$python" benchmarks/calibration.py "$data"
 "$python" benchmarks/trust.py "$data"
 "$python" benchmarks/views.py "$data"
+"$python" benchmarks/enlarge.py "$data/dsb2018"
 "$python" benchmarks/speed.py "$data/dsb2018" ${stardist:+--stardist "$stardist"}
 "$python" benchmarks/readme_images.py --data "$data"
