@@ -121,7 +121,7 @@ def main() -> None:
         if arguments.train == "best":
             train_side_by_side(BEST, data, work, arguments.minutes)
         else:
-            train(arguments.train, data, work, seconds=60 * (arguments.minutes or MINUTES[arguments.train]))
+            train(arguments.train, data, work, minutes=arguments.minutes or MINUTES[arguments.train])
     if arguments.train == "best" or arguments.combine:
         print(write_best(data, work))
     if arguments.train or arguments.combine:
@@ -222,7 +222,7 @@ def body(rows: Sequence[Scored], work: Path) -> str:
 
 
 def curves(work: Path) -> str:
-    """Held-out Dice of each training against the fraction of its steps, and where its best moment was."""
+    """Held-out Dice of each training against its steps, and where its best moment was; of stopped ones, too."""
     lines, best = {}, []
     for name, title in TITLES.items():
         history = work / name / "history.csv"
@@ -231,10 +231,10 @@ def curves(work: Path) -> str:
         columns = read_csv(history)
         steps, scores = np.array(columns["step"], float), np.array(columns["score"], float)
         dice = np.array(columns.get("dice", columns.get("mean_dice")), float)
-        lines[title] = ((100 * steps / steps.max()).tolist(), dice.tolist())
+        lines[title] = (steps.tolist(), dice.tolist())
         top = int(scores.argmax())
         best.append((title, f"{steps[top]:.0f} of {steps.max():.0f}", f"{dice[top]:.3f}"))
-    svg = compared_curves(lines, label="Dice on held-out patients", axis="Steps, %")
+    svg = compared_curves(lines, label="Dice on held-out patients")
     svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"', 1)
     (FOLDER / CURVES).write_text(svg, encoding="utf-8")
     return "\n\n".join(

@@ -48,17 +48,17 @@ ENTRIES = {"unet": "U-Net", "unet_longer": "U-Net", "mask_rcnn": "Mask R-CNN"}
 GO_ON = {"unet_longer": "unet"}
 """Trainings that go on from the weights that another one kept."""
 
-MINUTES = {
+MINUTES: Mapping[str, float | None] = {
     "half": 50.0,
     "other": 50.0,
-    "short": 50.0,
-    "random": 50.0,
-    "gaps": 50.0,
+    "short": None,
+    "random": None,
+    "gaps": None,
     "unet": 25.0,
     "unet_longer": 22.0,
     "mask_rcnn": 12.0,
 }
-"""Of each training, where ``--minutes`` does not say; those of `BEST` leave time for the choice within an hour."""
+"""Of each training, where ``--minutes`` does not say, and None where its steps do; those of `BEST` leave time for the choice within an hour."""
 
 BEST = ("half", "other")
 """Trainings of the model to use, side by side; several are combined, the first of which tells glands apart."""
@@ -80,7 +80,7 @@ def recipe_of(name: str) -> Recipe:
     return override(msgspec.structs.replace(recipe, study=None), TRAININGS[name])
 
 
-def train(name: str, data: Path, work: Path, *, seconds: float) -> None:
+def train(name: str, data: Path, work: Path, *, minutes: float | None) -> None:
     """Train a row, or go on where it was stopped."""
     work.mkdir(parents=True, exist_ok=True)
     file = work / f"{name}.toml"
@@ -93,7 +93,7 @@ def train(name: str, data: Path, work: Path, *, seconds: float) -> None:
         data=data,
         out=work / name,
         recipe=None if begun else str(file),
-        seconds=None if begun else seconds,
+        seconds=None if begun or minutes is None else 60 * minutes,
         seed=SEEDS_OF.get(name, 0),
         resume=begun,
     )
