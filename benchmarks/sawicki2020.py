@@ -254,7 +254,7 @@ def missing(work: Path) -> str:
     if not names:
         return ""
     listed = "; ".join(f"{TITLES[name]} (`--train {name}`)" for name in names)
-    return f"**Not trained here**, so nothing is said of it: {listed}."
+    return f"**Not trained to its end here**, so without scores: {listed}."
 
 
 def _numbers(rows: Sequence[Row], metrics: Sequence[str], averaging: str = "pooled") -> list[str]:

@@ -58,7 +58,8 @@ MINUTES: Mapping[str, float | None] = {
     "unet_longer": 22.0,
     "mask_rcnn": 12.0,
 }
-"""Of each training, where ``--minutes`` does not say, and None where its steps do; those of `BEST` leave time for the choice within an hour."""
+"""Of each training, where ``--minutes`` does not say, and None where its steps do. Those of `BEST` leave time for the
+choice within an hour."""
 
 BEST = ("half", "other")
 """Trainings of the model to use, side by side; several are combined, the first of which tells glands apart."""
