@@ -39,9 +39,9 @@ from cellproof.workflows.reproduce.page import evenly
 TITLES = {
     "half": "instance-aware, half size",
     "other": "the same with other patients held out",
-    "short": "instance-aware, 1,504 steps",
-    "random": "instance-aware, 1,504 steps, from random weights",
-    "gaps": "instance-aware, 1,504 steps, gaps weighted",
+    "short": "instance-aware, stopped at 1,504 steps",
+    "random": "instance-aware, from random weights",
+    "gaps": "instance-aware, gaps weighted",
     "unet": "the paper's U-Net, 16 to 256 channels",
     "unet_longer": "the paper's U-Net, trained on for as long",
     "mask_rcnn": "Mask R-CNN, from random weights",
