@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from cellproof.checks import InputError
 from cellproof.io import read_labels
 from cellproof.simulate.nuclei import simulate_nuclei
 from cellproof.workflows.predict.load import EngineChoice, load_model
 from cellproof.workflows.segment import folder as folder_module
+from cellproof.workflows.segment import job as job_module
 from cellproof.workflows.segment import lanes as lanes_module
 from cellproof.workflows.segment.file import SegmentOptions
 from cellproof.workflows.segment.folder import segment_files
@@ -128,3 +130,18 @@ def test_a_job_keeps_within_a_small_container_and_says_so(images, tmp_path, monk
         assert "GB of memory were allowed" in summary.outcomes[0].reason
     else:
         assert [one.state for one in summary.outcomes] == ["done"]
+
+
+def test_earlier_results_stay_where_the_model_cannot_be_run(images, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    run(images / "0.tif", out)
+    before = (out / "0_labels.tif").read_bytes()
+
+    def refuse(*arguments: object) -> None:
+        raise InputError("this machine cannot")
+
+    monkeypatch.setattr(job_module, "load_model", refuse)
+    with pytest.raises(InputError, match="this machine cannot"):
+        segment_files([images / "0.tif"], out, options=SIDE_BY_SIDE, overwrite=True)
+    assert (out / "0_labels.tif").read_bytes() == before
+    assert set(read_records(out)) == {"0"}

@@ -237,6 +237,10 @@ class Job:
             started = time.perf_counter()
             image = read_input(task, self.request.options, self.request.header, watcher.say)
             read_s = time.perf_counter() - started
+        except Exception as error:
+            return self._given_up(task, error)
+        self._ready_model()  # before earlier results go, which stay where the machine cannot do what is asked
+        try:
             forget(out, name)
             self.records.pop(name, None)
         except Exception as error:
