@@ -1,7 +1,8 @@
 """Our network against StarDist in one run: trained for the same time on the same images, one thread each.
 
 Ours is trained for so many minutes by the clock; StarDist then gets the same processor time, for other processes of a
-shared machine do not take the same from both.
+shared machine do not take the same from both. ``--longer`` trains a second StarDist for so many minutes of processor
+time, since after as little as ours needs it has hardly begun to learn.
 
 The images are those of dsb2018 train whose modality is fluorescence, of which every tenth is held out for thresholds;
 the images scored are those of dsb2018 val, of which neither has seen anything. Both are scored by our ``stardist``
@@ -55,10 +56,12 @@ def main() -> None:
         write_text(work / "data.done", "")
     trained = {name: _train_ours(name, arguments, data, work) for name in arguments.ours}
     minutes = max(float(one["cpu seconds"]) for one in trained.values()) / 60
-    peer_trained = _train_peer(arguments, data, work, minutes=minutes)
-    seconds, pixels, images = _timed(arguments, test, work, tuple(trained))
+    peers = {"stardist": _train_peer(arguments, data, work / "stardist", minutes=minutes)}
+    if arguments.longer:
+        peers["stardist_longer"] = _train_peer(arguments, data, work / "stardist_longer", minutes=arguments.longer)
+    seconds, pixels, images = _timed(arguments, test, work, tuple(peers), tuple(trained))
     results: dict[str, Any] = {}
-    for name in ("stardist", *trained):
+    for name in (*peers, *trained):
         said = {path.stem: read_labels(path) for path in sorted((work / "said" / name).glob("*.png"))}
         results[name] = {
             "seconds": seconds[name],
@@ -75,7 +78,7 @@ def main() -> None:
             "date": datetime.date.today().isoformat(),
             "pixels": pixels,
             "images": images,
-            "peer": peer_trained,
+            "peers": peers,
             "ours": trained,
             "results": results,
         },
@@ -133,24 +136,25 @@ def _plain(value: object) -> object:
     return msgspec.to_builtins(value)
 
 
-def _train_peer(arguments: argparse.Namespace, data: Path, work: Path, *, minutes: float) -> dict[str, Any]:
-    done = work / "stardist.json"
+def _train_peer(arguments: argparse.Namespace, data: Path, run: Path, *, minutes: float) -> dict[str, Any]:
+    done = run.with_suffix(".json")
     if not done.exists():
         options = ("--minutes", f"{minutes:.3f}", "--seed", str(arguments.seed))
-        write_json(done, _peer(arguments, "train", data, work / "stardist", *options))
+        write_json(done, _peer(arguments, "train", data, run, *options))
     return dict(read_json(done))
 
 
 def _timed(
-    arguments: argparse.Namespace, test: Path, work: Path, ours: Sequence[str]
+    arguments: argparse.Namespace, test: Path, work: Path, peers: Sequence[str], ours: Sequence[str]
 ) -> tuple[dict[str, list[list[float]]], int, int]:
     """Wall and processor seconds of each round over all test images, in turns; predictions are written too."""
     images = {path.stem: read_image(path).pixels[0, 0] for path in sorted((test / "images").iterdir())}
     models = {name: cellproof.load_model(work / name, engine="auto", threads=1) for name in ours}
-    seconds: dict[str, list[list[float]]] = {name: [] for name in ("stardist", *ours)}
+    seconds: dict[str, list[list[float]]] = {name: [] for name in (*peers, *ours)}
     for number in range(arguments.rounds):
-        found = _peer(arguments, "predict", work / "stardist", test / "images", work / "said" / "stardist")
-        seconds["stardist"] += list(found["seconds"])
+        for name in peers:
+            found = _peer(arguments, "predict", work / name, test / "images", work / "said" / name)
+            seconds[name] += list(found["seconds"])
         for name, model in models.items():
             folder = work / "said" / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -230,6 +234,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder that holds dsb2018")
     parser.add_argument("--peer", type=Path, required=True, help="python of StarDist's environment")
     parser.add_argument("--minutes", type=float, default=12.0, help="training time of each (default: 12)")
+    parser.add_argument("--longer", type=float, help="minutes of a second StarDist (default: none)")
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds over all images (default: 3)")
     parser.add_argument("--ours", nargs="+", default=["ours"], help="recipes in peers/ (default: ours)")
     parser.add_argument("--seed", type=int, default=0)

@@ -18,13 +18,15 @@ def rival_section(path: Path) -> str:
     """Tables and sentences of a file that ``rival.py`` wrote."""
     found: dict[str, Any] = dict(read_json(path))
     results: dict[str, Any] = found["results"]
-    ours = next(name for name in results if name != "stardist")
+    peers: dict[str, Any] = found["peers"]
+    ours = next(name for name in results if name not in peers)
     trained = found["ours"][ours]
+    theirs = ", ".join(f"`{name}` {one['cpu seconds']:.0f} s, {one['steps']} steps" for name, one in peers.items())
     said = [
         f"`python benchmarks/rival.py DATA --minutes {found['minutes']:g}`, seed {found['seed']}, {found['date']}, "
         f"commit {found['commit']}. Trained on the same images, one thread each: ours {trained['cpu seconds']:.0f} s "
-        f"of processor time (reading and thresholds included), StarDist {found['peer']['cpu seconds']:.0f} s (training "
-        f"alone, {found['peer']['steps']} steps). Ours starts from ImageNet weights of its encoder; StarDist, as is "
+        f"of processor time (reading and thresholds too), {trained['training']['steps']} steps; StarDist (training "
+        f"alone) {theirs}. Ours starts from ImageNet weights of its encoder; StarDist, as is "
         f"its default, from random ones. Validation chose `{trained['method']}` for ours. {found['images']} images of "
         f"dsb2018 val, {results[ours]['protocol']['objects']} nuclei. AP by our protocol; StarDist's own `matching` "
         f"differs by {_largest_difference(results):.4f} at most.",
@@ -36,7 +38,7 @@ def rival_section(path: Path) -> str:
             [_mistakes(name, results[name]["protocol"]) for name in results],
         ),
         "",
-        _paired(results, ours),
+        *(_paired(results, ours, peer) for peer in peers),
         "",
         table(
             ["", "processor s", "Mpixel per processor s", "wall s"],
@@ -65,10 +67,10 @@ def _mistakes(name: str, own: dict[str, Any]) -> list[object]:
     return [name, *counts, *sizes]
 
 
-def _paired(results: dict[str, Any], ours: str) -> str:
+def _paired(results: dict[str, Any], ours: str, peer: str) -> str:
     pairs = {}
     for key in ("AP 0.5 of each image", "merges of each image"):
-        own, other = results[ours]["protocol"][key], results["stardist"]["protocol"][key]
+        own, other = results[ours]["protocol"][key], results[peer]["protocol"][key]
         pairs[key] = compare(
             np.array([own[name] for name in own], float), np.array([other[name] for name in own], float)
         )
@@ -76,7 +78,7 @@ def _paired(results: dict[str, Any], ours: str) -> str:
     for key, pair in pairs.items():
         low, high = pair.interval if pair.interval is not None else (np.nan, np.nan)
         words.append(f"{key.replace(' of each image', '')} {pair.difference:+.3f} ({low:+.3f} to {high:+.3f})")
-    return f"Ours less StarDist, image by image, mean and 95 % interval: {'; '.join(words)}."
+    return f"Ours less `{peer}`, image by image, mean and 95 % interval: {'; '.join(words)}.\n"
 
 
 def _speed(name: str, seconds: list[list[float]], pixels: int) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,63 @@ def test_earlier_results_stay_where_the_model_cannot_be_run(images, tmp_path, mo
         segment_files([images / "0.tif"], out, options=SIDE_BY_SIDE, overwrite=True)
     assert (out / "0_labels.tif").read_bytes() == before
     assert set(read_records(out)) == {"0"}
+
+
+def test_a_slow_image_does_not_keep_the_other_lane_waiting(images, tmp_path, monkeypatch):
+    """While one lane is busy with the first image, the other does all that are read ahead."""
+    ended: list[str] = []
+    others = threading.Event()
+    real = job_module.Job._segment_whole
+
+    def slow_first(job, ready, lanes):
+        if ready.task.name == "0":
+            assert others.wait(60)
+        record = real(job, ready, lanes)
+        ended.append(ready.task.name)
+        if len(ended) == lanes_module.AHEAD:
+            others.set()
+        return record
+
+    monkeypatch.setattr(job_module.Job, "_segment_whole", slow_first)
+    (images / "4b.tif").unlink()  # a file that fails is told of in its order, once all before it have ended
+    summary = run(images, tmp_path / "out")
+    assert ended[: lanes_module.AHEAD] == ["1", "2", "3", "4"]
+    assert [one.name for one in summary.outcomes] == [str(number) for number in range(COUNT)]
+
+
+def stop_at_the_first(job, ready, lanes):
+    """In the place of `Job._segment_whole`: the first image is interrupted while the second holds the other lane."""
+    if ready.task.name == "0":
+        raise KeyboardInterrupt
+    threading.Event().wait(1)
+    return job._segment(ready, lanes.model())()
+
+
+def test_a_file_of_a_person_that_was_to_be_overwritten_is_still_theirs_when_the_job_is_stopped(
+    images, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "3_labels.tif").write_bytes(b"drawn by hand")
+    with monkeypatch.context() as patch:
+        patch.setattr(job_module.Job, "_segment_whole", stop_at_the_first)
+        assert segment_files([images], out, options=SIDE_BY_SIDE, overwrite=True).run.interrupted
+    assert (out / "3_labels.tif").read_bytes() == b"drawn by hand"
+    refused = {one.name: one.reason for one in run(images, out).of("failed")}
+    assert "is not a result of CellProof" in refused["3"]
+    assert (out / "3_labels.tif").read_bytes() == b"drawn by hand"
+
+
+def test_what_was_read_ahead_keeps_its_earlier_results_when_the_job_is_stopped(images, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    (images / "4b.tif").unlink()
+    run(images, out)
+    before = {name: (out / f"{name}_labels.tif").read_bytes() for name in map(str, range(COUNT))}
+    monkeypatch.setattr(job_module.Job, "_segment_whole", stop_at_the_first)
+    stopped = segment_files([images], out, options=SIDE_BY_SIDE, overwrite=True)
+    assert stopped.run.interrupted
+    left = set(before) - {"0"} - {one.name for one in stopped.of("done")}
+    assert left
+    assert all((out / f"{name}_labels.tif").read_bytes() == before[name] for name in left)
+    assert left <= set(read_records(out))
+    assert "0" not in read_records(out)

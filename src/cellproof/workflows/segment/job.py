@@ -22,7 +22,7 @@ from .file import FileTask, SegmentOptions, engine_facts, read_input, segment_fi
 from .lanes import Lanes
 from .names import Failure, Input, own_name
 from .outcomes import JobSummary, JobWatcher, Outcome, failed, without_result
-from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole
+from .record import STATE_FOLDER, Parameters, Record, claim, forget, identify, is_whole, unclaim
 from .summary import Run, write_summaries
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class _Ready:
-    """An input that was read, and whose earlier results are gone."""
+    """An input that was read."""
 
     task: FileTask
     image: Image
@@ -161,12 +161,15 @@ class Job:
                         lanes = Lanes(self._ready_model(), self.request.options, inputs=len(names))
                         threads = stack.enter_context(ThreadPoolExecutor(lanes.count))
                     if lanes.take(ready.image):
-                        while len(self._working) >= lanes.count:
+                        while len(self._working) >= lanes.most_begun:
                             self._finish()
                         record = threads.submit(self._segment_whole, ready, lanes)
                         self._working.append(_Working(ready.task, one.where, record, whole=True))
                     else:
                         self._do_large(ready, one.where, threads)
+            except BaseException:
+                self._drop_waiting()
+                raise
             finally:
                 self._finish_all()
 
@@ -187,6 +190,17 @@ class Job:
         self._working.append(_Working(ready.task, where, threads.submit(write), whole=False))
         if ready.image.pixels.size > MOST_PIXELS_BESIDE or self.request.options.max_memory_bytes is not None:
             self._finish_all()
+
+    def _drop_waiting(self) -> None:
+        """Leave inputs undone that were read and for which no lane was free; what they had before is still there."""
+        begun: deque[_Working] = deque()
+        for working in self._working:
+            name = working.task.name
+            if not working.record.cancel():
+                begun.append(working)
+            elif name not in self.records:
+                unclaim(self.request.out, name)  # a person's own file, which was to be overwritten, is still theirs
+        self._working = begun
 
     def _finish_all(self) -> None:
         """Wait until the results of all inputs that were begun are there."""
@@ -240,16 +254,13 @@ class Job:
         except Exception as error:
             return self._given_up(task, error)
         self._ready_model()  # before earlier results go, which stay where the machine cannot do what is asked
-        try:
-            forget(out, name)
-            self.records.pop(name, None)
-        except Exception as error:
-            return self._given_up(task, error)
         return _Ready(task, image, read_s)
 
     def _segment(self, ready: _Ready, model: Model) -> Callable[[], Record]:
-        """Segment an input; what is returned writes its results."""
+        """Segment an input, whose earlier results go now; what is returned writes the new ones."""
         watcher = self.request.watcher
+        forget(self.request.out, ready.task.name)
+        self.records.pop(ready.task.name, None)
         return segment_file(
             ready.task,
             ready.image,

@@ -19,6 +19,10 @@ PIXELS_AT_ONCE = 2**21
 FEWEST_INPUTS = 8
 """Fewer end before the models of the lanes, each ready after some 0.2 s, have paid."""
 
+AHEAD = 4
+"""Small inputs that are read before a lane is free. They are told of in their order, and without some in hand lanes
+would be idle behind one that looks at its image in more views."""
+
 
 class Lanes:
     """Threads in which whole inputs are segmented, each with a model of its own on its share of the processor.
@@ -37,6 +41,11 @@ class Lanes:
         self._path: Path = model.path
         self._choice: EngineChoice = replace(options.choice, threads=max(1, threads // self.count))
         self._own = threading.local()
+
+    @property
+    def most_begun(self) -> int:
+        """Small inputs in work, or read and waiting for a lane."""
+        return self.count + AHEAD
 
     def take(self, image: Image) -> bool:
         """Whether an image is so small that as many as there are lanes are segmented at once."""

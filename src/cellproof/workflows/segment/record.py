@@ -298,6 +298,11 @@ def claim(out: Path, name: str, *, overwrite: bool) -> None:
     write_text(mark, "")
 
 
+def unclaim(out: Path, name: str) -> None:
+    """Take back what `claim` said, of a name of which nothing was written."""
+    (out / STATE_FOLDER / _CLAIMS / name).unlink(missing_ok=True)
+
+
 def write_record(out: Path, record: Record) -> None:
     """Say that an input is finished; the last of its files."""
     write_json(out / STATE_FOLDER / _RECORDS / f"{record.name}.json", record)
