@@ -44,6 +44,7 @@ TITLES = {
     "gaps": "instance-aware, gaps weighted",
     "unet": "the paper's U-Net, 16 to 256 channels",
     "unet_longer": "the paper's U-Net, trained on for as long",
+    "unet_averaged": "the paper's U-Net, its rate falling and its weights averaged",
     "mask_rcnn": "Mask R-CNN, from random weights",
 }
 
@@ -54,6 +55,7 @@ EXAMPLES = 5
 ROWS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("unet",), False),
     (("unet_longer",), False),
+    (("unet_averaged",), False),
     (("mask_rcnn",), False),
     (("unet_longer", "mask_rcnn"), False),
     (("random",), True),

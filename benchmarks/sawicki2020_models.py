@@ -36,14 +36,15 @@ TRAININGS: Mapping[str, tuple[str, ...]] = {
     "gaps": (*SHORT, *GAPS, "model.init=imagenet"),
     "unet": (),
     "unet_longer": (),
+    "unet_averaged": ("training.average_decay=0.99", "training.schedule=cosine"),
     "mask_rcnn": (),
 }
-"""Changes of the recipe; the last three are entries of the study, in their laptop size."""
+"""Changes of the recipe; the last four are entries of the study, in their laptop size."""
 
 SEEDS_OF: Mapping[str, int] = {"other": 1}
 """Seeds of trainings; the seed draws the patients that are held out, 0 for all that stand beside one another."""
 
-ENTRIES = {"unet": "U-Net", "unet_longer": "U-Net", "mask_rcnn": "Mask R-CNN"}
+ENTRIES = {"unet": "U-Net", "unet_longer": "U-Net", "unet_averaged": "U-Net", "mask_rcnn": "Mask R-CNN"}
 
 GO_ON = {"unet_longer": "unet"}
 """Trainings that go on from the weights that another one kept."""
@@ -56,6 +57,7 @@ MINUTES: Mapping[str, float | None] = {
     "gaps": None,
     "unet": 25.0,
     "unet_longer": 22.0,
+    "unet_averaged": 25.0,
     "mask_rcnn": 12.0,
 }
 """Of each training, where ``--minutes`` does not say, and None where its steps do. Those of `BEST` leave time for the
@@ -77,7 +79,8 @@ def recipe_of(name: str) -> Recipe:
         assert recipe.study is not None
         study = recipe.study
         recipe = plan_entries(recipe, study, study.profiles["laptop"]).recipes[ENTRIES[name]]
-        return override(recipe, ["data.validation=0.2", "data.balance=grade", "data.balance_power=1"])
+        shared = ("data.validation=0.2", "data.balance=grade", "data.balance_power=1")
+        return override(recipe, [*shared, *TRAININGS[name]])
     return override(msgspec.structs.replace(recipe, study=None), TRAININGS[name])
 
 

@@ -82,6 +82,12 @@ def test_names_and_reasons_from_files_are_escaped():
     assert {evil, "<i>", '"><script>1', "<u>cut</u>", "Cells & <co>"} <= set(text)
 
 
+def test_a_long_name_may_break_behind_its_own_separators_only():
+    html = segment_report(_report(_row("plate-1_well<A_-2>.png")))
+    assert '<span class="title">plate-<wbr>1_<wbr>well&lt;A_-<wbr>2&gt;.png</span>' in html
+    assert _named(html) == ["plate-1_well&lt;A_-2&gt;.png"]
+
+
 def test_every_picture_is_inside_the_page_and_nothing_is_loaded_from_outside():
     html = segment_report(
         _report(_row("a.png", link="a_overlay.png"), areas=np.arange(5.0), confidences=np.linspace(0, 1, 5))

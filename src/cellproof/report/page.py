@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -15,7 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ..types import Quality
 from .curves import compared_curves, training_curves
@@ -274,6 +275,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["share"] = _share
+    environment.filters["breakable"] = _breakable
     environment.filters["path"] = quote
     environment.filters["end_of_scale"] = end_of_scale
     environment.globals["columns"] = _columns
@@ -287,6 +289,11 @@ def _template(name: str) -> str:
 def _share(value: float) -> str:
     """Three decimals, and a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _breakable(name: str) -> Markup:
+    """A file name that a narrow cell breaks behind its own separators rather than inside a word."""
+    return Markup(re.sub(r"(?<=[_-])(?=\w)", "<wbr>", str(escape(name))))
 
 
 def _columns(pictures: int) -> int:
