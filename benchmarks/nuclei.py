@@ -71,7 +71,7 @@ class Part:
         data: Folder of the set.
         split: Of the set.
         by: Column to group by; "" for none.
-        tta: Whether eight views are averaged; else one view.
+        tta: Whether eight views are averaged; else one, or four where the program asks for them.
     """
 
     title: str
@@ -84,7 +84,7 @@ class Part:
 def _parts(arguments: argparse.Namespace) -> list[Part]:
     parts = []
     for tta in (False, True) if arguments.tta else (False,):
-        ending = ", eight views (--tta)" if tta else ", one view"
+        ending = ", eight views (--tta)" if tta else ""
         parts += [
             Part(f"dsb2018 val{ending}", arguments.data / "dsb2018", "val", "modality", tta),
             Part(f"kromp2020 train, a foreign laboratory{ending}", arguments.data / "kromp2020", "train", "", tta),

@@ -52,6 +52,7 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             distance from the mean has unit covariance over the kind.
         line: Distance beyond which an image is foreign to the kind.
         degraded: Means of its degraded copies, (d,) for each way to degrade; the nearest mean counts.
+        gains_by_views: Whether held-out images of the kind gained accuracy by the mean of more views.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ImageKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whitening: tuple[float, ...]
     line: float
     degraded: tuple[tuple[float, ...], ...] = ()
+    gains_by_views: bool = False
 
 
 class Promise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

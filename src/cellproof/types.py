@@ -292,6 +292,8 @@ class Quality:
         expected_count_sd: Standard deviation of the true count about it.
         expected_iou: Of each class of pixels, NaN for one that is not there; empty where objects, not pixels, have
             classes.
+        asks_views: Whether the mean of more views is worth its time: the result leaves doubt, or the image is of a
+            kind that gains by it. That an image is unlike those of training is no reason.
 
     Example:
         >>> Quality(12, mean_confidence=0.98, expected_dice=0.93, verdict="accept", why="few doubtful objects").count
@@ -307,6 +309,7 @@ class Quality:
     expected_count: float = math.nan
     expected_count_sd: float = math.nan
     expected_iou: tuple[float, ...] = ()
+    asks_views: bool = False
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,33 @@ def test_a_foreign_image_is_called_that_after_the_other_reasons():
     assert quality.why == f"expected Dice 0.70 is below 0.8; {unlike}"
 
 
+@pytest.mark.parametrize(
+    ("f1", "dice", "red", "gains", "asks"),
+    [
+        (0.9, 0.9, 0.0, False, False),
+        (0.75, 0.9, 0.0, False, True),  # what was found is in doubt
+        (0.9, 0.79, 0.0, False, True),
+        (0.4, 0.9, 0.0, False, True),
+        (0.9, 0.9, 9.0, False, False),  # only unlike the training images, which more views do not mend
+        (0.75, 0.9, 9.0, False, True),
+        (0.9, 0.9, 0.0, True, True),  # accepted, and of a kind that gains
+        (0.9, 0.9, 9.0, True, True),
+    ],
+)
+def test_more_views_are_asked_for_by_doubt_in_the_result_and_by_kinds_that_gain(f1, dice, red, gains, asks):
+    kinds = (
+        ImageKind(name="dark", images=9, mean=(0.0,), whitening=(1.0,), line=2.0, gains_by_views=gains),
+        ImageKind(name="far", images=9, mean=(100.0,), whitening=(1.0,), line=2.0, gains_by_views=not gains),
+    )
+    quality, _ = verdict(record(f1, kinds=kinds), dice=dice, statistics={"red": red})
+    assert quality.asks_views == asks
+    assert ("unlike" in quality.why) == (red > 2)
+
+
+def test_more_views_are_asked_for_where_nothing_is_found():
+    assert verdict(record(), dice=math.nan, objects=0)[0].asks_views
+
+
 def test_the_expected_count_by_hand():
     trust = record(0.75, count_log_ratio=(0.1, 2.0), count_features=("missed",), count_error=(0.02, 0.4))
     expected, sd = expected_count(trust, {"flat": 0.0, "missed": 0.2}, 10)

@@ -73,11 +73,13 @@ class Foreignness:
         kind: Name of the nearest kind.
         statistic: Name of the statistic in which it differs most from that kind, alone; empty where deep features,
             which have no names, tell.
+        gains_by_views: Of the nearest kind, see `ImageKind`.
     """
 
     ratio: float
     kind: str
     statistic: str
+    gains_by_views: bool = False
 
     @property
     def note(self) -> str:
@@ -158,7 +160,8 @@ def foreignness(
     for kind in kinds:
         means, whitening = np.array([kind.mean, *kind.degraded]), _triangle(kind.whitening)
         ratio = _distance(values, means, whitening) / kind.line
-        found.append((ratio, kind.name, "" if projection else _oddest(list(statistics), values, means[0], whitening)))
+        oddest = "" if projection else _oddest(list(statistics), values, means[0], whitening)
+        found.append((ratio, kind.name, oddest, kind.gains_by_views))
     return Foreignness(*min(found))
 
 

@@ -154,6 +154,7 @@ def assess(
         expected_dice=promised,
         verdict=verdict,
         why="; ".join(reasons) if reasons else f"expected Dice {promised:.2f} and few doubtful {noun}s",
+        asks_views=verdict != "accept",
     )
 
 

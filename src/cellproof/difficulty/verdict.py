@@ -52,8 +52,12 @@ def judge(
     evidence = {**image, **right_features(right), **mean_features(objects)}
     f1 = expected_f1(trust, evidence) if right.size else math.nan
     count, count_sd = expected_count(trust, evidence, right.size)
-    foreign = foreignness(statistics, trust.kinds, projection=trust.deep, deep=deep).note if trust.kinds else ""
-    reasons = _reasons(trust, f1, expected_dice, foreign)
+    reasons = _reasons(trust, f1, expected_dice)
+    asks_views = bool(reasons)
+    if trust.kinds:
+        foreign = foreignness(statistics, trust.kinds, projection=trust.deep, deep=deep)
+        asks_views = asks_views or foreign.gains_by_views
+        reasons += [foreign.note] if foreign.note and right.size else []
     verdict: Literal["accept", "review", "reject"] = "review" if reasons else "accept"
     if f1 < REJECT_F1 or expected_dice < REJECT_DICE:
         verdict = "reject"
@@ -66,11 +70,12 @@ def judge(
         expected_f1=f1,
         expected_count=count,
         expected_count_sd=count_sd,
+        asks_views=asks_views,
     )
     return quality, right
 
 
-def _reasons(trust: TrustRecord, f1: float, dice: float, foreign: str) -> list[str]:
+def _reasons(trust: TrustRecord, f1: float, dice: float) -> list[str]:
     if math.isnan(f1):
         if math.isnan(dice):
             return ["nothing found and no pixel came near it: check that the image is really empty"]
@@ -80,4 +85,4 @@ def _reasons(trust: TrustRecord, f1: float, dice: float, foreign: str) -> list[s
         found.append(f"expected F1 {f1:.2f} is below {REJECT_F1 if f1 < REJECT_F1 else round(trust.accept_f1, 2)}")
     if dice < trust.accept_dice:
         found.append(f"expected Dice {dice:.2f} is below {REJECT_DICE if dice < REJECT_DICE else trust.accept_dice}")
-    return [*found, foreign] if foreign else found
+    return found

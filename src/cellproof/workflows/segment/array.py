@@ -77,7 +77,7 @@ def segment(
             them to the median diameter of the training objects. "auto" measures it on a first prediction. None
             uses the scale of the model.
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view, and
-            the mean of four where the verdict on that one is not to accept.
+            the mean of four where what that one finds is in doubt or the image is of a kind that gains by them.
         steps: Refine steps to apply to the class map, in this order, as ``"reconnect:threshold=0.3"`` or `Step`;
             empty for those that the model's file names, None for none at all.
         condition: What the model is told of the image, one of its header's ``conditions``; "" for unknown.

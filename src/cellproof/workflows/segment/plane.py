@@ -36,7 +36,7 @@ def segment_plane(
         model: From `load_model`.
         pixels: (C, H, W), any real dtype, raw intensities.
         tta: Whether to average over the eight flips and 90° rotations, at eight times the cost; "auto" is one view,
-            and the mean of four where the verdict on that one is not to accept.
+            and the mean of four where what that one finds is in doubt or the image is of a kind that gains by them.
         diameter_px: See `predict_objects`.
         min_area_px: See `predict_objects`.
         condition: What the network is told of the image; "" for unknown.
@@ -69,7 +69,7 @@ def segment_plane(
         progress=progress,
     )
     result = _describe(model, pixels, image, view, pixel_size_um=pixel_size_um, timings=timings)
-    if tta == "auto" and result.quality.verdict != "accept":
+    if tta == "auto" and result.quality.asks_views:
         again = view.seen_again(
             model,
             image,
