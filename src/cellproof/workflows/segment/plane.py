@@ -80,6 +80,7 @@ def segment_plane(
             progress=progress,
         )
         if again is not view:
+            del view, result  # the maps of one view, 16 bytes a pixel, before evidence needs as much again
             result = _describe(model, pixels, image, again, pixel_size_um=pixel_size_um, timings=timings)
     timings.pixels += result.labels.size
     return result
