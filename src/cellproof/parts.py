@@ -67,6 +67,8 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             lengths in n directions, n a multiple of 4, channel k at the angle 2πk/n from +column toward +row.
         probabilities: So many of the channels, the first, are yes-or-no questions of their own: each is a sigmoid and a
             scalar, and activation and geometry speak of the channels after them.
+        unit: What the network gives in those is multiplied by this before anything else, so that lengths of tens of
+            pixels need no large weights, which take long to learn.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activation: Literal["none", "sigmoid", "clip", "positive"] = "none"
     geometry: Literal["scalar", "length", "vector", "rays"] = "scalar"
     probabilities: int = 0
+    unit: float = 1.0
 
 
 class Heads(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

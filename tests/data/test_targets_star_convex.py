@@ -91,6 +91,12 @@ def test_an_object_without_an_end_is_deep_everywhere_and_none_is_nowhere():
     assert not ray_lengths(np.zeros((4, 5), int), rays=4).any()
 
 
+@pytest.mark.parametrize("unit", [0, -16.0, float("inf"), float("nan"), "16"])
+def test_units_that_are_no_length_are_refused(unit):
+    with pytest.raises(InputError, match="unit_px is"):
+        find_head("star_convex", {"unit_px": unit})
+
+
 @pytest.mark.parametrize("rays", [0, 6, -4, 8.0, True, "many"])
 def test_numbers_of_rays_that_quarter_turns_would_not_keep_are_refused(rays):
     with pytest.raises(InputError, match="expected a multiple of 4"):

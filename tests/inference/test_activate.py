@@ -60,6 +60,13 @@ def test_lengths_are_never_negative() -> None:
     assert activate(outputs, heads=heads).fields["reach"].tolist() == [[[0, 2.5]]]
 
 
+def test_a_unit_multiplies_what_is_no_probability() -> None:
+    heads = Heads(2, (Head("star_convex", 3, activation="positive", geometry="rays", probabilities=1, unit=4.0),))
+    outputs = np.array([0.0, 0.0, np.log(3), 2.5, -1.0], np.float32)[:, None, None]
+    maps = activate(outputs, heads=heads)
+    np.testing.assert_allclose(maps.fields["star_convex"].ravel(), [0.75, 10.0, 0.0], rtol=1e-6)
+
+
 def test_outputs_of_another_model_are_refused() -> None:
     with pytest.raises(InputError, match=r"shape \(2, 3, 3\), but the heads have 7 channels"):
         activate(np.zeros((2, 3, 3), np.float32), heads=ALL_HEADS)

@@ -240,6 +240,7 @@ def test_the_outputs_of_a_model_of_format_1_are_read_by_name(tmp_path):
         (Heads(2, (Head("a", 0),)), "output a of 0 channels"),
         (Heads(2, (Head("a", 3, geometry="vector"),)), "a vector of 3 channels, expected 2"),
         (Heads(2, (Head("a", 6, geometry="rays"),)), "6 rays, expected a multiple of 4"),
+        (Heads(2, (Head("a", unit=0.0),)), "output a in units of 0.0, expected more than 0"),
         (Heads(2, (Head("a", 8, geometry="rays", probabilities=1),)), "7 rays, expected a multiple of 4"),
         (Heads(2, (Head("a", 2, probabilities=3),)), "3 probabilities in 2 channels"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import pytest
@@ -17,7 +18,7 @@ from cellproof.losses.deep_supervision import deep_supervision, part_views, view
 from cellproof.losses.dice import soft_dice
 from cellproof.losses.topk import term as topk
 from cellproof.losses.weighted_sum import weighted_sum
-from cellproof.types import Heads, LossTerm
+from cellproof.types import Head, Heads, LossTerm
 
 ALL = heads_of(3, ["boundary", "distance", "flows"])
 COMBINATIONS = [
@@ -93,6 +94,18 @@ def test_flows_count_in_objects_and_distances_count_less_outside(class_map):
     assert not flow.movedim(1, -1)[~objects].any()
     assert (flow.movedim(1, -1)[objects] != 0).all()
     torch.testing.assert_close(distance[background], 0.25 * distance[objects][0].expand_as(distance[background]))
+
+
+def test_lengths_are_compared_in_the_units_of_their_head(class_map):
+    """Outputs of 2.5 units of 4 px against lengths of 9 px: 1 px wrong on each ray."""
+    heads = Heads(3, (Head("star_convex", 3, activation="positive", geometry="rays", probabilities=1, unit=4.0),))
+    outputs = torch.zeros(2, 6, 6, 6)
+    outputs[:, 4:] = 2.5
+    fields = torch.full((2, 3, 6, 6), 9.0)
+    fields[:, 0] = 1
+    terms = (LossTerm("star_convex", 1.0, "star_convex", {"rays": 0.5}),)
+    found = weighted_sum(outputs, class_map, fields, heads=heads, terms=terms).item()
+    assert found == pytest.approx(math.log(2) + 0.5, rel=1e-5)
 
 
 def test_boundary_pixels_can_weigh_more(class_map):

@@ -51,6 +51,8 @@ def activate(outputs: np.ndarray, *, heads: Heads, temperature: float = 1.0) -> 
         own = outputs[heads.slices[head.name]]
         _sigmoid(own[: head.probabilities])
         own = own[head.probabilities :]
+        if head.unit != 1:
+            own *= np.float32(head.unit)
         if head.activation == "sigmoid":
             _sigmoid(own)
         elif head.activation == "clip":

@@ -211,6 +211,8 @@ def _odd_head(heads: Heads) -> str:
             return f"output {head.name} is a vector of {rest} channels, expected 2"
         if head.geometry == "rays" and rest % 4:
             return f"output {head.name} has {rest} rays, expected a multiple of 4"
+        if not 0 < head.unit < math.inf:
+            return f"output {head.name} in units of {head.unit}, expected more than 0"
     return ""
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..checks import InputError
-from ..types import Heads, LossTerm
+from ..types import Head, Heads, LossTerm
 from . import VIEWS, load
 
 
@@ -55,12 +55,21 @@ def weighted_sum(
             output, target = outputs[:, heads.class_slice], class_map
         else:
             own = slices[term.on]
-            output, target = outputs[:, own], fields[:, own.start - heads.classes : own.stop - heads.classes]
+            output = _in_units(outputs[:, own], next(head for head in heads.fields if head.name == term.on))
+            target = fields[:, own.start - heads.classes : own.stop - heads.classes]
         of_one = load(term.name)
         own_told = {name: told[name] for name in told if name in _keywords(of_one)}
         value = of_one(output, target, class_map=class_map, class_weights=class_weights, **own_told, **term.options)
         total = total + term.weight * value
     return total
+
+
+def _in_units(output: Tensor, head: Head) -> Tensor:
+    """Outputs as `inference.activate` takes them: those that are no probabilities times the head's unit."""
+    if head.unit == 1:
+        return output
+    questions, values = output[:, : head.probabilities], output[:, head.probabilities :]
+    return torch.cat([questions, values.float() * head.unit], dim=1)
 
 
 @cache

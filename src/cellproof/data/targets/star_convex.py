@@ -12,15 +12,17 @@ from ._objects import Objects
 LOSS = (LossTerm("star_convex", 1.0, "star_convex"),)
 
 
-def head(*, rays: int = 32) -> Head:
+def head(*, rays: int = 32, unit_px: float = 4.0) -> Head:
     """One channel for the object probability, and one for each direction.
 
     Args:
         rays: Number of directions, a positive multiple of 4, so that quarter turns map them onto each other. More
             follow an outline more closely and cost a channel each.
+        unit_px: The network gives lengths in this many pixels: in pixels, a training of some hundred steps does not get
+            far from 0; in units as large as objects, lengths alone shape what the network learns.
 
     Raises:
-        InputError: Another number of rays.
+        InputError: Another number of rays; a unit that is not above 0.
 
     Examples:
         >>> head(rays=16).channels
@@ -28,7 +30,10 @@ def head(*, rays: int = 32) -> Head:
     """
     if isinstance(rays, bool) or not isinstance(rays, int) or rays < 4 or rays % 4:
         raise InputError(f"rays is {rays!r}; expected a multiple of 4, such as 32")
-    return Head("star_convex", rays + 1, activation="positive", geometry="rays", probabilities=1)
+    if not (isinstance(unit_px, int | float) and 0 < unit_px < float("inf")):
+        raise InputError(f"unit_px is {unit_px!r}; expected a length above 0, such as 4")
+    unit = float(unit_px)
+    return Head("star_convex", rays + 1, activation="positive", geometry="rays", probabilities=1, unit=unit)
 
 
 def target(objects: Objects, head: Head) -> np.ndarray:
