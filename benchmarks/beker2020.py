@@ -1,10 +1,9 @@
-"""Hard pixels, pretrained encoders and heads on nuclei: ``cellproof reproduce beker2020`` as a page, beside StarDist.
+"""Hard pixels, pretrained encoders and heads on nuclei: ``cellproof reproduce beker2020`` as a page.
 
-Every number comes from ``reproduce``, whose results are kept in ``--work``, and from ``rival.py``, whose results are
-read from ``--rival``. Sets and entries that were not carried out are missing from the tables. Receptive fields are
-measured on the trained networks and drawn into ``docs/images``.
+Every number comes from ``reproduce``, whose results are kept in ``--work``. Sets and entries that were not carried out
+are missing from the tables. Receptive fields are measured on the trained networks and drawn into ``docs/images``. The
+heads are beside StarDist on the page of `beker2020_heads.py`.
 
-    python benchmarks/rival.py DATA --peer ENVIRONMENTS/stardist/bin/python
     python benchmarks/beker2020.py DATA --profile laptop
 """
 
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from page import load_note, table, write_page
-from rival_table import rival_section
 from study import study_parser, study_request
 
 from cellproof.data.description import Description, read_description
@@ -56,26 +54,24 @@ PAIRED = (
 
 def main() -> None:
     """Carry out what was asked and is missing, write the page of everything that is there."""
-    arguments = _arguments()
+    arguments = study_parser(__doc__, RECIPE).parse_args()
     results = reproduce(
         study_request(arguments, RECIPE),
         Watcher(say=lambda sentence: print(sentence, flush=True)),
     )
     study = read_recipe(RECIPE).study
     assert study is not None
-    body = [_opening(study, arguments.profile, results.missing)]
+    body = [opening(study, arguments.profile, results.missing)]
     for name in dict.fromkeys(cell.set for cell in results.cells):
         cells = [cell for cell in results.cells if cell.set == name]
         lines = [line for line in results.lines if line.set == name]
-        body += ["", f"## {name}", "", _sizes(cells), "", _scores(lines), "", _mistakes(cells)]
+        body += ["", f"## {name}", "", sizes(cells), "", scores(lines), "", mistakes(cells)]
         body += ["", f"Differences from {study.baseline}, image by image:", "", _differences(lines)]
-    if arguments.rival.is_file():
-        body += ["", "## Beside StarDist", "", rival_section(arguments.rival)]
     body += ["", "## What the networks see", "", _sight(arguments)]
     write_page(RECIPE, "Nuclei: hard pixels, encoders, heads", "\n".join(body), seed=arguments.seed)
 
 
-def _opening(study: StudyConfig, profile: str, missing: int) -> str:
+def opening(study: StudyConfig, profile: str, missing: int) -> str:
     size = study.profiles[profile].note
     lacking = f" {missing} of its scores were not made and are left out." if missing else ""
     return (
@@ -86,13 +82,13 @@ def _opening(study: StudyConfig, profile: str, missing: int) -> str:
     )
 
 
-def _sizes(cells: Sequence[Cell]) -> str:
+def sizes(cells: Sequence[Cell]) -> str:
     folds = len({cell.fold for cell in cells})
     one = cells[0]
     return f"{one.learned} images to learn from, {one.validated} to choose with, {one.scored} scored; {folds} fold(s)."
 
 
-def _scores(lines: Sequence[Line]) -> str:
+def scores(lines: Sequence[Line]) -> str:
     named = {
         (line.entry, line.protocol, line.row.metric, line.row.class_or_threshold): line.text
         for line in reversed(lines)
@@ -103,7 +99,7 @@ def _scores(lines: Sequence[Line]) -> str:
     return table(["entry", *(heading for *_, heading in SHOWN)], rows)
 
 
-def _mistakes(cells: Sequence[Cell]) -> str:
+def mistakes(cells: Sequence[Cell]) -> str:
     """Merges, splits, misses and false objects of 100 reference nuclei, over all folds."""
     rows = []
     for entry in dict.fromkeys(cell.entry for cell in cells):
@@ -185,12 +181,6 @@ def _drawn(model: Model, entry: str, folder: Path) -> str:
         "(../docs/images/receptive_positions.png)\n\n![what acts on one of them in each level]"
         "(../docs/images/receptive_levels.png)"
     )
-
-
-def _arguments() -> argparse.Namespace:
-    parser = study_parser(__doc__, RECIPE)
-    parser.add_argument("--rival", type=Path, default=Path("results/benchmarks/rival/rival.json"))
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

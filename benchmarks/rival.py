@@ -7,7 +7,7 @@ time, since after as little as ours needs it has hardly begun to learn.
 The images are those of dsb2018 train whose modality is fluorescence, of which every tenth is held out for thresholds;
 the images scored are those of dsb2018 val, of which neither has seen anything. Both are scored by our ``stardist``
 protocol and by StarDist's own ``matching``, and timed in turns, from pixels in memory to labels. What is done is kept
-in ``--work`` and not done again; the numbers go to ``WORK/rival.json``, from which ``beker2020.py`` makes its page.
+in ``--work`` and not done again; the numbers go to ``WORK/rival.json``, which ``beker2020_heads.py`` reads.
 
     sh benchmarks/peers/install.sh ENVIRONMENTS
     python benchmarks/rival.py DATA --peer ENVIRONMENTS/stardist/bin/python --minutes 12
