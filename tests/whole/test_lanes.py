@@ -59,6 +59,18 @@ def test_results_and_their_order_are_those_of_one_image_after_the_other(images, 
         np.testing.assert_array_equal(found, expected)
 
 
+def test_one_thread_finds_what_two_find(images, tmp_path):
+    alone = SegmentOptions(choice=EngineChoice(engine="openvino", threads=1))
+    summary = run(images, tmp_path / "alone", options=alone)
+    assert (summary.run.threads, len(summary.of("done"))) == (1, COUNT)
+    run(images, tmp_path / "two")
+    for number in range(COUNT):
+        found, expected = (read_labels(tmp_path / folder / f"{number}_labels.tif") for folder in ("alone", "two"))
+        assert expected.max() > 0
+        assert (found > 0).sum() == pytest.approx((expected > 0).sum(), rel=0.01)
+        assert found.max() == expected.max()
+
+
 def test_after_an_interruption_the_same_job_does_the_rest(images, tmp_path):
     def stop(path: Path, fraction: float) -> None:
         if path.name == "3.tif" and fraction > 0:
