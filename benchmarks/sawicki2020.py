@@ -193,9 +193,10 @@ def how_trained(run: Path, model: Model) -> str:
     record = model.header.training
     recipe = parse_recipe((run / "recipe.toml").read_text(encoding="utf-8"))
     start = {"": "random", "imagenet": "ImageNet"}.get(recipe.model.init, Path(recipe.model.init).parent.name)
-    width = recipe.model.options.get("width", "?")
+    options = recipe.model.options
+    size_of_network = f"width {options['width']}" if "width" in options else str(options["backbone"])
     size = f"scale {recipe.data.scale:.2g}, {recipe.training.batch} × {recipe.training.patch_px}²"
-    return f"{start}, width {width}, {size}, {record.steps} steps, {record.seconds / 60:.0f} min"
+    return f"{start}, {size_of_network}, {size}, {record.steps} steps, {record.seconds / 60:.0f} min"
 
 
 def body(rows: Sequence[Scored], work: Path) -> str:
