@@ -31,6 +31,7 @@ GAPS = ('loss.terms=[{ name = "border_weight", options = { strength = 4.0, sigma
 TRAININGS: Mapping[str, tuple[str, ...]] = {
     "half": ("model.init=imagenet",),
     "other": ("model.init=imagenet",),
+    "weighted": (*GAPS, "model.init=imagenet"),
     "short": (*SHORT, "model.init=imagenet"),
     "random": SHORT,
     "gaps": (*SHORT, *GAPS, "model.init=imagenet"),
@@ -52,6 +53,7 @@ GO_ON = {"unet_longer": "unet"}
 MINUTES: Mapping[str, float | None] = {
     "half": 50.0,
     "other": 50.0,
+    "weighted": 50.0,
     "short": None,
     "random": None,
     "gaps": None,
