@@ -39,6 +39,7 @@ from cellproof.workflows.reproduce.page import evenly
 TITLES = {
     "half": "instance-aware, half size",
     "other": "the same with other patients held out",
+    "weighted": "instance-aware, half size, gaps weighted",
     "short": "instance-aware, stopped at 1,504 steps",
     "random": "instance-aware, from random weights",
     "gaps": "instance-aware, gaps weighted",
@@ -62,9 +63,12 @@ ROWS: tuple[tuple[tuple[str, ...], bool], ...] = (
     (("gaps",), True),
     (("short",), True),
     (("half",), True),
-    (BEST, False),
-    (BEST, True),
-    ((*BEST, "unet_longer"), True),
+    (("half", "other"), False),
+    (("half", "other"), True),
+    (("half", "other", "unet_longer"), True),
+    (("weighted",), True),
+    (("weighted", "other"), False),
+    (("weighted", "other"), True),
 )
 """Trainings that predict together, and whether in eight views."""
 
