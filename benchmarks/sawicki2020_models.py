@@ -65,7 +65,7 @@ MINUTES: Mapping[str, float | None] = {
 """Of each training, where ``--minutes`` does not say, and None where its steps do. Those of `BEST` leave time for the
 choice within an hour."""
 
-BEST = ("half", "other")
+BEST = ("weighted", "other")
 """Trainings of the model to use, side by side; several are combined, the first of which tells glands apart."""
 
 SUMMITS, THRESHOLDS = (0.3, 0.45, 0.6), (0.4, 0.5, 0.6)
