@@ -89,9 +89,9 @@ CAUTION = """**Read with it.** GlaS divides images and not patients: those of te
 is easier than new patients are. Held-out patients score lower by far, and say what to expect elsewhere. The published
 numbers have that advantage as well. Test A was scored before with an earlier model of the same recipe, trained for
 1,504 steps (F1 .885). What was chosen with that in sight: specks may be no larger than what one in fifty glands of
-train falls below, instead of 1,500 px, and the model to use is none with the paper's U-Net. That one of its two networks
-weighs gaps is what held-out patients prefer (the sum of F1 and object Dice, of the network alone and of both); that
-weighing helps after 1,504 steps had been seen on test A, too, before that network was trained."""
+train falls below, instead of 1,500 px, and the model to use is none with the paper's U-Net. That one of its two
+networks weighs gaps is what held-out patients prefer (the sum of F1 and object Dice, of the network alone and of
+both); that weighing helps after 1,504 steps had been seen on test A, too, before that network was trained."""
 
 
 @dataclass(frozen=True)
