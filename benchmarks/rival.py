@@ -72,6 +72,7 @@ def main() -> None:
         work / "rival.json",
         {
             "minutes": arguments.minutes,
+            "longer": arguments.longer,
             "seed": arguments.seed,
             "commit": commit(),
             "machine": machine(),

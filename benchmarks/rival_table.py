@@ -21,10 +21,11 @@ def rival_section(path: Path) -> str:
     peers: dict[str, Any] = found["peers"]
     ours = next(name for name in results if name not in peers)
     trained = found["ours"][ours]
+    longer = f" --longer {found['longer']:g}" if found["longer"] else ""
     theirs = ", ".join(f"`{name}` {one['cpu seconds']:.0f} s, {one['steps']} steps" for name, one in peers.items())
     said = [
-        f"`python benchmarks/rival.py DATA --minutes {found['minutes']:g}`, seed {found['seed']}, {found['date']}, "
-        f"commit {found['commit']}. Trained on the same images, one thread each: ours {trained['cpu seconds']:.0f} s "
+        f"`python benchmarks/rival.py DATA --minutes {found['minutes']:g}{longer}`, seed {found['seed']}, "
+        f"{found['date']}, commit {found['commit']}. Trained on the same images, one thread each: ours {trained['cpu seconds']:.0f} s "
         f"of processor time (reading and thresholds too), {trained['training']['steps']} steps; StarDist (training "
         f"alone) {theirs}. Ours starts from ImageNet weights of its encoder; StarDist, as is "
         f"its default, from random ones. Validation chose `{trained['method']}` for ours. {found['images']} images of "

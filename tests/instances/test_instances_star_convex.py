@@ -12,6 +12,7 @@ from skimage.draw import disk, ellipse
 
 from cellproof.checks import InputError
 from cellproof.data.targets.star_convex import object_probability, ray_lengths
+from cellproof.instances import star_convex
 from cellproof.instances.decode import decode, object_classes
 from cellproof.instances.polygons import Polygons, Samples, covered_fraction
 from cellproof.instances.star_convex import BATCH, paint, star_convex_objects, suppress
@@ -141,6 +142,24 @@ def test_suppression_keeps_what_stardist_keeps(seed):
     found = suppress(polygons, scores, overlap_threshold=0.4)
     # StarDist rounds corners to whole pixels, so pairs close to the threshold may be judged differently.
     assert len(np.setxor1d(found, expected)) <= 0.02 * len(expected)
+
+
+def test_neighbors_that_are_equally_sure_are_few_candidates(monkeypatch):
+    """All pixels of two objects say the same: one in each square of 8 px stands for 64, and both are found."""
+    labels = np.zeros((40, 80), int)
+    labels[8:32, 8:32] = 1
+    labels[8:32, 40:64] = 2
+    given = []
+    real = star_convex.suppress
+
+    def counted(polygons, *others, **named):
+        given.append(len(polygons))
+        return real(polygons, *others, **named)
+
+    monkeypatch.setattr(star_convex, "suppress", counted)
+    found = star_convex_objects(np.where(labels > 0, 0.9, 0.0), ray_lengths(labels, rays=32), foreground=labels > 0)
+    assert given == [18]
+    np.testing.assert_array_equal(found, labels)
 
 
 def test_two_thousand_candidates_take_less_than_a_third_of_a_second():
