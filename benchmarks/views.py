@@ -350,23 +350,27 @@ def _promise(header: ModelHeader, seen: Sequence[Seen]) -> list[str]:
     ):
         if not chosen:
             continue
-        first = [_judged(header, one, 1).verdict for one in chosen]
+        first = [_judged(header, one, 1) for one in chosen]
         again = [_judged(header, one, RULE).verdict for one in chosen]
         known = [not math.isnan(one.f1(1)) for one in chosen]
+        gains = {kind.name for kind in header.trust.kinds if kind.gains_by_views} if header.trust else set()
+        asks = [
+            one.kind in gains or (said.verdict != "accept" and not _is_foreign_only(said))
+            for one, said in zip(chosen, first, strict=True)
+        ]
+        ends = [then if asked else said.verdict for asked, said, then in zip(asks, first, again, strict=True)]
         groups = {
-            "accepted by one view": [said == "accept" for said in first],
-            "not accepted by one view, but by four": [
-                said != "accept" and then == "accept" for said, then in zip(first, again, strict=True)
-            ],
-            "accepted by the rule": [
-                said == "accept" or then == "accept" for said, then in zip(first, again, strict=True)
-            ],
+            "accepted by one view": ([said.verdict == "accept" for said in first], [1] * len(chosen)),
+            "not accepted by one view, but by the rule": (
+                [said.verdict != "accept" and end == "accept" for said, end in zip(first, ends, strict=True)],
+                [RULE] * len(chosen),
+            ),
+            "accepted by the rule": ([end == "accept" for end in ends], [RULE if asked else 1 for asked in asks]),
         }
-        for name, members in groups.items():
-            views = 1 if name == "accepted by one view" else RULE
+        for name, (members, views) in groups.items():
             values = [
-                one.f1(1 if said == "accept" else views)
-                for one, said, there, member in zip(chosen, first, known, members, strict=True)
+                one.f1(number)
+                for one, number, there, member in zip(chosen, views, known, members, strict=True)
                 if there and member
             ]
             rows.append([title, name, len(values), sum(value < LOW for value in values), _mean(values)])
