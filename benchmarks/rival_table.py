@@ -25,8 +25,9 @@ def rival_section(path: Path) -> str:
     theirs = ", ".join(f"`{name}` {one['cpu seconds']:.0f} s, {one['steps']} steps" for name, one in peers.items())
     said = [
         f"`python benchmarks/rival.py DATA --minutes {found['minutes']:g}{longer}`, seed {found['seed']}, "
-        f"{found['date']}, commit {found['commit']}. Trained on the same images, one thread each: ours {trained['cpu seconds']:.0f} s "
-        f"of processor time (reading and thresholds too), {trained['training']['steps']} steps; StarDist (training "
+        f"{found['date']}, commit {found['commit']}. Trained on the same images, one thread each: ours "
+        f"{trained['cpu seconds']:.0f} s of processor time (reading and thresholds too), "
+        f"{trained['training']['steps']} steps; StarDist (training "
         f"alone) {theirs}. Ours starts from ImageNet weights of its encoder; StarDist, as is "
         f"its default, from random ones. Validation chose `{trained['method']}` for ours. {found['images']} images of "
         f"dsb2018 val, {results[ours]['protocol']['objects']} nuclei. AP by our protocol; StarDist's own `matching` "
