@@ -25,7 +25,7 @@ scale = 0.35
 options = { width = 8, depth = 3 }
 [[heads]]
 name = "star_convex"
-options = { rays = 16 }
+options = { rays = 16, unit_px = 1 }    # nuclei are 7 px wide at this scale
 [instance]
 method = "star_convex"
 [augment]
