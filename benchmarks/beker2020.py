@@ -72,6 +72,7 @@ def main() -> None:
 
 
 def opening(study: StudyConfig, profile: str, missing: int) -> str:
+    """What was trained, and how to read the tables."""
     size = study.profiles[profile].note
     lacking = f" {missing} of its scores were not made and are left out." if missing else ""
     return (
@@ -83,12 +84,14 @@ def opening(study: StudyConfig, profile: str, missing: int) -> str:
 
 
 def sizes(cells: Sequence[Cell]) -> str:
+    """How many images of a set there are for what."""
     folds = len({cell.fold for cell in cells})
     one = cells[0]
     return f"{one.learned} images to learn from, {one.validated} to choose with, {one.scored} scored; {folds} fold(s)."
 
 
 def scores(lines: Sequence[Line]) -> str:
+    """The numbers of `SHOWN`, an entry a row."""
     named = {
         (line.entry, line.protocol, line.row.metric, line.row.class_or_threshold): line.text
         for line in reversed(lines)

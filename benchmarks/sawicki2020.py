@@ -38,7 +38,7 @@ from cellproof.workflows.reproduce.page import evenly
 
 TITLES = {
     "half": "instance-aware, half size",
-    "other": "the same with other patients held out",
+    "other": "half size with other patients held out",
     "weighted": "instance-aware, half size, gaps weighted",
     "short": "instance-aware, stopped at 1,504 steps",
     "random": "instance-aware, from random weights",

@@ -228,30 +228,24 @@ def _gains(own: Sequence[Seen], first: Sequence[Quality]) -> list[str]:
     return ["", "## What more views give", "", table(heads, rows)]
 
 
-def _gain(own: Sequence[Seen], kind: str) -> tuple[int, Paired | None]:
-    """Images of a kind and what more views give them: the mean over thresholds of the differences in AP."""
-    chosen = [one for one in own if one.kind == kind]
-    if not chosen:
-        return 0, None
-    by_views = [np.array([np.mean([one.ap(k, t) for t in THRESHOLDS]) for one in chosen]) for k in (RULE, 1)]
-    return len(chosen), compare(*by_views)
+def _gain(chosen: Sequence[Seen]) -> Paired:
+    """What more views give images: the mean over thresholds of the differences in AP."""
+    more, one = (np.array([np.mean([seen.ap(k, t) for t in THRESHOLDS]) for seen in chosen]) for k in (RULE, 1))
+    return compare(more, one)
 
 
-def _gains_by_views(own: Sequence[Seen], kind: str) -> bool:
-    """Whether the gain of a kind is one that chance does not explain."""
-    _, found = _gain(own, kind)
-    return found is not None and found.interval is not None and found.interval[0] > 0
+def _is_gain(found: Paired) -> bool:
+    """Whether it is one that chance does not explain."""
+    return found.interval is not None and found.interval[0] > 0
+
+
+def _by_kind(own: Sequence[Seen]) -> dict[str, list[Seen]]:
+    return {kind: [one for one in own if one.kind == kind] for kind in dict.fromkeys(one.kind for one in own)}
 
 
 def _kinds(own: Sequence[Seen]) -> list[list[object]]:
-    rows: list[list[object]] = []
-    for kind in dict.fromkeys(one.kind for one in own):
-        count, found = _gain(own, kind)
-        assert found is not None
-        low_high = "" if found.interval is None else f" ({found.interval[0]:+.3f} to {found.interval[1]:+.3f})"
-        said = "yes" if _gains_by_views(own, kind) else "no"
-        rows.append([kind, count, f"{found.difference:+.3f}{low_high}", said])
-    return rows
+    found = {kind: (len(chosen), _gain(chosen)) for kind, chosen in _by_kind(own).items()}
+    return [[kind, n, _with_interval(gain), "yes" if _is_gain(gain) else "no"] for kind, (n, gain) in found.items()]
 
 
 def _write(path: Path, own: Sequence[Seen]) -> None:
@@ -259,9 +253,8 @@ def _write(path: Path, own: Sequence[Seen]) -> None:
     header, tensors = read_model(path)
     if header.trust is None:
         raise SystemExit(f"{path}: has no trust record, whose kinds could gain; give it one by trust.py --write")
-    kinds = tuple(
-        msgspec.structs.replace(kind, gains_by_views=_gains_by_views(own, kind.name)) for kind in header.trust.kinds
-    )
+    gains = {kind for kind, chosen in _by_kind(own).items() if _is_gain(_gain(chosen))}
+    kinds = tuple(msgspec.structs.replace(kind, gains_by_views=kind.name in gains) for kind in header.trust.kinds)
     trust = msgspec.structs.replace(header.trust, kinds=kinds)
     write_model(path, msgspec.structs.replace(header, trust=trust), tensors)
     print(f"{path}: {', '.join(kind.name for kind in kinds if kind.gains_by_views) or 'no kind'} gains by views")
@@ -291,7 +284,10 @@ def _copies(header: ModelHeader, copies: Sequence[Seen]) -> list[str]:
 def _difference(chosen: Sequence[Seen], views: Sequence[int], threshold: float) -> str:
     """Mean difference from one view, and its interval."""
     more = np.array([one.ap(number, threshold) for one, number in zip(chosen, views, strict=True)])
-    found = compare(more, np.array([one.ap(1, threshold) for one in chosen]))
+    return _with_interval(compare(more, np.array([one.ap(1, threshold) for one in chosen])))
+
+
+def _with_interval(found: Paired) -> str:
     interval = "" if found.interval is None else f" ({found.interval[0]:+.3f} to {found.interval[1]:+.3f})"
     return f"{found.difference:+.3f}{interval}"
 
@@ -299,16 +295,14 @@ def _difference(chosen: Sequence[Seen], views: Sequence[int], threshold: float) 
 def _rule(own: Sequence[Seen], first: Sequence[Quality]) -> list[str]:
     """The rule on whole sets: its passes and its gain, beside its rivals."""
     doubt = [said.verdict != "accept" for said in first]
-    asks = [said.verdict != "accept" and not _is_foreign_only(said) for said in first]
-    gains = {kind: _gains_by_views(own, kind) for kind in {one.kind for one in own}}
     rules = {
         "never": [1] * len(own),
         "2 where not accept": [2 if one else 1 for one in doubt],
         f"{RULE} where not accept": [RULE if one else 1 for one in doubt],
-        f"{RULE} where in doubt": [RULE if one else 1 for one in asks],
-        f"**{RULE} where in doubt, or of a kind that gains**": [
-            RULE if one or gains[seen.kind] else 1 for one, seen in zip(asks, own, strict=True)
+        f"{RULE} where in doubt": [
+            RULE if one and not _is_foreign_only(said) else 1 for one, said in zip(doubt, first, strict=True)
         ],
+        f"**{RULE} where in doubt, or of a kind that gains**": [RULE if said.asks_views else 1 for said in first],
         f"{RULE} always": [RULE] * len(own),
     }
     rows, pooled = [], []
@@ -353,19 +347,17 @@ def _promise(header: ModelHeader, seen: Sequence[Seen]) -> list[str]:
         first = [_judged(header, one, 1) for one in chosen]
         again = [_judged(header, one, RULE).verdict for one in chosen]
         known = [not math.isnan(one.f1(1)) for one in chosen]
-        gains = {kind.name for kind in header.trust.kinds if kind.gains_by_views} if header.trust else set()
-        asks = [
-            one.kind in gains or (said.verdict != "accept" and not _is_foreign_only(said))
-            for one, said in zip(chosen, first, strict=True)
-        ]
-        ends = [then if asked else said.verdict for asked, said, then in zip(asks, first, again, strict=True)]
+        ends = [then if said.asks_views else said.verdict for said, then in zip(first, again, strict=True)]
         groups = {
             "accepted by one view": ([said.verdict == "accept" for said in first], [1] * len(chosen)),
             "not accepted by one view, but by the rule": (
                 [said.verdict != "accept" and end == "accept" for said, end in zip(first, ends, strict=True)],
                 [RULE] * len(chosen),
             ),
-            "accepted by the rule": ([end == "accept" for end in ends], [RULE if asked else 1 for asked in asks]),
+            "accepted by the rule": (
+                [end == "accept" for end in ends],
+                [RULE if said.asks_views else 1 for said in first],
+            ),
         }
         for name, (members, views) in groups.items():
             values = [

@@ -15,7 +15,7 @@ from cellproof.data.targets.star_convex import object_probability, ray_lengths
 from cellproof.instances import star_convex
 from cellproof.instances.decode import decode, object_classes
 from cellproof.instances.polygons import Polygons, Samples, covered_fraction
-from cellproof.instances.star_convex import BATCH, paint, star_convex_objects, suppress
+from cellproof.instances.star_convex import paint, star_convex_objects, suppress
 from cellproof.types import InstanceOptions
 
 
@@ -162,14 +162,22 @@ def test_neighbors_that_are_equally_sure_are_few_candidates(monkeypatch):
     np.testing.assert_array_equal(found, labels)
 
 
+def test_a_length_that_is_no_number_is_refused_even_where_a_neighbor_stands_for_it():
+    probability, rays = np.zeros((12, 12)), np.full((8, 12, 12), 3.0)
+    probability[4:6, 4:6] = 0.9
+    rays[2, 5, 5] = np.nan
+    with pytest.raises(InputError, match="rays"):
+        star_convex_objects(probability, rays)
+
+
 def test_two_thousand_candidates_take_less_than_a_third_of_a_second():
-    polygons, scores = candidates(0, BATCH)
+    polygons, scores = candidates(0, 2_000)
     seconds = []
     for _ in range(5):
         start = time.process_time()
         kept = suppress(polygons, scores, overlap_threshold=0.4)
         seconds.append(time.process_time() - start)
-    assert 100 < len(kept) < BATCH
+    assert 100 < len(kept) < 2_000
     assert min(seconds) < 0.3
 
 

@@ -38,7 +38,7 @@ def segment_command(
         typer.Option(
             "--tta/--no-tta",
             help="Average over the eight flips and 90° rotations, eight times slower; or take the image as it came "
-            "alone. Default: alone, and with three more views where the result is in doubt, and of stained sections.",
+            "alone. Default: alone, and with three more views where the result is in doubt or the kind gains by it.",
             show_default=False,
         ),
     ] = None,

@@ -87,28 +87,26 @@ def star_convex_objects(
         raise InputError(f"rays has shape {rays.shape}, expected (3 or more, *{probability.shape})")
     check_finite(probability=probability)
     is_summit = (probability >= score_threshold) & (probability == maximum_filter(probability, 3, mode="nearest"))
-    centers = _one_of_each_plateau(is_summit, rays)
-    lengths = rays[:, centers[:, 0], centers[:, 1]].T
+    lengths = rays[:, is_summit].T
     check_finite(rays=lengths)
-    candidates = Polygons.of(centers, np.minimum(lengths, max(probability.shape)))
-    scores = probability[centers[:, 0], centers[:, 1]]
-    kept = candidates[suppress(candidates, scores, overlap_threshold=overlap_threshold)]
+    chosen = _one_of_each_plateau(is_summit, lengths)
+    candidates = Polygons.of(np.argwhere(is_summit)[chosen], np.minimum(lengths[chosen], max(probability.shape)))
+    kept = candidates[suppress(candidates, probability[is_summit][chosen], overlap_threshold=overlap_threshold)]
     labels = paint(kept, probability.shape, reach=1.0 if foreground is None else GROWN)
     return labels if foreground is None else np.where(foreground, labels, 0)
 
 
-def _one_of_each_plateau(is_summit: np.ndarray, rays: np.ndarray) -> np.ndarray:
-    """(m, 2) the summit whose shortest ray is the longest of each plateau in each square, in the order of these rays.
+def _one_of_each_plateau(is_summit: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Numbers of the summits, of each plateau in each square the one with the longest shortest ray, by these rays.
 
     A network that has learned little, in bf16 above all, says the same of thousands of neighbors, each of which would
     be compared with all others.
     """
-    centers = np.argwhere(is_summit)
     plateaus, _ = label(is_summit, np.ones((3, 3), bool))
-    keys = np.column_stack([plateaus[is_summit], centers // PLATEAU_PX])
-    inward = np.argsort(-rays[:, is_summit].min(axis=0), kind="stable")
+    keys = np.column_stack([plateaus[is_summit], np.argwhere(is_summit) // PLATEAU_PX])
+    inward = np.argsort(-lengths.min(axis=1, initial=np.inf), kind="stable")
     _, first = np.unique(keys[inward], axis=0, return_index=True)
-    chosen: np.ndarray = centers[inward[np.sort(first)]]
+    chosen: np.ndarray = inward[np.sort(first)]
     return chosen
 
 
