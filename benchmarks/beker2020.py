@@ -67,6 +67,7 @@ def main() -> None:
         lines = [line for line in results.lines if line.set == name]
         body += ["", f"## {name}", "", sizes(cells), "", scores(lines), "", mistakes(cells)]
         body += ["", f"Differences from {study.baseline}, image by image:", "", _differences(lines)]
+    body += ["", "The heads beside one another and beside StarDist: [beker2020_heads](beker2020_heads.md)."]
     body += ["", "## What the networks see", "", _sight(arguments)]
     write_page(RECIPE, "Nuclei: hard pixels, encoders, heads", "\n".join(body), seed=arguments.seed)
 
