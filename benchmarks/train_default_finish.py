@@ -31,13 +31,14 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="the set dsb2018")
     parser.add_argument("--model", type=Path, required=True, help="file to write")
+    parser.add_argument("--name", default="nuclei", help="of the model (default: nuclei)")
     parser.add_argument("--pixels", type=int, default=60_000_000, help="of val to look at (default: all)")
     arguments = parser.parse_args()
     content = torch.load(arguments.weights, weights_only=True, map_location="cpu")
-    recipe = override(read_recipe("nuclei"), FOR_GPU)
+    recipe = override(read_recipe("nuclei"), (*FOR_GPU, *content.get("settings", ())))
     model = msgspec.structs.replace(recipe.model, options=dict(content["options"]))
     training = msgspec.structs.replace(recipe.training, steps=int(content["steps"]))
-    recipe = msgspec.structs.replace(recipe, model=model, training=training)
+    recipe = msgspec.structs.replace(recipe, name=arguments.name, model=model, training=training)
     records, description = find_records(arguments.data, print)
     collection = collect(records, description, recipe, print)
     names = {split: [r.name for r in collection.records if r.split == split] for split in ("train", "val")}
@@ -53,7 +54,7 @@ def main() -> None:
         most_pixels=arguments.pixels,
     )
     request = TrainRequest(data=arguments.data, out=arguments.model.parent, seed=int(content["seed"]))
-    state = RunState(request, recipe, description, [], [fold], "cuda")
+    state = RunState(request, recipe, description, [], [fold], content.get("device", "cuda"))
     header = make_header(1, collection, state, tuned)
     record = msgspec.structs.replace(
         header.training, steps=int(content["steps"]), seconds=round(float(content["seconds"]), 1)

