@@ -34,7 +34,7 @@ from cellproof.workflows.train.build import heads_of
 SIMULATED = 0.12
 """Fraction of the patches that are simulated, half fluorescence, half stained sections."""
 
-RESTAINED = 0.5
+RESTAINED = 0.6
 """Fraction of the patches of stained sections that show other dyes."""
 
 SIMULATED_PX = 320

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from page import load_note, table, write_page
+from page import load_note, page_of, table, write_page
 
 from cellproof.data.description import read_description
 from cellproof.data.index import Record, index
@@ -95,7 +95,7 @@ def main() -> None:
         "",
         load_note(),
     ]
-    write_page("int8", "8-bit integers", "\n".join(body), seed=arguments.seed)
+    write_page(page_of("int8", header.name), "8-bit integers", "\n".join(body), seed=arguments.seed)
 
 
 def _arguments() -> argparse.Namespace:

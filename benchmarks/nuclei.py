@@ -44,7 +44,7 @@ def main() -> None:
     ]
     for part in _parts(arguments):
         body += ["", f"## {part.title}", "", *_accuracy(part, arguments)]
-    write_page("nuclei", f"Accuracy of `{header.name}`", "\n".join(body), seed=arguments.seed)
+    write_page(header.name, f"Accuracy of `{header.name}`", "\n".join(body), seed=arguments.seed)
 
 
 def _arguments() -> argparse.Namespace:

@@ -33,6 +33,11 @@ def write_page(name: str, title: str, body: str, *, seed: int | None = None) -> 
     (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
 
 
+def page_of(script: str, model: str) -> str:
+    """Name of a script's page on a model: its own name for the default model, ``SCRIPT-MODEL`` for another."""
+    return script if model == "nuclei" else f"{script}-{model}"
+
+
 def command() -> str:
     """The command line of this process, as a person would type it in the repository."""
     return "python benchmarks/" + shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -3,8 +3,8 @@
 Two jobs with default options, all outputs written, start-up included: images of 2048 × 2048 pixels, and many of
 520 × 696. Each run is a process of its own, as a user starts it; the first one, which converts the network, is told
 apart. In the same rounds, one after the other, run: the model of ``--baseline``, a plain U-Net in eager PyTorch, and
-StarDist's network alone where ``--stardist`` names the Python of an environment made by ``peers/install.sh``. Medians
-over rounds, so that whatever else the machine does slows all of them alike.
+the networks alone of StarDist and Cellpose 3 where ``--stardist`` and ``--cellpose`` name the Python of environments
+made by ``peers/install.sh``. Medians over rounds, so that whatever else the machine does slows all of them alike.
 
 The baseline, slow as earlier versions are, runs in the first rounds only, and on a tenth of the many images. About 7
 minutes on 2 idle cores; ``--large 1 --small 4 --rounds 1`` tries the script in one. Times say little while the machine
@@ -92,7 +92,7 @@ def main() -> None:
                     if title != "baseline" or number < arguments.baseline_rounds:
                         _run(job, title, model, folder, is_first=number < 0)
                 if number >= 0:
-                    _time_networks(job, arguments.stardist)
+                    _time_networks(job, {"StarDist": arguments.stardist, "Cellpose": arguments.cellpose})
         helps = [run_cellproof("--help").seconds for _ in range(10)]
     body = ["## Machine", "", ceilings, ""]
     for job in jobs:
@@ -100,7 +100,7 @@ def main() -> None:
     body += [
         "Files to files: start of Python to its end, report included. Parts as in `run.json`, summed over images; "
         "where they overlap they add up to more than the whole. Networks alone: warm, without reading, objects and "
-        "writing; StarDist 2D with its default configuration.",
+        "writing; StarDist 2D with its default configuration, Cellpose 3 at its own diameter and with its own tiles.",
         "",
         f"`cellproof --help`: median {statistics.median(helps):.2f} s of {len(helps)} runs ({min(helps):.2f} to "
         f"{max(helps):.2f} s).",
@@ -116,6 +116,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
     parser.add_argument("--baseline", help="another model file, for instance that of an earlier version")
     parser.add_argument("--stardist", type=Path, help="python of an environment with StarDist (peers/install.sh)")
+    parser.add_argument("--cellpose", type=Path, help="python of an environment with Cellpose 3 (peers/install.sh)")
     parser.add_argument("--large", type=int, default=4, help="images of 2048 × 2048 (default: 4)")
     parser.add_argument("--small", type=int, default=200, help="images of 520 × 696 (default: 200)")
     parser.add_argument("--rounds", type=int, default=3, help="timed runs of each contender (default: 3)")
@@ -140,14 +141,16 @@ def _run(job: Job, title: str, model: str, folder: Path, *, is_first: bool) -> N
     job.runs.setdefault(title, []).append((finished.seconds, finished.processor_s, finished.peak_bytes, facts))
 
 
-def _time_networks(job: Job, stardist: Path | None) -> None:
-    """A plain U-Net in eager PyTorch, and StarDist's network, on one image of the job's size."""
+def _time_networks(job: Job, peers: Mapping[str, Path | None]) -> None:
+    """A plain U-Net in eager PyTorch, and the networks of other tools, on one image of the job's size."""
     found = {"plain U-Net, PyTorch eager f32, network alone": _seconds(_plain_network(), job.shape)}
-    if stardist is not None:
-        script = FOLDER / "peers" / "stardist_speed.py"
-        words = [str(stardist), str(script), *map(str, job.shape)]
+    for peer, python in peers.items():
+        if python is None:
+            continue
+        script = FOLDER / "peers" / f"{peer.lower()}_speed.py"
+        words = [str(python), str(script), *map(str, job.shape)]
         said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        found["StarDist, network alone"] = float(said.strip().splitlines()[-1])
+        found[f"{peer}, network alone"] = float(said.strip().splitlines()[-1])
     images = job.megapixels / (job.shape[0] * job.shape[1] / 1e6)
     for title, seconds in found.items():
         job.runs.setdefault(title, []).append((seconds * images, 0.0, 0, {}))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from page import table, write_page
+from page import page_of, table, write_page
 from trust_cases import DEGRADED, Case, annotated, foreign, training_sample
 from trust_foreign import compared, look_of, mistaken, strangers
 from trust_judge import judge_all
@@ -83,7 +83,9 @@ def main() -> None:
     body += [compared_precisions(arguments.model, some, trust, work, fitted=fitted, threads=threads)]
     body += ["", "## Accepted though bad", "", *_failures([*val, *other], _joined(apart, theirs))]
     body += ["", "## Coefficients", "", *_coefficients(trust)]
-    write_page("trust", f"Trust in the verdicts of `{model.header.name}`", "\n".join(body), seed=0)
+    write_page(
+        page_of("trust", model.header.name), f"Trust in the verdicts of `{model.header.name}`", "\n".join(body), seed=0
+    )
 
 
 def _arguments() -> argparse.Namespace:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from page import table, write_page
+from page import page_of, table, write_page
 from trust_cases import Case, annotated
 from views_times import evidence_time, times
 
@@ -117,7 +117,7 @@ def main() -> None:
     if arguments.times:
         body += times(model, [case for case in cases if case.copy == "as is"][:: arguments.every])
         body += evidence_time(model, [case for case in cases if case.copy == "as is" and case.kind == "fluorescence"])
-    write_page("views", "More views where one leaves doubt", "\n".join(body), seed=0)
+    write_page(page_of("views", model.header.name), "More views where one leaves doubt", "\n".join(body), seed=0)
 
 
 def _arguments() -> argparse.Namespace:
