@@ -69,6 +69,64 @@ def test_only_marked_nuclei_turn_brown():
     assert np.array_equal(changed[:, :, :20], rgb[:, :, :20])
 
 
+def pale_section() -> tuple[np.ndarray, np.ndarray]:
+    """A nucleus of hematoxylin in a band of eosin, white glass beside it."""
+    instances = np.zeros((60, 90), np.int32)
+    instances[24:36, 24:36] = 1
+    amounts = np.zeros((2, 60, 90), np.float32)
+    amounts[0][instances > 0] = 0.5
+    amounts[1][:, :60] = np.where(instances[:, :60] > 0, 0, 0.4)
+    light = 256 * 10 ** -np.tensordot(np.stack([HEMATOXYLIN, EOSIN]).T, amounts, axes=1) - 1
+    return np.rint(np.clip(light, 0, 255)).astype(np.uint8), instances
+
+
+def test_brown_cytoplasm_leaves_blue_nuclei_and_white_glass():
+    rgb, instances = pale_section()
+    changed = Restain().apply(rgb, instances, StainParams(SAME.dyes, (1.0, 0.0, 1.0), 1.0, (), 3.0, 0.2)).astype(int)
+    cytoplasm, nucleus, glass = changed[:, 10, 30], changed[:, 30, 30], changed[:, 30, 80]
+    assert cytoplasm[0] > cytoplasm[2] + 60  # brown: red passes, blue does not
+    assert nucleus[2] > nucleus[0]  # blue
+    assert glass.min() == 255
+    # In proportion to the density that was there, averaged over colors: 0.4 of eosin times three.
+    expected = 256 * 10 ** (-3.0 * 0.4 * EOSIN.mean() * DAB) - 1
+    np.testing.assert_allclose(cytoplasm, expected, atol=3)
+
+
+def test_brown_on_nuclei_follows_what_is_beside_them():
+    rgb, instances = pale_section()
+    less, more = (
+        Restain().apply(rgb, instances, StainParams(SAME.dyes, (1.0, 0.0, 1.0), 1.0, (), 0.0, inside))[:, 30, 30]
+        for inside in (0.5, 1.0)
+    )
+    # On the nucleus twice the amount, of the eosin around it and not of its own hematoxylin.
+    before = (rgb[:, 30, 30].astype(float) + 1) / 256
+    brown = [-np.log10((one.astype(float) + 1) / 256 / before) for one in (less, more)]
+    np.testing.assert_allclose(brown[1], 2 * brown[0], atol=0.02)
+    np.testing.assert_allclose(brown[1], 0.4 * EOSIN.mean() * DAB, atol=0.03)
+
+
+def test_only_chosen_regions_turn_brown():
+    rgb, instances = pale_section()
+    left = np.array([[1.0, 1.0, 0.0, 0.0, 0.0]], np.float32)
+    plain = Restain().apply(rgb, instances, StainParams(SAME.dyes, (1.0, 1.0, 1.0)))
+    changed = Restain().apply(rgb, instances, StainParams(SAME.dyes, (1.0, 1.0, 1.0), 1.0, (), 3.0, 0.2, left))
+    assert np.array_equal(changed[:, :, 45:], plain[:, :, 45:])
+    assert (changed[2, :, :18].astype(int) < plain[2, :, :18].astype(int) - 40).all()
+
+
+def test_drawn_sections_with_dab_have_it_around_nuclei_as_often_as_asked():
+    _, instances = section()
+    never, always = (
+        [
+            Restain(dab=1.0, foreign=0.0, cytoplasm=p).draw(np.random.default_rng(seed), instances).around
+            for seed in range(50)
+        ]
+        for p in (0.0, 1.0)
+    )
+    assert set(never) == {0.0}
+    assert 0.5 <= min(always) < max(always) <= 4.0
+
+
 def test_the_same_chance_gives_the_same_section_and_drawn_dyes_are_of_unit_length():
     rgb, instances = section()
     step = Restain()
