@@ -141,7 +141,7 @@ def main() -> None:
 
 def train_side_by_side(names: Sequence[str], data: Path, work: Path, minutes: float | None) -> None:
     """Each training in a process of its own with its share of the cores, which takes less time than one on all."""
-    threads = max(1, (os.cpu_count() or 1) // len(names))
+    threads = max(1, len(os.sched_getaffinity(0)) // len(names))
     command = [sys.executable, __file__, "--data", str(data), "--work", str(work)]
     command += [] if minutes is None else ["--minutes", str(minutes)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}

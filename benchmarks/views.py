@@ -33,14 +33,12 @@ from cellproof.metrics.paired import Paired, compare
 from cellproof.types import ModelHeader, Quality
 from cellproof.workflows.predict import Labeled, Model, Predictor, Timings, label_objects, load_model, predict_objects
 from cellproof.workflows.predict.evidence import Evidence
+from cellproof.workflows.train.views import THRESHOLDS, gain, is_gain
 
 COPIES = ("as is", "blur 3", "noise 0.2", "saturation 4", "inversion", "shrinking 2")
 """Each image, and degraded copies of every `COPIED`-th."""
 
 COPIED = 3
-
-THRESHOLDS = (0.5, 0.75, 0.9)
-"""IoU from which on objects match."""
 
 VIEWS = (1, 2, 4)
 """How many of the four are averaged, in their order."""
@@ -230,13 +228,7 @@ def _gains(own: Sequence[Seen], first: Sequence[Quality]) -> list[str]:
 
 def _gain(chosen: Sequence[Seen]) -> Paired:
     """What more views give images: the mean over thresholds of the differences in AP."""
-    more, one = (np.array([np.mean([seen.ap(k, t) for t in THRESHOLDS]) for seen in chosen]) for k in (RULE, 1))
-    return compare(more, one)
-
-
-def _is_gain(found: Paired) -> bool:
-    """Whether it is one that chance does not explain."""
-    return found.interval is not None and found.interval[0] > 0
+    return gain([seen.counts[RULE] for seen in chosen], [seen.counts[1] for seen in chosen])
 
 
 def _by_kind(own: Sequence[Seen]) -> dict[str, list[Seen]]:
@@ -245,7 +237,7 @@ def _by_kind(own: Sequence[Seen]) -> dict[str, list[Seen]]:
 
 def _kinds(own: Sequence[Seen]) -> list[list[object]]:
     found = {kind: (len(chosen), _gain(chosen)) for kind, chosen in _by_kind(own).items()}
-    return [[kind, n, _with_interval(gain), "yes" if _is_gain(gain) else "no"] for kind, (n, gain) in found.items()]
+    return [[kind, n, _with_interval(gain), "yes" if is_gain(gain) else "no"] for kind, (n, gain) in found.items()]
 
 
 def _write(path: Path, own: Sequence[Seen]) -> None:
@@ -253,7 +245,7 @@ def _write(path: Path, own: Sequence[Seen]) -> None:
     header, tensors = read_model(path)
     if header.trust is None:
         raise SystemExit(f"{path}: has no trust record, whose kinds could gain; give it one by trust.py --write")
-    gains = {kind for kind, chosen in _by_kind(own).items() if _is_gain(_gain(chosen))}
+    gains = {kind for kind, chosen in _by_kind(own).items() if is_gain(_gain(chosen))}
     kinds = tuple(msgspec.structs.replace(kind, gains_by_views=kind.name in gains) for kind in header.trust.kinds)
     trust = msgspec.structs.replace(header.trust, kinds=kinds)
     write_model(path, msgspec.structs.replace(header, trust=trust), tensors)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...difficulty.calibration import fit_temperature
 from ...inference.activate import Maps, tempered
+from ...inference.tta import FOUR_VIEWS
 from ...instances import methods, needs, on_request, tuned, with_option
 from ...recipe import Recipe
 from ...types import IGNORE, Heads, InstanceOptions, Sample, Setting, Step, TrustRecord
@@ -19,6 +20,7 @@ from .certainty import Certainty, annotated_pixels, certainty_of
 from .trust import fit_on_held_out
 from .tune_steps import learn_from_training, tune_steps
 from .validate import check_outputs, measure, measure_objects, middle, within
+from .views import with_gains
 
 SMALLEST_AREAS_PX = (5, 10, 20, 30, 45)
 
@@ -76,7 +78,7 @@ def tune(
         module: A network of the members' shape, for their weights to be put in.
         groups: A name for each held-out sample, by which metrics are reported too; "" for none.
         most_pixels: Of held-out samples that are looked at.
-        copies: Whether verdicts are fitted on degraded copies, too.
+        copies: Whether verdicts are fitted on degraded copies, too, and kinds that gain by more views are looked for.
         say: Told where validation is too small to fit verdicts on, and what the temperature of several members is.
         classes: Names of all classes, by which repairs find theirs.
         taught: Gives training samples with the number of a member that learned from them, for repairs that learn.
@@ -120,6 +122,18 @@ def tune(
         trust = fit_on_held_out(
             samples, names, predict, deep=len(members) == 1, options=options, copies=copies, say=say
         )
+        if trust is not None and copies:
+            trust = with_gains(
+                trust,
+                samples,
+                names,
+                lambda number: tempered(maps[number], temperature),
+                lambda number: replace(predictors.of(owners[kept[number]]), temperature=temperature).predict_sample(
+                    samples[number], views=FOUR_VIEWS
+                ),
+                options=options,
+                say=say,
+            )
     steps, errors = _steps(samples, maps, taught, predictors, temperature, classes=classes, seed=seed, say=say)
     if can_choose and options == recipe.instance:
         note = "no other way to make objects was better on the held-out images; the recipe's options are kept"
