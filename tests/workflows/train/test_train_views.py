@@ -11,7 +11,6 @@ from cellproof.records import ImageKind
 from cellproof.types import IGNORE, InstanceOptions, LogisticModel, Sample, TrustRecord
 from cellproof.workflows.train.views import gain, is_gain, with_gains
 
-
 OPTIONS = InstanceOptions(method="components", smallest_area_px=5)
 
 
