@@ -164,6 +164,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--distill", type=float, default=0.5, help="weight of the teacher's outputs (default: 0.5)")
     parser.add_argument("--reuse", action="store_true", help="use batches again, turned, while the workers are late")
     parser.add_argument("--checkpoint", type=Path, help="whole state, to go on from")
+    parser.add_argument("--stop-after", type=int, help="steps after which to stop, to compare with one that went on")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of the recipe, as of `cellproof train`")
     parser.add_argument("--fixed-norm", action="store_true", help="keep the statistics of batch normalization")
     parser.add_argument("--threads", type=int, help="of torch on a processor (default: all cores)")
@@ -251,7 +252,7 @@ def _train(
     arguments: argparse.Namespace,
 ) -> None:
     saved, said, first = clock.seconds, clock.seconds, clock.step
-    while clock.fraction < 1:
+    while clock.fraction < 1 and (arguments.stop_after is None or clock.step < arguments.stop_after):
         rate = recipe.training.learning_rate * _factor(clock.fraction)
         _step(students, lesson, feeder(), rate)
         clock.step += 1
