@@ -186,7 +186,7 @@ def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, *, channe
     if arguments.imagenet:
         module.load_encoder(read_weights(arguments.imagenet), source=str(arguments.imagenet))
     if name in arguments.start_of:
-        module.load_state_dict(_weights_of(arguments.start_of[name]))
+        module.load_state_dict(weights_of(arguments.start_of[name]))
     module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     optimizer = torch.optim.AdamW(
         module.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay, fused=device == "cuda"
@@ -195,7 +195,7 @@ def _student(name: str, arguments: argparse.Namespace, recipe: Recipe, *, channe
     return Student(name, module, average, optimizer, torch.zeros((), device=device), arguments.fixed_norm)
 
 
-def _weights_of(path: Path) -> dict[str, Tensor]:
+def weights_of(path: Path) -> dict[str, Tensor]:
     """Of what this script wrote, or of the one network of a model file."""
     if path.suffix == ".pt":
         state: dict[str, Tensor] = torch.load(path, weights_only=True, map_location="cpu")["state"]
