@@ -1,0 +1,111 @@
+"""Models beside each other on val as it is, on degraded copies of it, and on its sections in other dyes.
+
+``python benchmarks/stains.py DATA/dsb2018 first.safetensors nuclei.safetensors``: one view, each decoded as its file
+says. Degraded are every second fluorescence image; sections are restained in optical density, by seeds that no training
+used: with DAB in and around nuclei, in dyes of any color, and as other laboratories' hematoxylin and eosin. Redrawn
+colors are no real stains: what learned from the like of them has an advantage here. A minute a model on 2 idle cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from page import table, write_page
+
+from cellproof.augment.stain import Restain
+from cellproof.data.description import Description, read_description
+from cellproof.data.index import Record, attribute, index
+from cellproof.data.samples import fix_mask
+from cellproof.instances.decode import decode
+from cellproof.io import read_image, read_labels
+from cellproof.metrics import objects
+from cellproof.workflows.predict import Predictor, load_model
+from cellproof.workflows.train.trust import COPIES, degrade
+from cellproof.workflows.train.views import THRESHOLDS
+
+DYES = {
+    "DAB in nuclei": (Restain(dab=1.0, foreign=0.0, cytoplasm=0.0), (1, 2, 3)),
+    "DAB in and around nuclei": (Restain(dab=1.0, foreign=0.0, cytoplasm=1.0), (4, 5, 6)),
+    "two dyes of any color": (Restain(dab=0.0, foreign=1.0), (7, 8)),
+    "other H&E": (Restain(dab=0.0, foreign=0.0), (9, 10)),
+}
+"""How sections are restained, and the seeds of their copies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One image: its row in the table, raw pixels, how its normalized form is degraded, and the truth."""
+
+    row: str
+    pixels: np.ndarray
+    copy: str
+    seed: int
+    reference: np.ndarray
+
+
+def main() -> None:
+    """Predict, score, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="the set dsb2018")
+    parser.add_argument("models", nargs="+", help="names or files")
+    arguments = parser.parse_args()
+    description = read_description(arguments.data)
+    assert description is not None
+    records = [record for record in index(arguments.data, description) if record.split == "val"]
+    scores = [_scores(name, records, description) for name in arguments.models]
+    images = {row: sum(1 for one in _shown(records, description) if one.row == row) for row in scores[0]}
+    rows = [[row, images[row], *(found[row] for found in scores)] for row in scores[0]]
+    body = [
+        (__doc__ or "").split("\n\n")[1],
+        "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row.",
+        table(["", "images", *(Path(name).stem for name in arguments.models)], rows),
+    ]
+    write_page("stains", "Degraded images and other dyes", "\n\n".join(body), seed=0)
+
+
+def _scores(name: str, records: Sequence[Record], description: Description) -> dict[str, str]:
+    """Row → AP of a model."""
+    model = load_model(name)
+    predictor, options = Predictor.of_model(model), model.header.instance
+    counts: dict[str, list[objects.ObjectCounts]] = {}
+    for shown in _shown(records, description):
+        image = predictor.prepare(shown.pixels)
+        if shown.copy:
+            image = degrade(image, shown.copy, seed=shown.seed)
+        maps = predictor.predict(image, scale=1.0)
+        overlap = objects.overlap(decode(maps.probabilities, maps.fields, options=options), shown.reference)
+        found = [objects.count_matches(overlap, threshold) for threshold in THRESHOLDS]
+        before = counts.get(shown.row)
+        counts[shown.row] = found if before is None else [a + b for a, b in zip(before, found, strict=True)]
+    return {
+        row: " / ".join(f"{objects.average_precision(count):.3f}" for count in pooled) for row, pooled in counts.items()
+    }
+
+
+def _shown(records: Sequence[Record], description: Description) -> Iterator[Shown]:
+    """Every image of every row, made anew each time, for all together would fill the memory."""
+    number = 0
+    for kind in ("fluorescence", "histology", "brightfield"):
+        for record in records:
+            if attribute(record, "modality") != kind:
+                continue
+            pixels, reference = read_image(record.image).pixels[0], fix_mask(read_labels(record.mask), description)[0]
+            yield Shown(kind, pixels, "", 0, reference)
+            if kind == "fluorescence":
+                number += 1
+                for copy in COPIES if number % 2 else ():
+                    yield Shown(f"fluorescence, {copy}", pixels, copy, number, reference)
+            elif kind == "histology":
+                for row, (step, seeds) in DYES.items():
+                    for seed in seeds:
+                        rng = np.random.default_rng([seed, *record.name.encode()])
+                        changed = step.apply(pixels, reference, step.draw(rng, reference))
+                        yield Shown(row, changed, "", 0, reference)
+
+
+if __name__ == "__main__":
+    main()
