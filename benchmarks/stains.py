@@ -1,9 +1,10 @@
-"""Models beside each other on val as it is, on degraded copies of it, and on its sections in other dyes.
+"""Models beside each other on val as it is, on degraded and enlarged copies of it, and on its sections in other dyes.
 
-``python benchmarks/stains.py DATA/dsb2018 first.safetensors nuclei.safetensors``: one view, each decoded as its file
-says. Degraded are every second fluorescence image; sections are restained in optical density, by seeds that no training
-used: with DAB in and around nuclei, in dyes of any color, and as other laboratories' hematoxylin and eosin. Redrawn
-colors are no real stains: what learned from the like of them has an advantage here. A minute a model on 2 idle cores.
+``python benchmarks/stains.py DATA/dsb2018 nuclei second.safetensors``: objects of one view, at the scale that each model
+chooses. Degraded are every second fluorescence image, enlarged three times every fourth; sections are restained in
+optical density, by seeds that no training used: with DAB in and around nuclei, in dyes of any color, and as other
+laboratories' hematoxylin and eosin. Redrawn colors are no real stains: what learned from the like of them has an
+advantage here. A minute a model on 2 idle cores.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from pathlib import Path
 
 import numpy as np
 from page import table, write_page
+from scipy import ndimage
 
 from cellproof.augment.stain import Restain
 from cellproof.data.description import Description, read_description
 from cellproof.data.index import Record, attribute, index
 from cellproof.data.samples import fix_mask
-from cellproof.instances.decode import decode
 from cellproof.io import read_image, read_labels
 from cellproof.metrics import objects
-from cellproof.workflows.predict import Predictor, load_model
+from cellproof.workflows.predict import Predictor, Timings, load_model, predict_objects
 from cellproof.workflows.train.trust import COPIES, degrade
 from cellproof.workflows.train.views import THRESHOLDS
 
@@ -34,6 +35,10 @@ DYES = {
     "other H&E": (Restain(dab=0.0, foreign=0.0), (9, 10)),
 }
 """How sections are restained, and the seeds of their copies."""
+
+
+ENLARGED = 3
+"""Times as long and as wide."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +69,19 @@ def main() -> None:
         "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row.",
         table(["", "images", *(Path(name).stem for name in arguments.models)], rows),
     ]
-    write_page("stains", "Degraded images and other dyes", "\n\n".join(body), seed=0)
+    write_page("stains", "Degraded and enlarged images, and other dyes", "\n\n".join(body), seed=0)
 
 
 def _scores(name: str, records: Sequence[Record], description: Description) -> dict[str, str]:
     """Row → AP of a model."""
     model = load_model(name)
-    predictor, options = Predictor.of_model(model), model.header.instance
+    predictor = Predictor.of_model(model)
     counts: dict[str, list[objects.ObjectCounts]] = {}
     for shown in _shown(records, description):
         image = predictor.prepare(shown.pixels)
         if shown.copy:
             image = degrade(image, shown.copy, seed=shown.seed)
-        maps = predictor.predict(image, scale=1.0)
-        overlap = objects.overlap(decode(maps.probabilities, maps.fields, options=options), shown.reference)
+        overlap = objects.overlap(predict_objects(model, image, timings=Timings()).labels, shown.reference)
         found = [objects.count_matches(overlap, threshold) for threshold in THRESHOLDS]
         before = counts.get(shown.row)
         counts[shown.row] = found if before is None else [a + b for a, b in zip(before, found, strict=True)]
@@ -99,6 +103,10 @@ def _shown(records: Sequence[Record], description: Description) -> Iterator[Show
                 number += 1
                 for copy in COPIES if number % 2 else ():
                     yield Shown(f"fluorescence, {copy}", pixels, copy, number, reference)
+                if number % 4 == 0:
+                    enlarged = ndimage.zoom(pixels, (1, ENLARGED, ENLARGED), order=1)
+                    larger = ndimage.zoom(reference, ENLARGED, order=0)
+                    yield Shown(f"fluorescence, enlarged {ENLARGED} times", enlarged, "", 0, larger)
             elif kind == "histology":
                 for row, (step, seeds) in DYES.items():
                     for seed in seeds:
