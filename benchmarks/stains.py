@@ -1,10 +1,10 @@
 """Models beside each other on val, on degraded and enlarged copies of it, and on its sections in other dyes.
 
 ``python benchmarks/stains.py DATA/dsb2018 nuclei second.safetensors``: objects of one view, at the scale that each
-model chooses. Degraded are every second fluorescence image, enlarged three times every fourth; sections are restained in
-optical density, by seeds that no training used: with DAB in and around nuclei, in dyes of any color, and as other
+model chooses. Degraded are every second fluorescence image, enlarged three times every fourth; sections are restained
+in optical density, by seeds that no training used: with DAB in and around nuclei, in dyes of any color, and as other
 laboratories' hematoxylin and eosin. Redrawn colors are no real stains: what learned from the like of them has an
-advantage here. A minute a model on 2 idle cores.
+advantage here. Two minutes a model on 2 idle cores.
 """
 
 from __future__ import annotations
