@@ -14,7 +14,7 @@ def keep_freed_memory() -> bool:
     A training step frees and takes the same hundreds of megabytes again; glibc by default returns them to
     the system each time, and clearing fresh pages then costs up to a third of a step. All threads take from one heap:
     with a heap for each, what one thread has freed stays beside what the other needs, which made the peak of four
-    images of 2048² 1.2 GB and makes it 1.05 GB now, in the same time.
+    images of 2048² 1.2 GB and makes it 1.1 GB now, in the same time.
 
     Call it before threads are started; heaps that exist stay.
 
