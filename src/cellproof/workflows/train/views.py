@@ -53,7 +53,7 @@ def with_gains(
             of = f" of kind {kind.name!r}" if kind.name else ""
             say(
                 f"held-out images{of} gain {found.difference:.3f} in AP by four views instead of one: "
-                "segment takes four there, and one with --no-tta"
+                "segment takes four there, and one with tta=False"
             )
     return msgspec.structs.replace(trust, kinds=tuple(known))
 
