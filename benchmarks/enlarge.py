@@ -7,10 +7,10 @@ twice their size, decoded as the model's file says. Two minutes on 2 idle cores.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from groups import GROUPS, pooled_ap
 from page import table, write_page
 
 from cellproof.data.description import read_description
@@ -21,10 +21,11 @@ from cellproof.metrics import objects
 from cellproof.metrics.protocols import ObjectImage, count_objects
 from cellproof.workflows.predict import Predictor, load_model
 from cellproof.workflows.predict.objects import usual_diameter
+from cellproof.workflows.train.views import THRESHOLDS
 
 SCALES = (1.0, 1.5, 2.0)
 
-PLACES = [objects.THRESHOLDS.index(threshold) for threshold in (0.5, 0.75, 0.9)]
+PLACES = [objects.THRESHOLDS.index(threshold) for threshold in THRESHOLDS]
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,11 @@ def main() -> None:
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
     arguments = parser.parse_args()
     every = _all(arguments.data, arguments.model)
-    groups: list[tuple[str, Callable[[Seen], bool]]] = [
-        ("fluorescence", lambda one: one.modality == "fluorescence"),
-        ("… nuclei of up to 14 px", lambda one: one.modality == "fluorescence" and one.diameter_px < 14),
-        ("… 14 to 18 px", lambda one: one.modality == "fluorescence" and 14 <= one.diameter_px < 18),
-        ("… 18 to 26 px", lambda one: one.modality == "fluorescence" and 18 <= one.diameter_px < 26),
-        ("… larger", lambda one: one.modality == "fluorescence" and one.diameter_px >= 26),
-        ("histology", lambda one: one.modality == "histology"),
-        ("bright field", lambda one: one.modality == "brightfield"),
-    ]
     rows = []
-    for title, belongs in groups:
-        part = [one for one in every if belongs(one)]
+    for group in GROUPS:
+        part = [one for one in every if group.holds(one.modality, one.diameter_px)]
         nuclei = sum(one.counts[0].n_objects for one in part)
-        rows.append([title, len(part), nuclei, *(_scores(part, number) for number in range(len(SCALES)))])
+        rows.append([group.title, len(part), nuclei, *(_scores(part, number) for number in range(len(SCALES)))])
     body = [
         (__doc__ or "").split("\n\n")[1],
         "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row, told apart by "
@@ -93,11 +85,7 @@ def _all(data: Path, name: str) -> list[Seen]:
 
 
 def _scores(part: list[Seen], number: int) -> str:
-    values = []
-    for place in PLACES:
-        counts = [one.counts[number].matches[place] for one in part]
-        values.append(f"{objects.average_precision(sum(counts[1:], start=counts[0])):.3f}")
-    return " / ".join(values)
+    return pooled_ap([[one.counts[number].matches[place] for place in PLACES] for one in part])
 
 
 if __name__ == "__main__":

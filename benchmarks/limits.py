@@ -8,12 +8,13 @@ knows how generous whoever drew that image was, and no model. Three minutes on 2
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from groups import GROUPS, pooled_ap
 from page import table, write_page
 
 from cellproof.data.description import read_description
@@ -24,8 +25,8 @@ from cellproof.io import read_image, read_labels
 from cellproof.metrics import objects
 from cellproof.types import InstanceOptions
 from cellproof.workflows.predict import Predictor, load_model
+from cellproof.workflows.train.views import THRESHOLDS
 
-THRESHOLDS = (0.5, 0.75, 0.9)
 PLACES = [objects.THRESHOLDS.index(threshold) for threshold in THRESHOLDS]
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -74,22 +75,14 @@ def main() -> None:
     parser.add_argument("--model", default="nuclei", help="name or file (default: nuclei)")
     arguments = parser.parse_args()
     every = _all(arguments.data, arguments.model)
-    groups: list[tuple[str, Callable[[Seen], bool]]] = [
-        ("fluorescence", lambda one: one.kind == "fluorescence"),
-        ("… nuclei of up to 14 px", lambda one: one.kind == "fluorescence" and one.diameter_px < 14),
-        ("… 14 to 18 px", lambda one: one.kind == "fluorescence" and 14 <= one.diameter_px < 18),
-        ("… 18 to 26 px", lambda one: one.kind == "fluorescence" and 18 <= one.diameter_px < 26),
-        ("… larger", lambda one: one.kind == "fluorescence" and one.diameter_px >= 26),
-        ("histology", lambda one: one.kind == "histology"),
-        ("bright field", lambda one: one.kind == "brightfield"),
-    ]
     scores, offsets = [], []
-    for title, belongs in groups:
-        train, val = ([one for one in every if one.split == split and belongs(one)] for split in ("train", "val"))
+    for group in GROUPS:
+        chosen = [one for one in every if group.holds(one.kind, one.diameter_px)]
+        train, val = ([one for one in chosen if one.split == split] for split in ("train", "val"))
         as_it_is = [_ap([one.counts for one in part]) for part in (train, val)]
         own_level = _ap([one.best for one in val])
-        scores.append([title, *_size(train), as_it_is[0], *_size(val), as_it_is[1], own_level])
-        offsets.append([title, *_offsets(train), *_offsets(val)])
+        scores.append([group.title, *_size(train), as_it_is[0], *_size(val), as_it_is[1], own_level])
+        offsets.append([group.title, *_offsets(train), *_offsets(val)])
     body = [
         (__doc__ or "").split("\n\n")[1],
         "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row, told apart by the "
@@ -162,8 +155,7 @@ def _size(part: Sequence[Seen]) -> tuple[int, int]:
 
 
 def _ap(every: Sequence[Counts]) -> str:
-    pooled = [sum((counts[place] for counts in every[1:]), start=every[0][place]) for place in PLACES] if every else []
-    return " / ".join(f"{objects.average_precision(counts):.3f}" for counts in pooled) or "–"
+    return pooled_ap([[counts[place] for place in PLACES] for counts in every])
 
 
 def _offsets(part: Sequence[Seen]) -> tuple[str, str, str]:

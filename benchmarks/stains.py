@@ -4,7 +4,7 @@
 model chooses. Degraded are every second fluorescence image, enlarged three times every fourth; sections are restained
 in optical density, by seeds that no training used: with DAB in and around nuclei, in dyes of any color, and as other
 laboratories' hematoxylin and eosin. Redrawn colors are no real stains: what learned from the like of them has an
-advantage here. Two minutes a model on 2 idle cores.
+advantage here. A minute a model on 2 idle cores.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from groups import pooled_ap
 from page import table, write_page
 from scipy import ndimage
 
@@ -61,9 +62,8 @@ def main() -> None:
     description = read_description(arguments.data)
     assert description is not None
     records = [record for record in index(arguments.data, description) if record.split == "val"]
-    scores = [_scores(name, records, description) for name in arguments.models]
-    images = {row: sum(1 for one in _shown(records, description) if one.row == row) for row in scores[0]}
-    rows = [[row, images[row], *(found[row] for found in scores)] for row in scores[0]]
+    found = [_counted(name, records, description) for name in arguments.models]
+    rows = [[row, len(found[0][row]), *(pooled_ap(counts[row]) for counts in found)] for row in found[0]]
     body = [
         (__doc__ or "").split("\n\n")[1],
         "AP at IoU 0.5 / 0.75 / 0.9 = TP/(TP + FP + FN), counts pooled over the images of a row.",
@@ -72,22 +72,21 @@ def main() -> None:
     write_page("stains", "Degraded and enlarged images, and other dyes", "\n\n".join(body), seed=0)
 
 
-def _scores(name: str, records: Sequence[Record], description: Description) -> dict[str, str]:
-    """Row → AP of a model."""
+def _counted(
+    name: str, records: Sequence[Record], description: Description
+) -> dict[str, list[list[objects.ObjectCounts]]]:
+    """Row → of each image the matches of a model at each of `THRESHOLDS`."""
     model = load_model(name)
     predictor = Predictor.of_model(model)
-    counts: dict[str, list[objects.ObjectCounts]] = {}
+    counts: dict[str, list[list[objects.ObjectCounts]]] = {}
     for shown in _shown(records, description):
         image = predictor.prepare(shown.pixels)
         if shown.copy:
             image = degrade(image, shown.copy, seed=shown.seed)
         overlap = objects.overlap(predict_objects(model, image, timings=Timings()).labels, shown.reference)
         found = [objects.count_matches(overlap, threshold) for threshold in THRESHOLDS]
-        before = counts.get(shown.row)
-        counts[shown.row] = found if before is None else [a + b for a, b in zip(before, found, strict=True)]
-    return {
-        row: " / ".join(f"{objects.average_precision(count):.3f}" for count in pooled) for row, pooled in counts.items()
-    }
+        counts.setdefault(shown.row, []).append(found)
+    return counts
 
 
 def _shown(records: Sequence[Record], description: Description) -> Iterator[Shown]:

@@ -127,7 +127,7 @@ def tune(
                 trust,
                 samples,
                 names,
-                lambda number: tempered(maps[number], temperature),
+                lambda number: predict(number, samples[number].image),
                 lambda number: replace(predictors.of(owners[kept[number]]), temperature=temperature).predict_sample(
                     samples[number], views=FOUR_VIEWS
                 ),
